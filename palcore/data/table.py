@@ -1,0 +1,131 @@
+"""Faces as a table in memory with images read on demand: what every data set of the study is turned into."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from palcore import EMOTIONS
+
+SPLITS = ("train", "validation", "test")
+
+
+def read_image(path):
+    """Read an image file as ``(H, W, 3)`` uint8 RGB (a grey image has three equal channels).
+
+    Raises ``FileNotFoundError`` where there is no such file and ``ValueError`` where OpenCV cannot decode it.
+    """
+    path = Path(path)
+    try:
+        encoded = np.frombuffer(path.read_bytes(), np.uint8)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no image file {path}: check data_dir") from None
+    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    if image is None:
+        raise ValueError(f"{path} cannot be read as an image: replace the file, or remove its row")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def resize(image, size):
+    """Resize ``(H, W, 3)`` uint8 to ``(size, size, 3)``: area averages to shrink, linear interpolation to enlarge.
+
+    Landmarks are fractions of the image's sides, so they stay as they are.
+    """
+    if image.shape[:2] == (size, size):
+        return image
+    shrinks = image.shape[0] >= size and image.shape[1] >= size
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+@dataclass(frozen=True)
+class LazyImages:
+    """A read-only sequence of images, decoded when they are asked for.
+
+    ``items`` are what ``read`` understands (paths, row numbers, ...); ``read(item)`` returns ``(H, W, 3)`` uint8 RGB.
+    An integer index gives one image ``(size, size, 3)``; a slice or an array of indices gives ``(N, size, size, 3)``.
+    """
+
+    items: Sequence
+    read: Callable
+    size: int
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        if isinstance(index, (int, np.integer)):
+            return resize(self.read(self.items[index]), self.size)
+        rows = np.arange(len(self))[index]
+        images = np.empty((len(rows), self.size, self.size, 3), np.uint8)
+        for position, row in enumerate(rows):
+            images[position] = resize(self.read(self.items[row]), self.size)
+        return images
+
+
+@dataclass(frozen=True)
+class Faces:
+    """One split of one data set.
+
+    - ``images``: ``LazyImages``; a slice is ``(N, H, W, 3)`` uint8 RGB.
+    - ``landmarks``: ``(N, 68, 2)`` float32, iBUG order, (x, y) as fractions of the width and height measured from the
+      image's top-left corner; values outside [0, 1] are legal.
+    - ``labels``: ``(N,)`` int64 in 0..6, the order of ``palcore.EMOTIONS``.
+    - ``files``: ``(N,)`` str, each face's name in its data set (unique within a split).
+    """
+
+    name: str
+    split: str
+    images: LazyImages
+    landmarks: np.ndarray
+    labels: np.ndarray
+    files: np.ndarray
+
+    def __post_init__(self):
+        count = len(self.files)
+        if self.landmarks.shape != (count, 68, 2):
+            raise ValueError(
+                f"{self.name} {self.split}: landmarks of shape {self.landmarks.shape} for {count} faces; "
+                f"they must be ({count}, 68, 2)"
+            )
+        if self.labels.shape != (count,) or len(self.images) != count:
+            raise ValueError(
+                f"{self.name} {self.split}: {self.labels.shape} labels and {len(self.images)} images for {count} faces"
+            )
+        wrong = np.flatnonzero((self.labels < 0) | (self.labels >= len(EMOTIONS)))
+        if wrong.size:
+            first = wrong[0]
+            raise ValueError(
+                f"{self.name} {self.split}: label {self.labels[first]} of {self.files[first]} is not in 0..6 "
+                f"({', '.join(EMOTIONS)})"
+            )
+
+    def __len__(self):
+        return len(self.files)
+
+    def subset(self, rows):
+        """The same split reduced to ``rows`` (indices, a slice or a mask), images still unread."""
+        rows = np.arange(len(self))[rows]
+        items = self.images.items
+        items = items[rows] if isinstance(items, np.ndarray) else [items[row] for row in rows]
+        return replace(
+            self,
+            images=replace(self.images, items=items),
+            landmarks=self.landmarks[rows],
+            labels=self.labels[rows],
+            files=self.files[rows],
+        )
+
+    def counts(self):
+        """Faces per expression, ``{name: count}`` in the order of ``EMOTIONS``."""
+        return dict(zip(EMOTIONS, np.bincount(self.labels, minlength=len(EMOTIONS)).tolist(), strict=True))
+
+    def fingerprint(self):
+        """Sixteen hexadecimal digits of the SHA-256 of files, labels and landmarks: which faces a run has seen."""
+        digest = hashlib.sha256()
+        digest.update("\n".join(self.files.tolist()).encode())
+        digest.update(self.labels.astype("<i8").tobytes())
+        digest.update(np.round(self.landmarks.astype("<f4"), 5).tobytes())
+        return digest.hexdigest()[:16]
