@@ -1,0 +1,165 @@
+"""What a layer contributes to the answer: attributions that stay differentiable, as a Keras layer.
+
+The score is ``S = sum_i |z_i|`` over the **logits** (:eq:`score`); the attribution of the features ``f`` is ``|dS/df|``
+(:eq:`grad`) or that times ``f`` (:eq:`grad-input`). Method of Bonnard et al., ICPR 2022, arXiv 2203.12905.
+"""
+
+import keras
+from keras import ops
+
+METHODS = ("grad", "grad_input")
+STRATEGIES = ("all", "mean", "half")
+SCORES = ("abs_logits", "logits")
+
+
+def _choose(name, value, choices):
+    if value not in choices:
+        raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(choices)}")
+
+
+def attribution_score(logits, score="abs_logits"):
+    """The number that is differentiated, summed over the faces of a batch (:eq:`score`).
+
+    The literature disagrees: the words of the source say absolute values, its formula leaves them out. Softmax outputs are
+    useless here: they sum to one, so the gradient of their sum is zero.
+
+    :param logits: ``(N, classes)``.
+    :param score: ``"abs_logits"`` for ``sum |z|``, ``"logits"`` for ``sum z``.
+    :return: a float32 scalar.
+    :raises ValueError: for an unknown score.
+    """
+    _choose("score", score, SCORES)
+    logits = ops.cast(logits, "float32")
+    return ops.sum(ops.abs(logits) if score == "abs_logits" else logits)
+
+
+def logits_and_gradient(head, features, score="abs_logits", training=False):
+    """Run ``head`` once; return its logits and the gradient of their score with respect to the features.
+
+    The gradient is itself differentiable, on the TensorFlow and the JAX backends of Keras.
+
+    :param head: a built Keras layer or model, ``(N, h, w, C)`` to ``(N, classes)`` logits.
+    :param features: ``(N, h, w, C)`` float32.
+    :param score: see ``attribution_score``.
+    :param training: passed on to the head (dropout, normalisation).
+    :return: ``(logits (N, classes) float32, gradient (N, h, w, C) float32)``.
+    :raises ValueError: on another backend, or for an unknown score.
+    """
+    _choose("score", score, SCORES)
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(features)
+            logits = ops.cast(head(features, training=training), "float32")
+            total = attribution_score(logits, score)
+        return logits, tape.gradient(total, features)
+    if backend == "jax":
+        import jax
+
+        trainable = [variable.value for variable in head.trainable_variables]
+        state = [variable.value for variable in head.non_trainable_variables]
+
+        def total_and_outputs(inputs):
+            # Stateless, or the values that normalisation and dropout write would be tracers of this inner gradient.
+            outputs, updated = head.stateless_call(trainable, state, inputs, training=training)
+            outputs = ops.cast(outputs, "float32")
+            return attribution_score(outputs, score), (outputs, updated)
+
+        gradient, (logits, updated) = jax.grad(total_and_outputs, has_aux=True)(features)
+        for variable, value in zip(head.non_trainable_variables, updated, strict=True):
+            variable.assign(value)
+        return logits, gradient
+    raise ValueError(f"Keras backend {backend!r} for attributions: set KERAS_BACKEND to tensorflow or jax")
+
+
+def attribution_map(features, gradient, method="grad_input", strategy="mean"):
+    """Combine features and gradient into a map (:eq:`grad`, :eq:`grad-input`, :eq:`strategies`).
+
+    :param features: ``(N, h, w, C)``.
+    :param gradient: ``(N, h, w, C)``, the score's gradient with respect to the features.
+    :param method: ``"grad"`` for ``|dS/df|``, ``"grad_input"`` for ``|dS/df| * f``.
+    :param strategy: ``"all"`` channels one by one, their ``"mean"``, or the mean of the first ``"half"``.
+    :return: ``(N, h, w)`` float32, or ``(N, h, w, C)`` for ``"all"``. Non-negative for ``"grad"``, and for
+        ``"grad_input"`` behind a ReLU.
+    :raises ValueError: for an unknown method or strategy, or ``"half"`` of a single channel.
+    """
+    _choose("method", method, METHODS)
+    _choose("strategy", strategy, STRATEGIES)
+    attribution = ops.abs(ops.cast(gradient, "float32"))
+    if method == "grad_input":
+        attribution = attribution * ops.cast(features, "float32")
+    if strategy == "all":
+        return attribution
+    if strategy == "half":
+        half = attribution.shape[-1] // 2
+        if half == 0:
+            raise ValueError("strategy 'half' on a layer of 1 channel: it needs at least 2; choose mean or all")
+        attribution = attribution[..., :half]
+    return ops.mean(attribution, axis=-1)
+
+
+@keras.saving.register_keras_serializable("palcore")
+class AttributionHead(keras.layers.Layer):
+    """The rest of a classifier, returning its logits and the attribution of its input.
+
+    ``AttributionHead(head)(features)`` is ``{"expression": logits (N, classes), "attribution": map}``, both float32 whatever
+    the precision policy. The map is ``(N, h, w)``, or ``(N, h, w, C)`` for the strategy ``"all"``.
+
+    :param head: a Keras model from features ``(N, h, w, C)``, channels last, to logits ``(N, classes)``.
+    :param method: see ``attribution_map``.
+    :param strategy: see ``attribution_map``.
+    :param score: see ``attribution_score``.
+    :raises ValueError: for an unknown option, or features that are not a map.
+    """
+
+    def __init__(self, head, method="grad_input", strategy="mean", score="abs_logits", **kwargs):
+        _choose("method", method, METHODS)
+        _choose("strategy", strategy, STRATEGIES)
+        _choose("score", score, SCORES)
+        super().__init__(dtype="float32", **kwargs)
+        self.head = head
+        self.method = method
+        self.strategy = strategy
+        self.score = score
+
+    def build(self, input_shape):
+        if len(input_shape) != 4:
+            raise ValueError(
+                f"features of shape {tuple(input_shape)} for an attribution: choose a layer whose output is a map "
+                "(faces, height, width, channels)"
+            )
+        if not self.head.built:
+            self.head.build(input_shape)
+        self.built = True
+
+    def call(self, features, training=False):
+        # The layer's dtype policy casts the features to float32 first, so that the gradient is float32 as well.
+        logits, gradient = logits_and_gradient(self.head, features, self.score, training)
+        return {"expression": logits, "attribution": attribution_map(features, gradient, self.method, self.strategy)}
+
+    def compute_output_spec(self, features, training=False):
+        # Written out: tracing a gradient of symbolic inputs is not possible on every backend.
+        logits = self.head.compute_output_spec(features, training=training)
+        shape = features.shape if self.strategy == "all" else features.shape[:-1]
+        return {
+            "expression": keras.KerasTensor(logits.shape, dtype="float32"),
+            "attribution": keras.KerasTensor(shape, dtype="float32"),
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "head": keras.saving.serialize_keras_object(self.head),
+            "method": self.method,
+            "strategy": self.strategy,
+            "score": self.score,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        config.pop("dtype", None)
+        config["head"] = keras.saving.deserialize_keras_object(config["head"])
+        return cls(**config)
