@@ -1,0 +1,112 @@
+"""Classifiers, and the training model that also returns a layer's attribution."""
+
+import keras
+from keras import layers
+
+from palcore import EMOTIONS
+from palcore.attribution import AttributionHead
+from palcore.graph import split_at
+from palcore.weights import SCALINGS, load_backbone_weights
+
+BACKBONES = ("compact", "vgg16", "resnet50")
+SMALLEST = {"compact": 32, "vgg16": 32, "resnet50": 32}
+
+
+def _compact(image, filters=((32,), (64,), (128, 128), (256, 256))):
+    """Blocks of 3x3 convolutions for 48 to 64 pixels. Batch normalisation comes after pooling only.
+
+    Normalising is bound by memory, and a quarter of the cells costs a quarter: after each convolution it would take most of
+    what bfloat16 gains. Nothing after the last convolution normalises or takes a maximum, so the head that PAL
+    differentiates twice treats each face alone and is exact in every precision.
+    """
+    features = image
+    for number, block in enumerate(filters, start=1):
+        for position, width in enumerate(block, start=1):
+            name = f"block{number}_conv{position}"
+            features = layers.Conv2D(width, 3, padding="same", activation="relu", name=name)(features)
+        if number < len(filters):
+            features = layers.MaxPooling2D(name=f"block{number}_pool")(features)
+            features = layers.BatchNormalization(name=f"block{number}_norm")(features)
+    return layers.AveragePooling2D(2, name=f"block{len(filters)}_pool")(features)
+
+
+def _application(name, image, weights):
+    """VGG16 or ResNet50 of Keras applications as layers of this model, and its pooling, if any, in float32."""
+    build = {"vgg16": keras.applications.VGG16, "resnet50": keras.applications.ResNet50}[name]
+    backbone = build(include_top=False, weights="imagenet" if weights == "imagenet" else None, input_tensor=image)
+    if weights not in (None, "imagenet"):
+        load_backbone_weights(backbone, weights)
+    if name == "vgg16":
+        # TensorFlow has no second-order gradient of max-pooling in 16-bit floats, and PAL needs it here.
+        return layers.MaxPooling2D(name="block5_pool", dtype="float32")(backbone.get_layer("block5_conv3").output)
+    return backbone.output
+
+
+def build_classifier(
+    backbone="compact", image_size=64, weights=None, units=512, dropout=0.5, scaling=None, classes=len(EMOTIONS)
+):
+    """A backbone, two dense layers, and one logit per expression, as a plain Keras model.
+
+    Input: ``(N, image_size, image_size, 3)`` RGB in 0..255, uint8 or float; scaling happens inside. Output: ``(N, classes)``
+    float32 logits. The map is flattened rather than pooled over space, since behind a global average the gradient of the
+    score is the same at every position.
+
+    :param backbone: ``compact`` (1.7 million weights and the dense layers, for 48 to 64 px), ``vgg16`` or ``resnet50``.
+    :param image_size: side of the input, in pixels, at least 32.
+    :param weights: None (random), ``"imagenet"`` (downloaded by Keras), or a file for the backbone: Keras ``.weights.h5`` and
+        ``.h5``, whole ``.keras`` models, and VGG-Face's older ``.h5`` layouts.
+    :param units: width of each of the two dense layers.
+    :param dropout: share of units dropped after the map and after the first dense layer, in [0, 1).
+    :param scaling: how pixels become the backbone's input; one of ``palcore.weights.SCALINGS``. None takes the one of the
+        weights: ``"unit"`` for compact, ``"vggface"`` for a file whose name says so, else ``"imagenet"``.
+    :param classes: number of logits.
+    :raises ValueError: for an unknown backbone or scaling, an image that is too small, or weights that do not fit.
+    :raises FileNotFoundError: where ``weights`` names no file.
+    """
+    if backbone not in BACKBONES:
+        raise ValueError(f"unknown backbone {backbone!r}: choose from {', '.join(BACKBONES)}")
+    if image_size < SMALLEST[backbone]:
+        raise ValueError(f"image_size {image_size} for backbone {backbone}: it must be at least {SMALLEST[backbone]}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout {dropout!r}: it must be in [0, 1)")
+    if backbone == "compact" and weights is not None:
+        raise ValueError(f"weights {weights!r} for backbone compact: it has none to load; choose vgg16 or resnet50, or None")
+    if scaling is None:
+        scaling = "unit" if backbone == "compact" else "vggface" if "vggface" in str(weights).lower() else "imagenet"
+    if scaling not in SCALINGS:
+        raise ValueError(f"unknown scaling {scaling!r}: choose from {', '.join(SCALINGS)}")
+    image = keras.Input((image_size, image_size, 3), name="image")
+    scaled = SCALINGS[scaling](image)
+    features = _compact(scaled) if backbone == "compact" else _application(backbone, scaled, weights)
+    # The head is differentiated twice: keep it in float32 whatever the precision of the features.
+    hidden = layers.Flatten(name="flatten", dtype="float32")(features)
+    hidden = layers.Dropout(dropout, name="drop1", dtype="float32")(hidden)
+    hidden = layers.Dense(units, activation="relu", name="dense1", dtype="float32")(hidden)
+    hidden = layers.Dropout(dropout, name="drop2", dtype="float32")(hidden)
+    hidden = layers.Dense(units, activation="relu", name="dense2", dtype="float32")(hidden)
+    logits = layers.Dense(classes, name="logits", dtype="float32")(hidden)
+    return keras.Model(image, logits, name=backbone)
+
+
+def with_attribution(classifier, layer=None, method="grad_input", strategy="mean", score="abs_logits"):
+    """Split any functional Keras classifier at a layer and return the training model of PAL.
+
+    ``model(images)`` is ``{"expression": logits (N, classes), "attribution": (N, h, w) or (N, h, w, C)}``. The model shares its
+    weights with ``classifier``: train the one, then save the other, which stays plain Keras. A final softmax is left out of
+    the training model, since it is the logits that are attributed; train with ``from_logits=True``.
+
+    On TensorFlow compile with ``jit_compile=False`` where a maximum is pooled behind the layer: XLA's second-order gradient
+    of max-pooling is only approximate.
+
+    :param classifier: a functional or sequential model with one image input, channels last, and one output. Backbones nested
+        as one layer are looked into.
+    :param layer: name of a layer whose output is a map, ``(N, h, w, C)``; None for the last one that is neither pooling nor
+        dropout nor within a branch.
+    :param method: see ``palcore.attribution.attribution_map``.
+    :param strategy: see ``palcore.attribution.attribution_map``.
+    :param score: see ``palcore.attribution.attribution_score``.
+    :raises ValueError: where there is no such layer, its output is not a map, or other paths go around it.
+    """
+    image, features, head = split_at(classifier, layer)
+    outputs = AttributionHead(head, method, strategy, score, name="attribution_head")(features)
+    return keras.Model(image, outputs, name=f"{classifier.name}_with_attribution")
