@@ -1,0 +1,50 @@
+"""Which faces a run sees: stratified splits, a share of the training faces, labels made wrong on purpose."""
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+
+def stratified_split(labels, share, seed):
+    """Rows of two parts of a data set with the same mixture of classes.
+
+    :param labels: ``(N,)`` integers.
+    :param share: share of the second part, in (0, 1).
+    :param seed: the same seed gives the same parts.
+    :return: ``(rows of the first part, rows of the second)``, each ascending.
+    :raises ValueError: for a share outside (0, 1), or a class with fewer than two faces.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share {share!r} of a stratified split: it must lie between 0 and 1")
+    first, second = train_test_split(np.arange(len(labels)), test_size=share, random_state=seed, stratify=labels)
+    return np.sort(first), np.sort(second)
+
+
+def take_share(faces, share, seed):
+    """A stratified part of some faces.
+
+    :param faces: ``palcore.data.table.Faces``.
+    :param share: in (0, 1].
+    :param seed: the same seed takes the same faces.
+    :raises ValueError: for a share outside (0, 1].
+    """
+    if share == 1:
+        return faces
+    return faces.subset(stratified_split(faces.labels, share, seed)[1])
+
+
+def noisy_labels(labels, rate, seed, classes=7):
+    """Labels of which exactly the share ``rate`` (rounded) is replaced by another class, each other class equally likely.
+
+    :param labels: ``(N,)`` integers in 0..classes-1.
+    :param rate: in [0, 1].
+    :param seed: the same seed changes the same labels in the same way.
+    :return: a new array.
+    :raises ValueError: for a rate outside [0, 1].
+    """
+    if not 0 <= rate <= 1:
+        raise ValueError(f"rate {rate!r} of label noise: it must be in [0, 1]")
+    rng = np.random.default_rng(seed)
+    noisy = np.array(labels)
+    rows = rng.choice(len(noisy), round(rate * len(noisy)), replace=False)
+    noisy[rows] = (noisy[rows] + rng.integers(1, classes, len(rows))) % classes
+    return noisy
