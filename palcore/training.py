@@ -253,6 +253,7 @@ def train(options, verbose=2):
 
 def _train(options, folder, verbose):
     started = time.perf_counter()
+    code = commit()  # now: the tree may change while this trains
     faces = {"train": training_faces(options), "validation": load_faces(options, "validation")}
     image_size = faces["train"].images.size
     guided = options.strategy != "none"
@@ -309,7 +310,7 @@ def _train(options, folder, verbose):
         "backend": keras.backend.backend(),
         "device": device(),
         "versions": {"palcore": __version__, **versions()},
-        "commit": commit(),
+        "commit": code,
     }
     write_json(folder / "record.json", record)
     return folder
