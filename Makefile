@@ -1,0 +1,52 @@
+# `make help` lists the commands. They use the environment that is active (VIRTUAL_ENV or CONDA_PREFIX), else .venv, which
+# they make themselves from requirements.lock. All they need is Python 3.11 to 3.13, git and make.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+ACTIVE := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX))
+PLACE := $(or $(ACTIVE),$(CURDIR)/.venv)
+PY := $(PLACE)/bin/python
+STAMP := $(PLACE)/.palcore-installed
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; do \
+	  $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export KERAS_BACKEND ?= tensorflow
+
+.PHONY: help book test lab lint lock clean install
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+book: install ## run the notebooks on synthetic faces and build the book into _build/html
+	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/build_book.py
+
+test: install ## run the tests
+	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2
+
+lab: install ## open JupyterLab on the notebooks
+	PATH="$(PLACE)/bin:$$PATH" $(PY) -m jupyterlab notebooks
+
+lint: install ## check style, and that notebooks are paired and free of outputs
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/check_notebooks.py
+
+lock: install ## pin the dependencies again
+	$(PY) workflow/lock.py
+
+clean: ## remove what the commands have made, but not .venv
+	rm -rf _build .pytest_cache .ruff_cache
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@if [ -z "$(ACTIVE)" ] && [ ! -x "$(PY)" ]; then \
+	  [ -n "$(PYTHON)" ] || { echo "no Python 3.11 to 3.13 found: install one, or give it as PYTHON=..." >&2; exit 1; }; \
+	  $(PYTHON) -m venv "$(PLACE)"; fi
+	@$(PY) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "$$($(PY) --version) in $(PLACE): the study needs Python 3.11 to 3.13" >&2; exit 1; }
+	$(PY) -m pip install --quiet --disable-pip-version-check "uv>=0.5"
+	$(PY) -m uv pip install --quiet --python $(PY) --require-hashes -r requirements.lock
+	$(PY) -m uv pip install --quiet --python $(PY) --no-deps -e .
+	@touch $@
