@@ -1,5 +1,6 @@
-"""Data sets by name. A fourth one is one module with a ``load`` function and one line here."""
+"""Data sets by name. A fifth one is one module with a ``load`` function and one line here."""
 
+import inspect
 from importlib import import_module
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from palcore.data.table import SPLITS
 DATASETS = {
     "synthetic": "palcore.data.synthetic",
     "fer2013": "palcore.data.fer2013",
+    "rafdb": "palcore.data.rafdb",
+    "affectnet": "palcore.data.affectnet",
 }
-"""Module of each data set; it offers ``load(data_dir, split, **options)`` and is imported when it is asked for."""
+"""Module of each data set. It offers ``load(data_dir, split, image_size=None, seed=0, ...)`` and is imported when asked for."""
 
 
 def load(name, data_dir=None, split="train", **options):
@@ -18,16 +21,30 @@ def load(name, data_dir=None, split="train", **options):
     :param name: one of ``DATASETS``.
     :param data_dir: the data set's folder; ``synthetic`` has none.
     :param split: ``train``, ``validation`` or ``test``.
-    :param options: passed to the data set's own ``load``; all take ``image_size`` (None: as they are).
-    :raises ValueError: for an unknown name or split, or contents that make no sense.
+    :param options: passed to the data set's own ``load``; all take ``image_size`` (side in pixels; None: as they are) and
+        ``seed`` (of whatever is drawn at random).
+    :raises ValueError: for an unknown name, split or option, a missing ``data_dir``, or contents that make no sense.
     :raises FileNotFoundError: where ``data_dir`` or a file in it is missing.
     """
     if name not in DATASETS:
         raise ValueError(f"unknown dataset {name!r}: choose from {', '.join(DATASETS)}")
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r} of {name}: choose from {', '.join(SPLITS)}")
-    if data_dir is not None:
+    if name == "synthetic":
+        if data_dir is not None:
+            raise ValueError(f"data_dir {data_dir} for the synthetic faces: they are drawn, leave it out")
+    elif data_dir is None:
+        raise ValueError(f"data_dir is missing for dataset {name}: give the folder that holds it")
+    else:
         data_dir = Path(data_dir).expanduser()
         if not data_dir.exists():
             raise FileNotFoundError(f"no folder {data_dir} for dataset {name}: check data_dir")
-    return import_module(DATASETS[name]).load(data_dir, split, **options)
+    image_size = options.get("image_size")
+    if image_size is not None and (isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1):
+        raise ValueError(f"image_size {image_size!r} of dataset {name}: it must be a positive whole number of pixels, or None")
+    loader = import_module(DATASETS[name]).load
+    known = list(inspect.signature(loader).parameters)[2:]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(f"unknown option {unknown[0]!r} of dataset {name}: choose from {', '.join(known)}")
+    return loader(data_dir, split, **options)

@@ -87,7 +87,7 @@ def _landmarks(data_dir, given, files):
     return points[[place[name] for name in files]]
 
 
-def load(data_dir, split, image_size=None, landmarks=None):
+def load(data_dir, split, image_size=None, seed=0, landmarks=None):
     """FER2013 from ``train/ validation/ test/`` with seven folders each, or from ``fer2013.csv``.
 
     Labels of the csv file, 0..6, are anger, disgust, fear, happiness, sadness, surprise, neutral. The validation split is
@@ -96,6 +96,7 @@ def load(data_dir, split, image_size=None, landmarks=None):
     :param data_dir: folder with the splits or ``fer2013.csv``, and with ``landmarks.csv.gz`` unless ``landmarks`` is given.
     :param split: ``train``, ``validation`` or ``test``.
     :param image_size: side in pixels; None for 48.
+    :param seed: not used, since nothing is drawn at random; every data set takes one.
     :param landmarks: path of the landmark table. Faces that its detector missed keep the table's guess, since leaving
         them out would change the benchmark. Rows of the csv file are called ``fer2013.csv:ROW``, counted from 0.
     :raises FileNotFoundError: where images or landmarks are missing.
