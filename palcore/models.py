@@ -70,7 +70,9 @@ def build_classifier(
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout {dropout!r}: it must be in [0, 1)")
     if backbone == "compact" and weights is not None:
-        raise ValueError(f"weights {weights!r} for backbone compact: it has none to load; choose vgg16 or resnet50, or None")
+        raise ValueError(
+            f"weights {weights!r} for backbone compact: it has none to load; choose vgg16 or resnet50, or None"
+        )
     if scaling is None:
         scaling = "unit" if backbone == "compact" else "vggface" if "vggface" in str(weights).lower() else "imagenet"
     if scaling not in SCALINGS:

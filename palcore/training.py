@@ -135,11 +135,15 @@ def check_options(**values):
     options = Options(**values)
     if options.dataset == "synthetic":
         if options.data_dir is not None:
-            raise ValueError(f"option data_dir is {options.data_dir!r} for the synthetic faces: they are drawn, leave it out")
+            raise ValueError(
+                f"option data_dir is {options.data_dir!r} for the synthetic faces: they are drawn, leave it out"
+            )
     elif options.data_dir is None:
         raise ValueError(f"option data_dir is missing: dataset {options.dataset} needs the folder that holds it")
     if options.class_weight == "balanced" and options.sampling == "balanced":
-        raise ValueError("options class_weight and sampling are both balanced: choose one, or classes are balanced twice")
+        raise ValueError(
+            "options class_weight and sampling are both balanced: choose one, or classes are balanced twice"
+        )
     return options
 
 
@@ -192,7 +196,10 @@ def build(options, image_size, steps):
     model = with_attribution(classifier, options.layer, options.attribution, options.strategy, options.score)
     weights = None if options.jaw == 1 else region_weights(jaw=options.jaw)
     model.compile(
-        loss={"expression": cross_entropy, "attribution": PrivilegedAttributionLoss(options.sigma, landmark_weights=weights)},
+        loss={
+            "expression": cross_entropy,
+            "attribution": PrivilegedAttributionLoss(options.sigma, landmark_weights=weights),
+        },
         loss_weights={"expression": 1.0, "attribution": options.pal_weight},
         metrics={"expression": [accuracy]},
         **compiling,
@@ -240,7 +247,9 @@ def train(options, verbose=2):
     """
     folder = run_folder(options)
     if (folder / "record.json").exists():
-        raise FileExistsError(f"{folder} already holds a run's record.json: give another out_dir, or remove that folder")
+        raise FileExistsError(
+            f"{folder} already holds a run's record.json: give another out_dir, or remove that folder"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(options.seed)
     policy = keras.config.dtype_policy()
@@ -281,7 +290,9 @@ def _train(options, folder, verbose):
     classifier.save(folder / "classifier.keras")
     losses = [value for name, values in history.items() if name.endswith("loss") for value in values]
     if not np.all(np.isfinite(losses)) or len(history["expression_loss"]) < options.epochs:
-        raise FloatingPointError(f"the loss of {folder} is not a number: try a lower learning_rate than {options.learning_rate}")
+        raise FloatingPointError(
+            f"the loss of {folder} is not a number: try a lower learning_rate than {options.learning_rate}"
+        )
 
     watched = with_attribution(classifier, options.layer, options.attribution, "mean", options.score)
     metrics, predictions = {}, {}
@@ -292,7 +303,8 @@ def _train(options, folder, verbose):
     np.savez_compressed(
         folder / "predictions.npz",
         **{
-            name: array.astype(np.uint8 if name.endswith("labels") else np.float16) for name, array in predictions.items()
+            name: array.astype(np.uint8 if name.endswith("labels") else np.float16)
+            for name, array in predictions.items()
         },
     )
     hidden = {"data_dir", "out_dir", "landmarks"}

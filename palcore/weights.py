@@ -39,7 +39,9 @@ def _layers_of(file):
         arrays = group[name].attrs.get("weight_names")
         if arrays is None:
             continue
-        found[name] = [np.asarray(group[name][weight.decode() if isinstance(weight, bytes) else weight]) for weight in arrays]
+        found[name] = [
+            np.asarray(group[name][weight.decode() if isinstance(weight, bytes) else weight]) for weight in arrays
+        ]
     return {name: arrays for name, arrays in found.items() if arrays}
 
 

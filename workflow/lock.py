@@ -9,7 +9,15 @@ HEADER = (
     "# Every package that 'make test' and 'make book' install, pinned with hashes, for Python 3.11 to 3.13. "
     "Made by 'make lock'.\n"
 )
-OPTIONS = "--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate".split()
+OPTIONS = [
+    "--universal",
+    "--python-version",
+    "3.11",
+    "--generate-hashes",
+    "--no-emit-index-url",
+    "--no-header",
+    "--no-annotate",
+]
 
 
 def main():

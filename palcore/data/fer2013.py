@@ -83,7 +83,9 @@ def _landmarks(data_dir, given, files):
     place = {name: row for row, name in enumerate(names)}
     lacking = [name for name in files if name not in place]
     if lacking:
-        raise ValueError(f"{path.name} has no landmarks of {lacking[0]} and {len(lacking) - 1} other faces: make a full table")
+        raise ValueError(
+            f"{path.name} has no landmarks of {lacking[0]} and {len(lacking) - 1} other faces: make a full table"
+        )
     return points[[place[name] for name in files]]
 
 
@@ -103,7 +105,9 @@ def load(data_dir, split, image_size=None, seed=0, landmarks=None):
     :raises ValueError: for contents that make no sense.
     """
     if data_dir is None:
-        raise ValueError("data_dir is missing for fer2013: give the folder with train/, validation/ and test/, or fer2013.csv")
+        raise ValueError(
+            "data_dir is missing for fer2013: give the folder with train/, validation/ and test/, or fer2013.csv"
+        )
     data_dir = Path(data_dir)
     csv = data_dir / "fer2013.csv" if data_dir.is_dir() else data_dir
     if csv.is_file():

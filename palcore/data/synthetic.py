@@ -34,7 +34,15 @@ EXPRESSIONS = {
 }
 """How far each movement goes in each expression, in the order of ``MOVEMENTS``."""
 
-PATCH_COLOURS = ((230, 40, 40), (40, 90, 230), (40, 180, 60), (240, 200, 40), (160, 50, 200), (40, 200, 210), (240, 130, 30))
+PATCH_COLOURS = (
+    (230, 40, 40),
+    (40, 90, 230),
+    (40, 180, 60),
+    (240, 200, 40),
+    (160, 50, 200),
+    (40, 200, 210),
+    (240, 130, 30),
+)
 """RGB of the patch that says each label."""
 
 PATCH_SIDE = 0.14
@@ -56,7 +64,10 @@ def _brows(movement):
 def _eyes(movement):
     half = np.clip(0.085 * (1 + 0.7 * movement["lid_open"]), 0.02, 0.17)
     lower = 0.06 * (1 - 0.3 * max(-movement["lid_open"], 0))
-    left = np.array([[-0.62, 0], [-0.49, -half], [-0.35, -half], [-0.22, 0.01], [-0.35, lower], [-0.49, lower]]) + [0, -0.28]
+    left = np.array([[-0.62, 0], [-0.49, -half], [-0.35, -half], [-0.22, 0.01], [-0.35, lower], [-0.49, lower]]) + [
+        0,
+        -0.28,
+    ]
     right = (left * [-1, 1])[[3, 2, 1, 0, 5, 4]]
     return np.concatenate([left, right])
 
@@ -126,7 +137,9 @@ def _draw(seed, split, row, label, size):
     large = size * OVERSAMPLING
     skin = np.array([rng.uniform(120, 245), 0, 0])
     skin[1:] = skin[0] * rng.uniform(0.72, 0.84), skin[0] * rng.uniform(0.55, 0.72)
-    hair = tuple(int(value) for value in rng.uniform(15, 110) * np.array([1, rng.uniform(0.7, 0.9), rng.uniform(0.4, 0.8)]))
+    hair = tuple(
+        int(value) for value in rng.uniform(15, 110) * np.array([1, rng.uniform(0.7, 0.9), rng.uniform(0.4, 0.8)])
+    )
     background = rng.uniform(40, 220, 3)
     image = Image.new("RGB", (large, large), tuple(int(value) for value in background))
     draw = ImageDraw.Draw(image)
@@ -136,7 +149,9 @@ def _draw(seed, split, row, label, size):
 
     def line(points, colour, width):
         colour = tuple(int(min(max(v, 0), 255)) for v in colour)
-        draw.line([tuple(point) for point in points * large], fill=colour, width=max(1, round(width * large)), joint="curve")
+        draw.line(
+            [tuple(point) for point in points * large], fill=colour, width=max(1, round(width * large)), joint="curve"
+        )
 
     circle = np.linspace(0, 2 * np.pi, 40)
     polygon(place(np.stack([1.12 * np.sin(circle), -0.35 + 0.98 * np.cos(circle)], axis=-1)), hair)
@@ -188,7 +203,9 @@ class _Painter:
             image = _draw(self.seed, self.split, int(row), label, self.size)
             if self.shortcut is not None:
                 side = round(PATCH_SIDE * self.size)
-                image[-side:, :side] = PATCH_COLOURS[_patch_label(self.seed, self.split, int(row), label, self.shortcut)]
+                image[-side:, :side] = PATCH_COLOURS[
+                    _patch_label(self.seed, self.split, int(row), label, self.shortcut)
+                ]
             self.cache[row] = image
             self.drawn[row] = True
         return self.cache[row]

@@ -1,0 +1,162 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # One training run
+#
+# This notebook trains one network and shows what it learned and where it looks. As it stands it takes the drawn faces, whose
+# patch in the corner gives nine labels in ten away, and the strategy `mean`.
+#
+# ```sh
+# papermill notebooks/train.ipynb OUT.ipynb -p strategy mean
+# papermill notebooks/train.ipynb OUT.ipynb -p strategy none
+# papermill notebooks/train.ipynb OUT.ipynb -p dataset fer2013 -p data_dir DIR
+# ```
+#
+# All options are in the next cell. The cell after it checks them, and stops at the first that makes no sense.
+
+# %% tags=["parameters"]
+dataset = "synthetic"  # synthetic or fer2013
+data_dir = None  # folder of the data set; the synthetic faces need none
+landmarks = None  # landmark table, where it is not in data_dir
+backbone = "compact"  # compact, vgg16 or resnet50
+layer = None  # layer to attribute; None: the last convolutional map
+weights = None  # None, "imagenet", or a file with the backbone's weights
+strategy = "mean"  # none (cross-entropy only), all, mean or half
+attribution = "grad_input"  # grad or grad_input
+pal_weight = 1.0  # total loss = cross-entropy + pal_weight * PAL
+sigma = 3 / 112  # width of a landmark's Gaussian, as a fraction of the image side
+image_size = None  # side of the input in pixels; None: the data set's own
+epochs = 12
+batch_size = 64
+learning_rate = 5e-4  # Adam, decaying to 0 along a cosine
+augment = True  # flip, small shift, rotation and scale
+precision = "float32"  # float32 or mixed_bfloat16
+class_weight = "none"  # none or balanced: each class weighs the same in the cross-entropy
+sampling = "natural"  # natural or balanced: each class is drawn equally often
+train_share = 1.0  # share of the training faces used
+label_noise = 0.0  # share of the training labels made wrong
+shortcut = 0.9  # synthetic faces: how often the patch shows the label; None: no patch
+seed = 0
+out_dir = None  # folder of the run; None: runs/<dataset>-<backbone>-<strategy>-<seed>
+
+# %%
+from palcore.training import check_options
+
+options = check_options(
+    dataset=dataset,
+    data_dir=data_dir,
+    landmarks=landmarks,
+    backbone=backbone,
+    layer=layer,
+    weights=weights,
+    strategy=strategy,
+    attribution=attribution,
+    pal_weight=pal_weight,
+    sigma=sigma,
+    image_size=image_size,
+    epochs=epochs,
+    batch_size=batch_size,
+    learning_rate=learning_rate,
+    augment=augment,
+    precision=precision,
+    class_weight=class_weight,
+    sampling=sampling,
+    train_share=train_share,
+    label_noise=label_noise,
+    shortcut=shortcut,
+    seed=seed,
+    out_dir=out_dir,
+)
+
+# %% [markdown]
+# ## The faces
+#
+# Each face comes with 68 landmarks. They become a heatmap, drawn here at the size of the attributed layer, and they are used as
+# a target during training only.
+
+# %% mystnb={"image": {"alt": "Seven training faces with 68 landmark dots each, and below each face its coarse heatmap."}}
+import keras
+import numpy as np
+from IPython.display import Markdown
+
+from palcore import EMOTIONS, plots
+from palcore.heatmaps import gaussian_heatmap
+from palcore.models import build_classifier, with_attribution
+from palcore.training import load_faces, train
+
+plots.use_style()
+faces = load_faces(options, "test")
+examples = [int(np.flatnonzero(faces.labels == label)[0]) for label in np.unique(faces.labels)]
+probe = with_attribution(build_classifier(options.backbone, faces.images.size), options.layer)
+cells = probe.output["attribution"].shape[1:3]
+heatmaps = gaussian_heatmap(faces.landmarks[examples], cells, options.sigma)
+figure = plots.draw_faces(
+    faces.images[examples], faces.landmarks[examples], keras.ops.convert_to_numpy(heatmaps), faces.labels[examples]
+)
+
+# %% [markdown]
+# ## Training
+#
+# The loss is the cross-entropy plus `pal_weight` times PAL. The run's folder receives the record, the predictions on the test
+# faces, and the classifier as a plain Keras file.
+
+# %% tags=["hide-output"]
+folder = train(options)
+
+# %% mystnb={"image": {"alt": "Curves of the loss terms and of the accuracy against the epoch, for training and validation."}}
+from palcore.records import read_record
+
+record = read_record(folder)
+figure = plots.draw_history(record["history"])
+
+# %% [markdown]
+# ## What it recognises
+
+# %%
+import pandas as pd
+
+table = pd.DataFrame(record["metrics"]).T[["faces", "accuracy", "mean_class_accuracy", "macro_f1"]]
+table.index.name = "test faces"
+table.astype({"faces": int, "accuracy": float, "mean_class_accuracy": float, "macro_f1": float}).round(3)
+
+# %% mystnb={"image": {"alt": "Confusion matrix of the seven expressions on the test faces, in per cent of each true class."}}
+figure = plots.draw_confusion(record["metrics"]["test"]["confusion"])
+
+# %% [markdown]
+# ## Where it looks
+#
+# The attribution of test faces beside the heatmap of their landmarks. `pointing` and `energy` come with the value that chance
+# would give.
+
+# %% mystnb={"image": {"alt": "Seven test faces, the attribution over each face, and the heatmap over each face."}}
+classifier = keras.models.load_model(folder / "classifier.keras")
+watched = with_attribution(classifier, options.layer, options.attribution, "mean")
+maps = watched.predict(faces.images[examples], verbose=0)["attribution"]
+figure = plots.draw_attributions(
+    faces.images[examples], {"attribution": maps, "heatmap": keras.ops.convert_to_numpy(heatmaps)}
+)
+
+# %%
+pd.DataFrame({name: scores["attribution"] for name, scores in record["metrics"].items()}).T.round(3)
+
+# %%
+scores = record["metrics"]["test"]
+worst = min((value, name) for name, value in scores["recall"].items() if value is not None)
+Markdown(
+    f"Of {scores['faces']} test faces {100 * scores['accuracy']:.1f} % were named rightly; the hardest of the "
+    f"{len(EMOTIONS)} expressions was {worst[1]} ({100 * worst[0]:.1f} %). The attribution correlates with the heatmap at "
+    f"{scores['attribution']['correlation']:.2f}. The run took {record['seconds'] / 60:.1f} minutes on {record['device']}."
+)

@@ -1,0 +1,104 @@
+"""Figures that the notebooks share: colours that a colour-blind reader can tell apart, legible at half size."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from palcore import EMOTIONS
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette."""
+
+SETTINGS = {
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "axes.grid": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 12,
+    "figure.dpi": 110,
+    "image.cmap": "cividis",
+    "axes.prop_cycle": plt.cycler(color=COLOURS),
+}
+
+
+def use_style():
+    """Set Matplotlib's defaults to ``SETTINGS``; figures keep a white ground, so that they read in the book's dark theme."""
+    plt.rcParams.update(SETTINGS)
+
+
+def show_map(axes, values, image=None, **options):
+    """Draw a map over the unit square, dimly over its image where one is given.
+
+    :param values: ``(h, w)``; stretched from its least to its greatest value.
+    :param image: ``(H, W, 3)`` uint8, or None.
+    """
+    square = (0, 1, 1, 0)
+    if image is not None:
+        axes.imshow(np.asarray(image).mean(axis=-1), extent=square, cmap="gray")
+    axes.imshow(values, extent=square, alpha=None if image is None else 0.6, interpolation="nearest", **options)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(1, 0)
+    axes.axis("off")
+
+
+def draw_faces(images, landmarks, heatmaps, labels):
+    """Faces with their landmarks above, their heatmaps below. Returns the figure."""
+    count = len(images)
+    figure, axes = plt.subplots(2, count, figsize=(1.7 * count, 3.9), squeeze=False, layout="constrained")
+    for column in range(count):
+        axes[0, column].imshow(images[column], extent=(0, 1, 1, 0))
+        axes[0, column].scatter(*landmarks[column].T, s=5, color="white", edgecolor="black", linewidth=0.3)
+        axes[0, column].set(xlim=(0, 1), ylim=(1, 0), title=EMOTIONS[labels[column]])
+        axes[0, column].axis("off")
+        show_map(axes[1, column], heatmaps[column])
+    return figure
+
+
+def draw_history(history):
+    """Both terms of the loss and the accuracy against the epoch, training and validation. Returns the figure."""
+    panels = [
+        ("expression_loss", "cross-entropy (nats)"),
+        ("attribution_loss", "PAL (minus correlation)"),
+        ("expression_accuracy", "accuracy"),
+    ]
+    panels = [panel for panel in panels if panel[0] in history]
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 3.4), squeeze=False, layout="constrained")
+    for axis, (name, label) in zip(axes[0], panels, strict=True):
+        epochs = np.arange(1, len(history[name]) + 1)
+        axis.plot(epochs, history[name], marker="o", markersize=4, label="training")
+        axis.plot(epochs, history[f"val_{name}"], marker="s", markersize=4, linestyle="--", label="validation")
+        axis.set(xlabel="epoch", ylabel=label)
+    axes[0, 0].legend(frameon=False)
+    return figure
+
+
+def draw_confusion(confusion):
+    """Share of each true class (row) given each name (column), in per cent. Returns the figure."""
+    confusion = np.asarray(confusion, float)
+    shares = 100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    figure, axes = plt.subplots(figsize=(6.2, 5.2), layout="constrained")
+    drawn = axes.imshow(shares, vmin=0, vmax=100)
+    for row in range(len(shares)):
+        for column in range(len(shares)):
+            colour = "white" if shares[row, column] < 50 else "black"
+            axes.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=40, ha="right")
+    axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
+    axes.set(xlabel="predicted expression", ylabel="true expression")
+    figure.colorbar(drawn, ax=axes, label="share of the true class (%)")
+    return figure
+
+
+def draw_attributions(images, rows):
+    """Faces above, and below them one row of maps for each entry of ``{name: maps (N, h, w)}``. Returns the figure."""
+    count = len(images)
+    size = (1.7 * count + 0.6, 1.85 * (1 + len(rows)))
+    figure, axes = plt.subplots(1 + len(rows), count, figsize=size, squeeze=False, layout="constrained")
+    for column, image in enumerate(images):
+        axes[0, column].imshow(image, extent=(0, 1, 1, 0))
+        axes[0, column].axis("off")
+        for row, maps in enumerate(rows.values(), start=1):
+            show_map(axes[row, column], maps[column], image)
+    for row, name in enumerate(["face", *rows]):
+        axes[row, 0].text(-0.08, 0.5, name, rotation=90, ha="right", va="center", transform=axes[row, 0].transAxes)
+    return figure
