@@ -92,9 +92,7 @@ maps = {}
 for strategy, folder in runs.items():
     classifier = keras.models.load_model(folder / "classifier.keras")
     watched = with_attribution(classifier)
-    maps[{"none": "without PAL", "mean": "with PAL"}[strategy]] = watched.predict(faces.images[:7], verbose=0)[
-        "attribution"
-    ]
+    maps[{"none": "without PAL", "mean": "with PAL"}[strategy]] = watched.predict(faces.images[:7], verbose=0)["attribution"]
 figure = plots.draw_attributions(faces.images[:7], {**maps, "heatmap": heatmaps})
 
 # %%

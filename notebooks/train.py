@@ -145,9 +145,7 @@ figure = plots.draw_confusion(record["metrics"]["test"]["confusion"])
 classifier = keras.models.load_model(folder / "classifier.keras")
 watched = with_attribution(classifier, options.layer, options.attribution, "mean")
 maps = watched.predict(faces.images[examples], verbose=0)["attribution"]
-figure = plots.draw_attributions(
-    faces.images[examples], {"attribution": maps, "heatmap": keras.ops.convert_to_numpy(heatmaps)}
-)
+figure = plots.draw_attributions(faces.images[examples], {"attribution": maps, "heatmap": keras.ops.convert_to_numpy(heatmaps)})
 
 # %%
 pd.DataFrame({name: scores["attribution"] for name, scores in record["metrics"].items()}).T.round(3)

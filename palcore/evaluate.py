@@ -34,16 +34,10 @@ def classification_scores(labels, probabilities):
     return {
         "faces": len(labels),
         "accuracy": float(accuracy_score(labels, called)),
-        "mean_class_accuracy": float(balanced_accuracy_score(labels, called))
-        if len(present) > 1
-        else float(recalls[present[0]]),
+        "mean_class_accuracy": float(balanced_accuracy_score(labels, called)) if len(present) > 1 else float(recalls[present[0]]),
         "macro_f1": float(np.nanmean(f1_scores[present])),
-        "recall": {
-            name: None if np.isnan(value) else float(value) for name, value in zip(EMOTIONS, recalls, strict=True)
-        },
-        "f1": {
-            name: None if np.isnan(value) else float(value) for name, value in zip(EMOTIONS, f1_scores, strict=True)
-        },
+        "recall": {name: None if np.isnan(value) else float(value) for name, value in zip(EMOTIONS, recalls, strict=True)},
+        "f1": {name: None if np.isnan(value) else float(value) for name, value in zip(EMOTIONS, f1_scores, strict=True)},
         "confusion": confusion_matrix(labels, called, labels=classes).tolist(),
     }
 

@@ -44,9 +44,7 @@ class WithoutSoftmax(keras.layers.Layer):
 
 
 def _is_nested(operation):
-    return isinstance(operation, keras.Sequential) or (
-        isinstance(operation, keras.Model) and hasattr(operation, "operations")
-    )
+    return isinstance(operation, keras.Sequential) or (isinstance(operation, keras.Model) and hasattr(operation, "operations"))
 
 
 def _unnest(model, inputs, record, arguments):
@@ -73,9 +71,7 @@ def _unnest(model, inputs, record, arguments):
         return inputs
     # Wrapped once more, so that neither a list of inputs (older files) nor a compiled loss is carried along.
     plain = keras.Model(model.inputs[0], model.outputs[0])
-    return keras.models.clone_model(
-        plain, input_tensors=inputs, clone_function=lambda layer: layer, call_function=apply
-    ).outputs[0]
+    return keras.models.clone_model(plain, input_tensors=inputs, clone_function=lambda layer: layer, call_function=apply).outputs[0]
 
 
 def _is_map(tensor):
@@ -138,16 +134,12 @@ def split_at(classifier, layer=None):
                 head = _head(features, logits)
                 if head is not None:
                     return image, features, head
-        raise ValueError(
-            f"classifier {classifier.name!r} has no convolutional map to attribute among: {names or 'nothing'}"
-        )
+        raise ValueError(f"classifier {classifier.name!r} has no convolutional map to attribute among: {names or 'nothing'}")
     found = [features for operation, features in maps if operation.name == layer]
     if not found:
         raise ValueError(f"no layer {layer!r} with a map of features in {classifier.name!r}: choose from {names}")
     if len(found) > 1:
-        raise ValueError(
-            f"layer {layer!r} of {classifier.name!r} is applied {len(found)} times: choose one applied once"
-        )
+        raise ValueError(f"layer {layer!r} of {classifier.name!r} is applied {len(found)} times: choose one applied once")
     head = _head(found[0], logits)
     if head is None:
         raise ValueError(

@@ -50,9 +50,7 @@ def _sides(size):
 
 def _check_sigma(sigma):
     if not (np.isfinite(sigma) and sigma > 0):
-        raise ValueError(
-            f"sigma {sigma!r} of a heatmap: it must be a positive fraction of the image side, such as 3 / 112"
-        )
+        raise ValueError(f"sigma {sigma!r} of a heatmap: it must be a positive fraction of the image side, such as 3 / 112")
 
 
 def _axis_averages(coordinates, cells, sigma):

@@ -55,11 +55,8 @@ def attribution_correlation(attribution, heatmap, scaled=True):
     channels = attribution.shape[3] if len(attribution.shape) == 4 else 1
     attribution = _standardise(ops.reshape(attribution, (-1, cells, channels)))
     heatmap = ops.reshape(heatmap, (-1, cells, 1))
-    if scaled:
-        products = ops.mean(attribution * _standardise(heatmap), axis=1)
-    else:
-        products = ops.sum(attribution * heatmap, axis=1)
-    return ops.mean(products, axis=-1)
+    products = attribution * (_standardise(heatmap) if scaled else heatmap)
+    return ops.mean(ops.mean(products, axis=1) if scaled else ops.sum(products, axis=1), axis=-1)
 
 
 @keras.saving.register_keras_serializable("palcore")

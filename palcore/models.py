@@ -3,7 +3,6 @@
 import keras
 from keras import layers
 
-from palcore import EMOTIONS
 from palcore.attribution import AttributionHead
 from palcore.graph import split_at
 from palcore.weights import SCALINGS, load_backbone_weights
@@ -42,9 +41,7 @@ def _application(name, image, weights):
     return backbone.output
 
 
-def build_classifier(
-    backbone="compact", image_size=64, weights=None, units=512, dropout=0.5, scaling=None, classes=len(EMOTIONS)
-):
+def build_classifier(backbone="compact", image_size=64, weights=None, units=512, dropout=0.5, scaling=None, classes=7):
     """A backbone, two dense layers, and one logit per expression, as a plain Keras model.
 
     Input: ``(N, image_size, image_size, 3)`` RGB in 0..255, uint8 or float; scaling happens inside. Output: ``(N, classes)``
@@ -70,9 +67,7 @@ def build_classifier(
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout {dropout!r}: it must be in [0, 1)")
     if backbone == "compact" and weights is not None:
-        raise ValueError(
-            f"weights {weights!r} for backbone compact: it has none to load; choose vgg16 or resnet50, or None"
-        )
+        raise ValueError(f"weights {weights!r} for backbone compact: it has none to load; choose vgg16 or resnet50, or None")
     if scaling is None:
         scaling = "unit" if backbone == "compact" else "vggface" if "vggface" in str(weights).lower() else "imagenet"
     if scaling not in SCALINGS:

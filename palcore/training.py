@@ -135,15 +135,11 @@ def check_options(**values):
     options = Options(**values)
     if options.dataset == "synthetic":
         if options.data_dir is not None:
-            raise ValueError(
-                f"option data_dir is {options.data_dir!r} for the synthetic faces: they are drawn, leave it out"
-            )
+            raise ValueError(f"option data_dir is {options.data_dir!r} for the synthetic faces: they are drawn, leave it out")
     elif options.data_dir is None:
         raise ValueError(f"option data_dir is missing: dataset {options.dataset} needs the folder that holds it")
     if options.class_weight == "balanced" and options.sampling == "balanced":
-        raise ValueError(
-            "options class_weight and sampling are both balanced: choose one, or classes are balanced twice"
-        )
+        raise ValueError("options class_weight and sampling are both balanced: choose one, or classes are balanced twice")
     return options
 
 
@@ -180,9 +176,7 @@ def build(options, image_size, steps):
     The training model is the classifier itself for the strategy ``none``, and else the one with the attribution as its second
     output and PAL as that output's loss.
     """
-    classifier = build_classifier(
-        options.backbone, image_size, options.weights, units=options.units, dropout=options.dropout
-    )
+    classifier = build_classifier(options.backbone, image_size, options.weights, units=options.units, dropout=options.dropout)
     rate = options.learning_rate
     if options.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, max(steps, 1))
@@ -247,9 +241,7 @@ def train(options, verbose=2):
     """
     folder = run_folder(options)
     if (folder / "record.json").exists():
-        raise FileExistsError(
-            f"{folder} already holds a run's record.json: give another out_dir, or remove that folder"
-        )
+        raise FileExistsError(f"{folder} already holds a run's record.json: give another out_dir, or remove that folder")
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(options.seed)
     policy = keras.config.dtype_policy()
@@ -290,9 +282,7 @@ def _train(options, folder, verbose):
     classifier.save(folder / "classifier.keras")
     losses = [value for name, values in history.items() if name.endswith("loss") for value in values]
     if not np.all(np.isfinite(losses)) or len(history["expression_loss"]) < options.epochs:
-        raise FloatingPointError(
-            f"the loss of {folder} is not a number: try a lower learning_rate than {options.learning_rate}"
-        )
+        raise FloatingPointError(f"the loss of {folder} is not a number: try a lower learning_rate than {options.learning_rate}")
 
     watched = with_attribution(classifier, options.layer, options.attribution, "mean", options.score)
     metrics, predictions = {}, {}
@@ -302,10 +292,7 @@ def _train(options, folder, verbose):
         faces[condition] = test
     np.savez_compressed(
         folder / "predictions.npz",
-        **{
-            name: array.astype(np.uint8 if name.endswith("labels") else np.float16)
-            for name, array in predictions.items()
-        },
+        **{name: array.astype(np.uint8 if name.endswith("labels") else np.float16) for name, array in predictions.items()},
     )
     hidden = {"data_dir", "out_dir", "landmarks"}
     config = {name: value for name, value in asdict(options).items() if name not in hidden}

@@ -31,7 +31,7 @@ channels to BGR and subtract the mean colour of ImageNet (Caffe's numbers, as Ke
 
 def _layers_of(file):
     """``{layer name: [arrays]}`` of a Keras ``.h5`` file, whole model or weights only, in the order they were saved."""
-    group = file["model_weights"] if "model_weights" in file else file
+    group = file.get("model_weights", file)
     names = group.attrs.get("layer_names")
     names = list(group) if names is None else [name.decode() if isinstance(name, bytes) else name for name in names]
     found = {}
@@ -39,9 +39,7 @@ def _layers_of(file):
         arrays = group[name].attrs.get("weight_names")
         if arrays is None:
             continue
-        found[name] = [
-            np.asarray(group[name][weight.decode() if isinstance(weight, bytes) else weight]) for weight in arrays
-        ]
+        found[name] = [np.asarray(group[name][weight.decode() if isinstance(weight, bytes) else weight]) for weight in arrays]
     return {name: arrays for name, arrays in found.items() if arrays}
 
 

@@ -28,9 +28,7 @@ def check_listing(files):
     listed = {Path(name).name for name in files if name.startswith("notebooks/")}
     there = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
     if listed - there:
-        sys.exit(
-            f"_toc.yml lists notebooks/{min(listed - there)}, which does not exist: write it, or take it off the list"
-        )
+        sys.exit(f"_toc.yml lists notebooks/{min(listed - there)}, which does not exist: write it, or take it off the list")
     if there - listed:
         sys.exit(f"notebooks/{min(there - listed)}.ipynb is not in _toc.yml: add it there")
 

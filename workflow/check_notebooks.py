@@ -17,13 +17,9 @@ def problems(folder=NOTEBOOKS):
     found += [f"{name} has only one half of its pair: run `jupytext --sync`" for name in sorted(sources ^ notebooks)]
     for name in sorted(sources & notebooks):
         source, notebook = jupytext.read(folder / f"{name}.py"), nbformat.read(folder / f"{name}.ipynb", as_version=4)
-        if [(cell.cell_type, cell.source) for cell in source.cells] != [
-            (cell.cell_type, cell.source) for cell in notebook.cells
-        ]:
+        if [(cell.cell_type, cell.source) for cell in source.cells] != [(cell.cell_type, cell.source) for cell in notebook.cells]:
             found.append(f"{name}.ipynb is stale: run `jupytext --sync notebooks/{name}.py`")
-        if any(
-            cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells if cell.cell_type == "code"
-        ):
+        if any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells if cell.cell_type == "code"):
             found.append(f"{name}.ipynb holds outputs: clear them")
         if not any("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells):
             found.append(f"{name}.ipynb has no cell tagged `parameters`")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = (
-    "# Every package that 'make test' and 'make book' install, pinned with hashes, for Python 3.11 to 3.13. "
-    "Made by 'make lock'.\n"
+    "# Every package that 'make test' and 'make book' install, pinned with hashes, for Python 3.11 to 3.13. Made by 'make lock'.\n"
 )
 OPTIONS = [
     "--universal",

@@ -41,9 +41,7 @@ def load(name, data_dir=None, split="train", **options):
             raise FileNotFoundError(f"no folder {data_dir} for dataset {name}: check data_dir")
     image_size = options.get("image_size")
     if image_size is not None and (isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1):
-        raise ValueError(
-            f"image_size {image_size!r} of dataset {name}: it must be a positive whole number of pixels, or None"
-        )
+        raise ValueError(f"image_size {image_size!r} of dataset {name}: it must be a positive whole number of pixels, or None")
     loader = import_module(DATASETS[name]).load
     known = list(inspect.signature(loader).parameters)[2:]
     unknown = sorted(set(options) - set(known))

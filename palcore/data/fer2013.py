@@ -28,9 +28,7 @@ SIDE = 48
 def _folder_rows(data_dir, split):
     root = data_dir / split
     if not root.is_dir():
-        raise FileNotFoundError(
-            f"no folder {root} for fer2013: data_dir must hold train/, validation/ and test/, or fer2013.csv"
-        )
+        raise FileNotFoundError(f"no folder {root} for fer2013: data_dir must hold train/, validation/ and test/, or fer2013.csv")
     files, labels = [], []
     for folder, emotion in FOLDERS.items():
         for path in sorted((root / folder).glob("*.[jp][pn]g")):
@@ -76,16 +74,12 @@ def _landmarks(data_dir, given, files):
     choices = [Path(given)] if given else [data_dir / "landmarks.csv.gz", data_dir / "landmarks.csv"]
     path = next((choice for choice in choices if choice.is_file()), None)
     if path is None:
-        raise FileNotFoundError(
-            f"no landmark table {choices[0]} for fer2013: give its path as landmarks, or put it into data_dir"
-        )
+        raise FileNotFoundError(f"no landmark table {choices[0]} for fer2013: give its path as landmarks, or put it into data_dir")
     names, _, points = read_landmark_table(path, pixels=(SIDE, SIDE))
     place = {name: row for row, name in enumerate(names)}
     lacking = [name for name in files if name not in place]
     if lacking:
-        raise ValueError(
-            f"{path.name} has no landmarks of {lacking[0]} and {len(lacking) - 1} other faces: make a full table"
-        )
+        raise ValueError(f"{path.name} has no landmarks of {lacking[0]} and {len(lacking) - 1} other faces: make a full table")
     return points[[place[name] for name in files]]
 
 
@@ -105,9 +99,7 @@ def load(data_dir, split, image_size=None, seed=0, landmarks=None):
     :raises ValueError: for contents that make no sense.
     """
     if data_dir is None:
-        raise ValueError(
-            "data_dir is missing for fer2013: give the folder with train/, validation/ and test/, or fer2013.csv"
-        )
+        raise ValueError("data_dir is missing for fer2013: give the folder with train/, validation/ and test/, or fer2013.csv")
     data_dir = Path(data_dir)
     csv = data_dir / "fer2013.csv" if data_dir.is_dir() else data_dir
     if csv.is_file():

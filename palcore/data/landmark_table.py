@@ -45,9 +45,7 @@ def read_landmark_table(path, pixels=None):
         landmarks = (landmarks + 0.5) / np.asarray(pixels)
     broken = np.flatnonzero(found & ~np.isfinite(landmarks).all(axis=(1, 2)))
     if broken.size:
-        raise ValueError(
-            f"landmarks of {table['file'].iat[broken[0]]} in {path.name} are not finite: correct or remove the row"
-        )
+        raise ValueError(f"landmarks of {table['file'].iat[broken[0]]} in {path.name} are not finite: correct or remove the row")
     return table["file"].astype(str).tolist(), found, landmarks.astype(np.float32)
 
 

@@ -137,9 +137,7 @@ def _draw(seed, split, row, label, size):
     large = size * OVERSAMPLING
     skin = np.array([rng.uniform(120, 245), 0, 0])
     skin[1:] = skin[0] * rng.uniform(0.72, 0.84), skin[0] * rng.uniform(0.55, 0.72)
-    hair = tuple(
-        int(value) for value in rng.uniform(15, 110) * np.array([1, rng.uniform(0.7, 0.9), rng.uniform(0.4, 0.8)])
-    )
+    hair = tuple(int(value) for value in rng.uniform(15, 110) * np.array([1, rng.uniform(0.7, 0.9), rng.uniform(0.4, 0.8)]))
     background = rng.uniform(40, 220, 3)
     image = Image.new("RGB", (large, large), tuple(int(value) for value in background))
     draw = ImageDraw.Draw(image)
@@ -149,9 +147,7 @@ def _draw(seed, split, row, label, size):
 
     def line(points, colour, width):
         colour = tuple(int(min(max(v, 0), 255)) for v in colour)
-        draw.line(
-            [tuple(point) for point in points * large], fill=colour, width=max(1, round(width * large)), joint="curve"
-        )
+        draw.line([tuple(point) for point in points * large], fill=colour, width=max(1, round(width * large)), joint="curve")
 
     circle = np.linspace(0, 2 * np.pi, 40)
     polygon(place(np.stack([1.12 * np.sin(circle), -0.35 + 0.98 * np.cos(circle)], axis=-1)), hair)
@@ -203,9 +199,7 @@ class _Painter:
             image = _draw(self.seed, self.split, int(row), label, self.size)
             if self.shortcut is not None:
                 side = round(PATCH_SIDE * self.size)
-                image[-side:, :side] = PATCH_COLOURS[
-                    _patch_label(self.seed, self.split, int(row), label, self.shortcut)
-                ]
+                image[-side:, :side] = PATCH_COLOURS[_patch_label(self.seed, self.split, int(row), label, self.shortcut)]
             self.cache[row] = image
             self.drawn[row] = True
         return self.cache[row]
