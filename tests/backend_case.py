@@ -1,0 +1,104 @@
+"""What the two backends must agree on, computed on the one that KERAS_BACKEND names; writes its results as .npz.
+
+    python tests/backend_case.py OUT.npz
+"""
+
+import sys
+
+import keras
+import numpy as np
+
+from palcore.attribution import METHODS, STRATEGIES
+from palcore.heatmaps import gaussian_heatmap
+from palcore.losses import PrivilegedAttributionLoss
+from palcore.models import with_attribution
+
+SMOOTH = "tanh"
+
+
+def network(activation, seed=7, pooled=False):
+    """A small classifier with weights that do not depend on the backend's own random numbers."""
+    layers = keras.layers
+    image = keras.Input((12, 12, 3))
+    features = layers.Conv2D(6, 3, padding="same", activation=activation, name="first")(image)
+    features = layers.Conv2D(4, 3, padding="same", activation=activation, name="last")(features)
+    if pooled:
+        hidden = layers.GlobalAveragePooling2D()(features)
+    else:
+        hidden = layers.Flatten()(layers.AveragePooling2D(2)(features))
+        hidden = layers.Dense(10, activation=activation, name="hidden")(hidden)
+    model = keras.Model(image, layers.Dense(7, name="logits")(hidden))
+    rng = np.random.default_rng(seed)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(0, 0.5 / np.sqrt(np.prod(variable.shape[:-1]) or 1) ** 0.5, variable.shape))
+    return model
+
+
+def faces(seed=3, count=4):
+    rng = np.random.default_rng(seed)
+    images = rng.normal(0, 1, (count, 12, 12, 3)).astype(np.float32)
+    return images, rng.uniform(0.1, 0.9, (count, 68, 2)).astype(np.float32)
+
+
+def pal_value_and_gradients(model, images, landmarks, loss=None):
+    """PAL alone, and its gradient with respect to each trainable variable (zeros where there is none), by variable path."""
+    loss = loss or PrivilegedAttributionLoss(sigma=0.1)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = loss(landmarks, model(images)["attribution"])
+        gradients = tape.gradient(value, model.trainable_variables)
+    else:
+        import jax
+
+        state = [variable.value for variable in model.non_trainable_variables]
+
+        def compute(weights):
+            outputs, _ = model.stateless_call(weights, state, images)
+            return loss(landmarks, outputs["attribution"])
+
+        value, gradients = jax.value_and_grad(compute)([variable.value for variable in model.trainable_variables])
+    found = {}
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        found[variable.path] = np.zeros(variable.shape) if gradient is None else keras.ops.convert_to_numpy(gradient)
+    return float(value), found
+
+
+def finite_difference(model, images, landmarks, direction, step=4e-3):
+    """Central difference of PAL along ``{path: array}``, whose overall length is 1."""
+    loss = PrivilegedAttributionLoss(sigma=0.1)
+    values = []
+    original = {variable.path: keras.ops.convert_to_numpy(variable.value) for variable in model.trainable_variables}
+    for sign in (1, -1):
+        for variable in model.trainable_variables:
+            variable.assign(original[variable.path] + sign * step * direction[variable.path])
+        values.append(float(loss(landmarks, model(images)["attribution"])))
+    for variable in model.trainable_variables:
+        variable.assign(original[variable.path])
+    return (values[0] - values[1]) / (2 * step)
+
+
+def main(out):
+    images, landmarks = faces()
+    results = {"heatmap": keras.ops.convert_to_numpy(gaussian_heatmap(landmarks, (7, 9), 0.05))}
+    for method in METHODS:
+        for strategy in STRATEGIES:
+            for score in ("abs_logits", "logits"):
+                model = with_attribution(network(SMOOTH), "last", method, strategy, score)
+                key = f"{method}/{strategy}/{score}"
+                outputs = model(images)
+                results[f"{key}/logits"] = keras.ops.convert_to_numpy(outputs["expression"])
+                results[f"{key}/map"] = keras.ops.convert_to_numpy(outputs["attribution"])
+                value, gradients = pal_value_and_gradients(model, images, landmarks)
+                length = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients.values()))
+                direction = {path: gradient / length for path, gradient in gradients.items()}
+                results[f"{key}/value"] = value
+                results[f"{key}/slope"] = length
+                results[f"{key}/difference"] = finite_difference(model, images, landmarks, direction)
+                results[f"{key}/gradient"] = np.concatenate([gradient.ravel() for gradient in gradients.values()])
+    np.savez(out, **results)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,148 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from palcore.attribution import AttributionHead, attribution_map, attribution_score
+from palcore.losses import PrivilegedAttributionLoss
+from palcore.models import with_attribution
+from tests.backend_case import faces, network, pal_value_and_gradients
+
+
+def test_linear_head_by_hand():
+    """Two cells, one channel, two logits: z = W f, so S = |z1| + |z2| and dS/df = sign(z) W."""
+    weights = np.array([[1.0, -2.0], [0.5, 3.0]])
+    features = keras.Input((1, 2, 1))
+    dense = keras.layers.Dense(2, use_bias=False)
+    head = keras.Model(features, dense(keras.layers.Flatten()(features)))
+    dense.kernel.assign(weights)
+    values = np.array([[2.0], [1.0]]).reshape(1, 1, 2, 1)
+    # z = (2 + 0.5, -4 + 3) = (2.5, -1); dS/df = (1 + 2, 0.5 - 3) = (3, -2.5).
+    for method, expected in (("grad", [3.0, 2.5]), ("grad_input", [6.0, 2.5])):
+        outputs = AttributionHead(head, method, "mean")(values)
+        np.testing.assert_allclose(outputs["attribution"].numpy().ravel(), expected, rtol=1e-6)
+        np.testing.assert_allclose(outputs["expression"].numpy(), [[2.5, -1.0]], rtol=1e-6)
+    signed = AttributionHead(head, "grad", "mean", score="logits")(values)
+    np.testing.assert_allclose(signed["attribution"].numpy().ravel(), [1.0, 3.5], rtol=1e-6)
+
+
+def test_strategies_by_hand():
+    features = np.ones((1, 1, 1, 4), np.float32)
+    gradient = np.array([1.0, -3.0, 5.0, -7.0], np.float32).reshape(1, 1, 1, 4)
+    assert attribution_map(features, gradient, "grad", "mean").numpy().item() == 4
+    assert attribution_map(features, gradient, "grad", "half").numpy().item() == 2
+    assert attribution_map(features, gradient, "grad", "all").numpy().ravel().tolist() == [1, 3, 5, 7]
+
+
+def test_score_in_words_and_as_printed():
+    logits = np.array([[1.0, -2.0, 3.0]])
+    assert float(attribution_score(logits)) == 6
+    assert float(attribution_score(logits, "logits")) == 2
+
+
+def test_sum_of_softmax_outputs_has_no_gradient():
+    model = network("tanh")
+    images, _ = faces()
+    images = tf.constant(images)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(images)
+        logits = model(images)
+        softmax_sum = tf.reduce_sum(tf.nn.softmax(logits))
+        logit_sum = tf.reduce_sum(tf.abs(logits))
+    assert np.abs(tape.gradient(logit_sum, images)).max() > 1e-2
+    assert np.abs(tape.gradient(softmax_sum, images)).max() < 1e-6
+
+
+@pytest.mark.parametrize(("method", "taught"), [("grad", False), ("grad_input", True)])
+def test_below_a_piecewise_linear_head_only_grad_input_teaches(method, taught):
+    model = with_attribution(network("relu"), "last", method, "mean")
+    _, gradients = pal_value_and_gradients(model, *faces())
+    below = [np.abs(gradient).max() for path, gradient in gradients.items() if path.startswith(("first", "last"))]
+    assert len(below) == 4
+    assert all(value > 1e-6 for value in below) if taught else all(value == 0 for value in below)
+
+
+@pytest.mark.parametrize("method", ["grad", "grad_input"])
+@pytest.mark.parametrize("strategy", ["all", "mean", "half"])
+def test_every_variable_gets_a_gradient_from_pal_alone_where_it_should(method, strategy):
+    """In a smooth network PAL reaches every variable but the last bias, on which no gradient of the logits depends."""
+    model = with_attribution(network("tanh"), "last", method, strategy)
+    _, gradients = pal_value_and_gradients(model, *faces())
+    for path, gradient in gradients.items():
+        if path == "logits/bias":
+            assert np.all(gradient == 0)
+        else:
+            assert np.abs(gradient).max() > 1e-6, path
+
+
+def test_behind_global_pooling_and_one_dense_layer_grad_is_flat_and_guarded():
+    model = with_attribution(network("relu", pooled=True), "last", "grad", "mean")
+    images, landmarks = faces()
+    maps = model(images)["attribution"].numpy()
+    assert np.ptp(maps, axis=(1, 2)).max() <= 1e-6 * maps.max()
+    value, gradients = pal_value_and_gradients(model, images, landmarks)
+    assert value == 0
+    assert all(np.all(gradient == 0) for gradient in gradients.values())
+
+
+def test_a_dead_head_gives_zero_loss_and_zero_gradient():
+    classifier = network("relu")
+    classifier.get_layer("hidden").bias.assign(np.full(10, -1e3))
+    model = with_attribution(classifier, "last")
+    value, gradients = pal_value_and_gradients(model, *faces())
+    assert value == 0
+    assert all(np.all(gradient == 0) for gradient in gradients.values())
+
+
+def test_training_on_pal_alone_raises_the_correlation():
+    keras.utils.set_random_seed(0)
+    model = with_attribution(network("relu"), "last")
+    images, landmarks = faces(count=8)
+    model.compile(keras.optimizers.Adam(1e-2), loss={"attribution": PrivilegedAttributionLoss(sigma=0.1)}, jit_compile=False)
+    history = model.fit(images, {"attribution": landmarks}, epochs=30, verbose=0).history["loss"]
+    assert history[-1] < history[0] - 0.2
+
+
+def test_attributions_stay_in_float32_under_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = with_attribution(network("relu"), "last")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    outputs = model(faces()[0])
+    assert {value.dtype for value in outputs.values()} == {tf.float32}
+
+
+def test_batch_norm_and_dropout_in_the_head_keep_their_state():
+    image = keras.Input((8, 8, 3))
+    features = keras.layers.Conv2D(4, 3, name="last")(image)
+    hidden = keras.layers.Flatten()(keras.layers.Dropout(0.5)(keras.layers.BatchNormalization(name="norm")(features)))
+    classifier = keras.Model(image, keras.layers.Dense(7)(hidden))
+    model = with_attribution(classifier, "last")
+    before = classifier.get_layer("norm").moving_mean.numpy().copy()
+    model.compile(
+        "sgd",
+        loss={"expression": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "attribution": PrivilegedAttributionLoss()},
+        jit_compile=False,
+    )
+    images = np.random.default_rng(0).normal(3, 1, (8, 8, 8, 3))
+    model.fit(images, {"expression": np.arange(8) % 7, "attribution": np.full((8, 68, 2), 0.4)}, verbose=0)
+    assert np.abs(classifier.get_layer("norm").moving_mean.numpy() - before).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"method": "gradient"}, "unknown method 'gradient': choose from grad, grad_input"),
+        ({"strategy": "none"}, "unknown strategy 'none': choose from all, mean, half"),
+        ({"score": "softmax"}, "unknown score 'softmax': choose from abs_logits, logits"),
+    ],
+)
+def test_unknown_options_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        with_attribution(network("relu"), "last", **options)
+
+
+def test_half_of_one_channel_is_refused():
+    with pytest.raises(ValueError, match="strategy 'half' on a layer of 1 channel"):
+        attribution_map(np.ones((1, 2, 2, 1)), np.ones((1, 2, 2, 1)), strategy="half")

@@ -1,0 +1,66 @@
+"""TensorFlow and JAX agree, and each agrees with finite differences."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from palcore.attribution import METHODS, STRATEGIES
+
+CASES = [f"{method}/{strategy}/{score}" for method in METHODS for strategy in STRATEGIES for score in ("abs_logits", "logits")]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("backends")
+    found = {}
+    for backend in ("tensorflow", "jax"):
+        out = folder / f"{backend}.npz"
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        script = Path(__file__).with_name("backend_case.py")
+        subprocess.run([sys.executable, str(script), str(out)], env=environment, check=True)
+        found[backend] = dict(np.load(out))
+    return found
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("case", CASES)
+def test_gradient_of_pal_equals_finite_difference(results, backend, case):
+    slope, difference = results[backend][f"{case}/slope"], results[backend][f"{case}/difference"]
+    assert slope > 1e-3
+    assert difference == pytest.approx(slope, rel=0.02)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("quantity", ["logits", "map", "value", "gradient"])
+def test_backends_agree(results, case, quantity):
+    tensorflow, jax = (results[backend][f"{case}/{quantity}"] for backend in ("tensorflow", "jax"))
+    np.testing.assert_allclose(tensorflow, jax, rtol=2e-3, atol=2e-5)
+
+
+def test_backends_draw_the_same_heatmap(results):
+    np.testing.assert_allclose(results["tensorflow"]["heatmap"], results["jax"]["heatmap"], rtol=1e-4, atol=1e-5)
+
+
+def test_palcore_imports_trains_and_predicts_without_tensorflow(tmp_path):
+    """TensorFlow is made impossible to import; a PAL run on JAX goes through, and its classifier predicts."""
+    script = """
+import sys
+sys.modules["tensorflow"] = None
+import palcore, palcore.training as training, palcore.records as records, palcore.predict as predict
+from palcore.data import load
+import cv2
+options = training.check_options(strategy="mean", epochs=1, image_size=32, units=16, train_share=0.05, out_dir="run")
+small = lambda options, split, **changes: load("synthetic", None, split, image_size=32, count=70, **changes)
+training.load_faces = small
+record = records.read_record(training.train(options, verbose=0))
+assert record["backend"] == "jax" and "attribution_loss" in record["history"]
+cv2.imwrite("face.png", load("synthetic", split="test", count=1).images[0])
+probabilities, saved = predict.predict_file("face.png", "run")
+assert abs(sum(probabilities.values()) - 1) < 1e-6 and saved.exists()
+"""
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)

@@ -1,0 +1,111 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from palcore.heatmaps import REGIONS, blurred_heatmap, gaussian_heatmap, region_weights
+
+
+def draw(landmarks, *arguments, **options):
+    return keras.ops.convert_to_numpy(gaussian_heatmap(landmarks, *arguments, **options))
+
+
+def brute_force(landmarks, height, width, sigma, fine=64):
+    """Each Gaussian sampled on a grid ``fine`` times finer, then averaged over each cell."""
+    x = (np.arange(width * fine) + 0.5) / (width * fine)
+    y = (np.arange(height * fine) + 0.5) / (height * fine)
+    picture = np.zeros((height * fine, width * fine))
+    for a, b in landmarks:
+        picture += np.exp(-((x[None, :] - a) ** 2 + (y[:, None] - b) ** 2) / (2 * sigma**2))
+    return picture.reshape(height, fine, width, fine).mean(axis=(1, 3))
+
+
+def test_one_landmark_in_one_cell_by_hand():
+    # The integral over the unit square of a Gaussian at its centre: (sigma sqrt(2 pi) (2 Phi(1 / (2 sigma)) - 1))^2.
+    sigma = 0.3
+    expected = (sigma * math.sqrt(2 * math.pi) * (2 * norm.cdf(0.5 / sigma) - 1)) ** 2
+    assert draw(np.full((1, 1, 2), 0.5), 1, sigma)[0, 0, 0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [(7, 7), (14, 14), (5, 9)])
+@pytest.mark.parametrize("sigma", [3 / 112, 0.1])
+def test_equals_brute_force_fine_rendering(rng, size, sigma):
+    landmarks = rng.uniform(-0.1, 1.1, (2, 68, 2))
+    expected = np.stack([brute_force(points, *size, sigma) for points in landmarks])
+    np.testing.assert_allclose(draw(landmarks, size, sigma), expected, rtol=2e-3, atol=2e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.integers(2, 20), st.floats(0.01, 0.3))
+def test_drawing_twice_as_fine_and_averaging_changes_nothing(seed, size, sigma):
+    landmarks = np.random.default_rng(seed).uniform(-0.2, 1.2, (1, 68, 2))
+    fine = draw(landmarks, 2 * size, sigma).reshape(1, size, 2, size, 2).mean(axis=(2, 4))
+    np.testing.assert_allclose(draw(landmarks, size, sigma), fine, rtol=1e-3, atol=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 20))
+def test_flipping_the_landmarks_flips_the_map(seed, size):
+    landmarks = np.random.default_rng(seed).uniform(-0.2, 1.2, (1, 68, 2))
+    mirrored = landmarks * [-1, 1] + [1, 0]
+    np.testing.assert_allclose(draw(mirrored, size), draw(landmarks, size)[:, :, ::-1], rtol=1e-3, atol=1e-4)
+
+
+def test_mass_outside_the_image_drops_out_and_coincident_landmarks_add_up():
+    inside, outside, edge = np.full((1, 1, 2), 0.5), np.full((1, 1, 2), -2.0), np.array([[[0.0, 0.5]]])
+    assert draw(outside, 8).max() == 0
+    assert draw(edge, 8, 0.03).sum() == pytest.approx(draw(inside, 8, 0.03).sum() / 2, rel=1e-4)
+    np.testing.assert_allclose(draw(np.repeat(inside, 68, axis=1), 8), 68 * draw(inside, 8), rtol=1e-5)
+
+
+def test_landmarks_that_are_not_finite_are_left_out(rng):
+    landmarks = rng.uniform(0, 1, (2, 68, 2))
+    broken = landmarks.copy()
+    broken[0, 3], broken[1] = np.nan, np.inf
+    maps = draw(broken, 9)
+    np.testing.assert_allclose(maps[0], draw(np.delete(landmarks[:1], 3, axis=1), 9)[0], rtol=1e-5, atol=1e-6)
+    assert np.all(maps[1] == 0)
+
+
+def test_regions_cover_each_landmark_once_and_weights_follow_them(rng):
+    assert sorted(index for region in REGIONS.values() for index in region) == list(range(68))
+    landmarks = rng.uniform(0, 1, (1, 68, 2))
+    without_jaw = draw(landmarks, 9, weights=region_weights(jaw=0))
+    np.testing.assert_allclose(without_jaw, draw(landmarks[:, 17:], 9), rtol=1e-5, atol=1e-6)
+
+
+def test_blurred_heatmap_equals_the_exact_one_for_landmarks_at_pixel_centres(rng):
+    pixels = rng.choice(100 * 100, 68, replace=False)
+    landmarks = (np.stack([pixels % 100, pixels // 100], axis=-1)[None] + 0.5) / 100
+    np.testing.assert_allclose(blurred_heatmap(landmarks, 100, 0.03), draw(landmarks, 100, 0.03), atol=0.03)
+
+
+def test_blurred_heatmap_merges_landmarks_and_wraps_on_request():
+    twice = np.full((1, 2, 2), 0.505)
+    np.testing.assert_array_equal(blurred_heatmap(twice, 100), blurred_heatmap(twice[:, :1], 100))
+    left = np.array([[[-0.095, 0.505]]])
+    assert blurred_heatmap(left, 100).max() == 0
+    wrapped = blurred_heatmap(left, 100, outside="wrap")[0]
+    assert np.unravel_index(wrapped.argmax(), wrapped.shape) == (50, 90)
+    assert blurred_heatmap(np.array([[[1.5, 0.5]]]), 100, outside="wrap").max() == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, 0), "sigma 0 of a heatmap"),
+        (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, float("nan")), "sigma nan of a heatmap"),
+        (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 0), "size 0 of a heatmap"),
+        (lambda: gaussian_heatmap(np.zeros((68, 2)), 7), r"landmarks of shape \(68, 2\)"),
+        (lambda: blurred_heatmap(np.zeros((1, 68, 2)), 7, outside="clip"), "outside 'clip' in blurred_heatmap"),
+        (lambda: region_weights(ears=1), "unknown region 'ears'"),
+        (lambda: region_weights(jaw=-1), "weight -1 of region 'jaw'"),
+    ],
+)
+def test_nonsense_is_refused_with_a_sentence(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()

@@ -1,0 +1,104 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from palcore.heatmaps import gaussian_heatmap
+from palcore.losses import PrivilegedAttributionLoss, attribution_correlation
+
+
+def correlation(*arguments, **options):
+    return keras.ops.convert_to_numpy(attribution_correlation(*arguments, **options))
+
+
+def heatmap(landmarks, size):
+    return keras.ops.convert_to_numpy(gaussian_heatmap(landmarks, size))
+
+
+def test_by_hand_on_two_by_two_cells():
+    attribution = np.array([[[1.0, 2.0], [3.0, 4.0]]])
+    target = np.array([[[0.0, 0.0], [0.0, 1.0]]])
+    # Standardised: (-1.5, -0.5, 0.5, 1.5) / sqrt(1.25). The source's sum is the last entry; Pearson divides by 4 sqrt(3) / 4.
+    last = 1.5 / np.sqrt(1.25)
+    assert correlation(attribution, target, scaled=False)[0] == pytest.approx(last, rel=1e-5)
+    assert correlation(attribution, target)[0] == pytest.approx(last / 4 / (np.sqrt(3) / 4), rel=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31), st.floats(-20, 20), st.booleans())
+def test_is_pearsons_correlation_at_any_scale(seed, exponent, centred):
+    rng = np.random.default_rng(seed)
+    attribution = (rng.normal(0, 1, (3, 6, 5)) + (0 if centred else 1)).astype(np.float32)
+    target = rng.uniform(0, 1, (3, 6, 5)).astype(np.float32)
+    expected = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(attribution, target, strict=True)]
+    np.testing.assert_allclose(correlation(attribution * np.float32(10.0**exponent), target), expected, atol=1e-4)
+
+
+def test_sum_and_mean_over_channels_give_the_same_loss(rng):
+    channels, target = rng.normal(0, 1, (2, 7, 7, 16)), rng.uniform(0, 1, (2, 7, 7))
+    np.testing.assert_allclose(correlation(channels.sum(-1), target), correlation(channels.mean(-1), target), rtol=1e-4)
+
+
+def test_all_channels_is_the_mean_of_the_channels_correlations(rng):
+    channels, target = rng.normal(0, 1, (2, 7, 7, 3)), rng.uniform(0, 1, (2, 7, 7))
+    expected = np.mean([correlation(channels[..., channel], target) for channel in range(3)], axis=0)
+    np.testing.assert_allclose(correlation(channels, target), expected, rtol=1e-4)
+
+
+def test_the_best_map_is_the_heatmap_and_the_worst_its_negative(rng):
+    landmarks = rng.uniform(0.1, 0.9, (2, 68, 2))
+    loss = PrivilegedAttributionLoss(reduction=None)
+    np.testing.assert_allclose(loss(landmarks, heatmap(landmarks, 14)), -1, atol=1e-5)
+    np.testing.assert_allclose(loss(landmarks, -heatmap(landmarks, 14)), 1, atol=1e-5)
+
+
+HARD_MAPS = {
+    "zero": np.zeros((7, 7)),
+    "constant": np.full((7, 7), 0.3),
+    "tiny": np.full((7, 7), 1e-38) * np.arange(7),
+    "huge": np.full((7, 7), 1e37) * np.arange(7),
+    "one cell": np.eye(49)[10].reshape(7, 7),
+    "nan": np.full((7, 7), np.nan),
+    "inf": np.full((7, 7), np.inf),
+    "part nan": np.where(np.eye(7) > 0, np.nan, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", HARD_MAPS)
+@pytest.mark.parametrize("channels", [False, True])
+@pytest.mark.parametrize("scaled", [True, False])
+def test_never_nan_whatever_the_map(rng, name, channels, scaled):
+    maps = HARD_MAPS[name].astype(np.float32)[None]
+    maps = tf.constant(np.stack([maps, np.ones_like(maps)], axis=-1) if channels else maps)
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        loss = PrivilegedAttributionLoss(scaled=scaled)(rng.uniform(0, 1, (1, 68, 2)), maps)
+    gradient = tape.gradient(loss, maps).numpy()
+    assert np.isfinite(loss.numpy())
+    assert np.all(np.isfinite(gradient))
+    if name in ("zero", "constant", "nan", "inf", "tiny"):
+        assert loss.numpy() == 0
+        assert np.all(gradient == 0)
+
+
+def test_a_face_without_landmarks_costs_nothing_and_leaves_the_others_alone(rng):
+    landmarks, maps = rng.uniform(0, 1, (2, 68, 2)), rng.uniform(0, 1, (2, 7, 7))
+    loss = PrivilegedAttributionLoss(reduction=None)
+    alone = loss(landmarks, maps).numpy()
+    landmarks[0] = np.nan
+    assert loss(landmarks, maps).numpy().tolist() == [0, alone[1]]
+
+
+def test_config_round_trip():
+    loss = PrivilegedAttributionLoss(sigma=0.1, scaled=False, landmark_weights=np.arange(68))
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert again.get_config() == loss.get_config()
+
+
+def test_maps_of_different_size_and_bad_sigma_are_refused():
+    with pytest.raises(ValueError, match=r"attribution of \(7, 7\) cells and heatmap of \(8, 8\)"):
+        attribution_correlation(np.zeros((1, 7, 7)), np.zeros((1, 8, 8)))
+    with pytest.raises(ValueError, match="sigma -1 of a heatmap"):
+        PrivilegedAttributionLoss(sigma=-1)
