@@ -1,10 +1,14 @@
-"""Changes to a training face that move its landmarks along."""
+"""Changes to a training face that move its landmarks along.
+
+A change is a ``(3, 3)`` matrix that maps image fractions (from the top-left corner, as landmarks are) to image fractions.
+Matrices multiply, so a flip, a rotation and a crop cost one interpolation of the image.
+"""
 
 import cv2
 import numpy as np
 
 
-def _pairs():
+def _mirror_index():
     index = np.arange(68)
     index[:17] = np.arange(16, -1, -1)  # jaw
     index[17:27] = np.arange(26, 16, -1)  # brows
@@ -15,10 +19,21 @@ def _pairs():
     return index
 
 
-FLIP_INDEX = _pairs()
+FLIP_INDEX = _mirror_index()
 """``(68,)``: which landmark takes each one's place when the face is mirrored (left brow and right brow, and so on)."""
 
-IDENTITY = np.eye(3)
+RANGES = {"flip": 0.5, "angle": 0.15, "scale": 0.1, "shift": 0.08, "crop": 0.0}
+"""How strong augmentation is by default.
+
+- ``flip``: probability of mirroring, in [0, 1].
+- ``angle``: largest rotation either way, in radians.
+- ``scale``: largest enlargement or reduction, as a fraction.
+- ``shift``: largest shift along each axis, as a fraction of the image side.
+- ``crop``: largest part of the side that a random crop cuts away, in [0, 1).
+"""
+
+DRAWS = 8
+"""Random numbers that one change takes."""
 
 
 def flip_matrix():
@@ -26,7 +41,7 @@ def flip_matrix():
     return np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
 
-def affine_matrix(angle, scale, shift):
+def affine_matrix(angle=0.0, scale=1.0, shift=(0.0, 0.0)):
     """``(3, 3)`` map of image fractions: rotate and scale about the centre, then shift.
 
     :param angle: radians, clockwise as seen in the image.
@@ -34,33 +49,71 @@ def affine_matrix(angle, scale, shift):
     :param shift: ``(x, y)`` as fractions of the image's sides.
     """
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
-    linear = np.array([[cosine, -sine], [sine, cosine]])
-    matrix = np.eye(3)
-    matrix[:2, :2] = linear
-    matrix[:2, 2] = 0.5 - linear @ [0.5, 0.5] + shift
-    return matrix
+    x, y = shift
+    return np.array(
+        [
+            [cosine, -sine, 0.5 - 0.5 * (cosine - sine) + x],
+            [sine, cosine, 0.5 - 0.5 * (sine + cosine) + y],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+
+
+def crop_matrix(left, top, width, height):
+    """``(3, 3)`` map of image fractions that makes a box (given in fractions) the whole image."""
+    return np.array([[1 / width, 0.0, -left / width], [0.0, 1 / height, -top / height], [0.0, 0.0, 1.0]])
+
+
+def check_ranges(augment):
+    """``RANGES`` with the entries of ``augment`` in place of the defaults; None for no augmentation.
+
+    :param augment: True, False, or a dictionary with some of the keys of ``RANGES``.
+    :raises ValueError: for anything else, or a value out of bounds.
+    """
+    if isinstance(augment, bool):
+        return dict(RANGES) if augment else None
+    if not isinstance(augment, dict):
+        raise ValueError(f"augment {augment!r}: give True, False, or a dictionary of {', '.join(RANGES)}")
+    for name, value in augment.items():
+        if name not in RANGES:
+            raise ValueError(f"unknown augmentation {name!r}: choose from {', '.join(RANGES)}")
+        bound = {"flip": 1.0, "angle": np.pi, "scale": 0.9, "shift": 1.0, "crop": 0.9}[name]
+        if not 0 <= value <= bound:
+            raise ValueError(f"augmentation {name} is {value!r}: it must be in [0, {bound:g}]")
+    return RANGES | augment
+
+
+def draw_matrix(draws, ranges=RANGES):
+    """The ``(3, 3)`` map that some random numbers stand for.
+
+    :param draws: ``(DRAWS,)`` uniform in [0, 1).
+    :param ranges: see ``RANGES``.
+    """
+    angle, scale, x, y = (2 * draws[:4] - 1) * (ranges["angle"], ranges["scale"], ranges["shift"], ranges["shift"])
+    matrix = affine_matrix(angle, 1 + scale, (x, y))
+    if ranges["crop"]:
+        side = 1 - ranges["crop"] * draws[4]
+        left, top = (1 - side) * draws[5:7]
+        matrix = matrix @ crop_matrix(left, top, side, side)
+    return matrix @ flip_matrix() if draws[7] < ranges["flip"] else matrix
 
 
 def transform_landmarks(landmarks, matrix):
-    """Landmarks ``(68, 2)`` moved by a ``(3, 3)`` map of fractions; a mirroring map also exchanges left and right landmarks."""
+    """Landmarks ``(68, 2)`` moved by a map of fractions; a map that mirrors exchanges left and right landmarks too."""
     moved = landmarks @ matrix[:2, :2].T + matrix[:2, 2]
-    if np.linalg.det(matrix[:2, :2]) < 0:
+    if matrix[0, 0] * matrix[1, 1] < matrix[0, 1] * matrix[1, 0]:
         moved = moved[FLIP_INDEX]
     return moved.astype(np.float32)
 
 
 def transform_image(image, matrix):
-    """A square image ``(S, S, 3)`` moved by the same map, linear interpolation; what comes from outside repeats the edge.
+    """An image ``(H, W, 3)`` uint8 moved by a map of fractions, linear interpolation; beyond the edge the edge repeats.
 
-    Fractions count from the image's corner, and pixel i has its centre at (i + 0.5) / S: hence the half pixels.
+    Fractions count from the image's corner, and pixel i has its centre at (i + 0.5) / W: hence the half pixels.
     """
-    size = image.shape[0]
-    to_fraction = np.array([[1 / size, 0, 0.5 / size], [0, 1 / size, 0.5 / size], [0, 0, 1]])
-    pixels = np.linalg.inv(to_fraction) @ matrix @ to_fraction
-    return cv2.warpAffine(image, pixels[:2], (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def random_matrix(rng, flip=0.5, angle=0.15, scale=0.1, shift=0.08):
-    """One random map: a flip in half of the cases, rotation within ``angle`` radians, scale and shift within their bounds."""
-    matrix = affine_matrix(rng.uniform(-angle, angle), 1 + rng.uniform(-scale, scale), rng.uniform(-shift, shift, 2))
-    return matrix @ flip_matrix() if rng.random() < flip else matrix
+    height, width = image.shape[:2]
+    sides = np.array([width, height])
+    pixels = np.empty((2, 3))
+    pixels[:, :2] = matrix[:2, :2] * sides[:, None] / sides
+    pixels[:, 2] = matrix[:2, 2] * sides + 0.5 * pixels[:, :2].sum(axis=1) - 0.5
+    return cv2.warpAffine(image, pixels, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

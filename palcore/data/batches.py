@@ -1,92 +1,157 @@
 """Batches for Keras: uint8 images, labels, and landmarks that follow every change to the image."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import keras
 import numpy as np
 
 from palcore import EMOTIONS
-from palcore.data.augment import random_matrix, transform_image, transform_landmarks
+from palcore.data.augment import DRAWS, check_ranges, draw_matrix, transform_image, transform_landmarks
+
+
+def epoch_order(labels, seed, epoch, shuffle=False, balanced=False):
+    """Which face stands at each place of an epoch: ``(N,)`` row numbers, a function of the arguments alone.
+
+    :param labels: ``(N,)``.
+    :param shuffle: a random order, another one in each epoch; else the faces' own.
+    :param balanced: draw ``N`` faces with repetition, each class that occurs equally likely, and each face of a class.
+    """
+    rng = np.random.default_rng([seed, epoch, 0])
+    if balanced:
+        by_class = np.argsort(labels, kind="stable")
+        _, first, counts = np.unique(labels[by_class], return_index=True, return_counts=True)
+        drawn = rng.integers(len(counts), size=len(labels))
+        return by_class[first[drawn] + rng.integers(counts[drawn])]
+    return rng.permutation(len(labels)) if shuffle else np.arange(len(labels))
+
+
+def _label_weights(class_weight):
+    weights = np.ones(len(EMOTIONS), np.float32)
+    for label, weight in class_weight.items():
+        if label not in range(len(EMOTIONS)):
+            raise ValueError(f"class_weight has the key {label!r}: its keys are labels, 0..{len(EMOTIONS) - 1}")
+        if not (np.isfinite(weight) and weight >= 0):
+            raise ValueError(f"class_weight of label {label} is {weight!r}: it must be a number >= 0")
+        weights[label] = weight
+    return weights
 
 
 class FaceBatches(keras.utils.PyDataset):
     """Batches of faces, read and augmented when Keras asks for them.
 
     ``batches[i]`` is ``(images, targets)``, or ``(images, targets, weights)`` with ``class_weight``: images ``(B, S, S, 3)``
-    uint8; targets ``{"expression": (B,) int64, "attribution": landmarks (B, 68, 2) float32}``, or the labels alone. The order is
-    a function of seed and epoch, a face's augmentation of seed, epoch and row, whatever the number of workers.
+    uint8; targets ``{"expression": labels (B,) int64, "attribution": landmarks (B, 68, 2) float32}``, or the labels alone;
+    weights ``(B,)`` float32 for each target, likewise.
+
+    The order is a function of seed and epoch; the augmentation of a face, of seed, epoch and the face's place in it. Nothing
+    depends on timing: the threads share the faces of one batch among them, and batches are asked for one after the other.
+    (Keras's own workers fetch batches ahead; what they hold when an epoch is broken off comes out in the next one.)
+
+    An epoch counts once its last batch has been read. The JAX trainer reads one batch to learn its shape and then ends that
+    "epoch"; the TensorFlow trainer does not. With more than one batch, both see the same faces in the same order.
 
     :param faces: ``palcore.data.table.Faces``.
     :param batch_size: faces per batch; the last one may be smaller.
-    :param augment: flip, shift, rotate and scale at random, landmarks moved along.
+    :param image_size: side in pixels; None for the faces' own.
+    :param augment: flip, shift, rotate and scale at random, landmarks moved along: True, False, or a dictionary of what to
+        change in ``palcore.data.augment.RANGES``.
     :param shuffle: another order in each epoch; else the faces' own.
     :param seed: of order and augmentation.
     :param balanced: draw each class equally often, with repetition; an epoch keeps its length.
-    :param class_weight: ``{label: weight}`` of the cross-entropy; PAL is not weighted.
+    :param drop_remainder: leave out a last batch that is smaller.
+    :param class_weight: ``{label: weight}`` of the cross-entropy, 1 for labels not named; PAL is not weighted.
     :param attribution: whether landmarks are among the targets.
-    :param workers: threads that prepare batches ahead.
-    :raises ValueError: for no faces or an empty batch.
+    :param threads: how many faces of a batch are prepared at once.
+    :raises ValueError: for no faces, an empty batch, or arguments that make no sense.
     """
 
     def __init__(
         self,
         faces,
         batch_size=64,
+        image_size=None,
         augment=False,
         shuffle=False,
         seed=0,
         balanced=False,
+        drop_remainder=False,
         class_weight=None,
         attribution=True,
-        workers=1,
+        threads=1,
     ):
-        super().__init__(workers=workers)
+        super().__init__(workers=1)
         if len(faces) == 0:
             raise ValueError(f"{faces.name} {faces.split}: no faces to make batches of")
         if batch_size < 1:
             raise ValueError(f"batch_size {batch_size}: it must be at least 1")
+        if drop_remainder and len(faces) < batch_size:
+            raise ValueError(f"batch_size {batch_size} for {len(faces)} faces: with drop_remainder no batch is left")
+        if threads < 1:
+            raise ValueError(f"threads {threads}: it must be at least 1")
+        if image_size is not None:
+            faces = replace(faces, images=replace(faces.images, size=image_size))
         self.faces = faces
         self.batch_size = batch_size
-        self.augment = augment
+        self.ranges = check_ranges(augment)
         self.shuffle = shuffle
         self.seed = seed
         self.balanced = balanced
+        self.drop_remainder = drop_remainder
+        self.class_weight = None if class_weight is None else _label_weights(class_weight)
         self.attribution = attribution
-        self.class_weight = None
-        if class_weight is not None:
-            self.class_weight = np.array([class_weight.get(label, 1.0) for label in range(len(EMOTIONS))], np.float32)
-        self.epoch = 0
-        self.order = self._order(0)
+        self.threads = threads
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self.set_epoch(0)
 
-    def _order(self, epoch):
-        rng = np.random.default_rng([self.seed, epoch])
-        if self.balanced:
-            members = [np.flatnonzero(self.faces.labels == label) for label in np.unique(self.faces.labels)]
-            drawn = rng.integers(len(members), size=len(self.faces))
-            return np.array([members[chosen][rng.integers(len(members[chosen]))] for chosen in drawn])
-        return rng.permutation(len(self.faces)) if self.shuffle else np.arange(len(self.faces))
+    def set_epoch(self, epoch):
+        """Go to an epoch, counted from 0: where a run is continued, say."""
+        self.epoch = epoch
+        self.order = epoch_order(self.faces.labels, self.seed, epoch, self.shuffle, self.balanced)
+        if self.ranges:
+            # One line of numbers for each place of the epoch, not for each face: a balanced epoch shows a face repeatedly.
+            self.draws = np.random.default_rng([self.seed, epoch, 1]).random((len(self.order), DRAWS))
+        self._complete = False
 
     def __len__(self):
-        return -(-len(self.faces) // self.batch_size)
+        count = len(self.faces)
+        return count // self.batch_size if self.drop_remainder else -(-count // self.batch_size)
+
+    def _face(self, place):
+        row = self.order[place]
+        image, landmarks = self.faces.images[row], self.faces.landmarks[row]
+        if self.ranges is None:
+            return image, landmarks
+        matrix = draw_matrix(self.draws[place], self.ranges)
+        return transform_image(image, matrix), transform_landmarks(landmarks, matrix)
 
     def __getitem__(self, index):
-        start = index * self.batch_size
-        rows = self.order[start : start + self.batch_size]
-        images = self.faces.images[rows]
-        labels = self.faces.labels[rows]
-        landmarks = self.faces.landmarks[rows].copy()
-        if self.augment:
-            for position in range(len(rows)):
-                # By place in the epoch rather than by row: a balanced epoch shows a face more than once.
-                matrix = random_matrix(np.random.default_rng([self.seed, self.epoch, start + position]))
-                images[position] = transform_image(images[position], matrix)
-                landmarks[position] = transform_landmarks(landmarks[position], matrix)
+        if not 0 <= index < len(self):
+            raise IndexError(f"batch {index} of {len(self)}")
+        places = np.arange(index * self.batch_size, min((index + 1) * self.batch_size, len(self.order)))
+        size = self.faces.images.size
+        images = np.empty((len(places), size, size, 3), np.uint8)
+        landmarks = np.empty((len(places), 68, 2), np.float32)
+
+        def fill(positions):
+            for position in positions:
+                images[position], landmarks[position] = self._face(places[position])
+
+        shares = np.array_split(np.arange(len(places)), self.threads)
+        if self._pool is None:
+            fill(shares[0])
+        else:
+            list(self._pool.map(fill, shares))
+        self._complete = self._complete or index == len(self) - 1
+        labels = self.faces.labels[self.order[places]]
         targets = {"expression": labels, "attribution": landmarks} if self.attribution else labels
         if self.class_weight is None:
             return images, targets
         weights = self.class_weight[labels]
         if self.attribution:
-            weights = {"expression": weights, "attribution": np.ones(len(rows), np.float32)}
+            weights = {"expression": weights, "attribution": np.ones(len(places), np.float32)}
         return images, targets, weights
 
     def on_epoch_end(self):
-        self.epoch += 1
-        self.order = self._order(self.epoch)
+        if self._complete:
+            self.set_epoch(self.epoch + 1)
