@@ -1,7 +1,5 @@
 """Splitting a Keras classifier at one of its layers, whatever the way it was put together."""
 
-import inspect
-
 import keras
 
 CARRIERS = ("Pooling", "Dropout", "ZeroPadding", "Cropping", "InputLayer", "Reshape", "Permute", "UpSampling")
@@ -47,20 +45,15 @@ def _is_nested(operation):
     return isinstance(operation, keras.Sequential) or (isinstance(operation, keras.Model) and hasattr(operation, "operations"))
 
 
-def _unnest(model, inputs, record, arguments):
+def _unnest(model, inputs, record):
     """Apply a functional model's layers to ``inputs`` one by one, nested models too, sharing every layer.
 
-    ``record`` gets ``(operation, first input, output)`` in the order of application. ``arguments`` are the call arguments that
-    the nested model was given (``training=False`` freezes a backbone's normalisation) and that its layers inherit.
+    ``record`` gets ``(operation, first input, output)`` in the order of application.
     """
 
     def apply(operation, *args, **kwargs):
         if _is_nested(operation):
-            return _unnest(operation, args[0], record, {**arguments, **kwargs})
-        accepted = inspect.signature(operation.call).parameters
-        for name, value in arguments.items():
-            if name in accepted and value is not None:
-                kwargs[name] = value
+            return _unnest(operation, args[0], record)
         outputs = operation(*args, **kwargs)
         record.append((operation, args[0] if args else None, outputs))
         return outputs
@@ -124,7 +117,7 @@ def split_at(classifier, layer=None):
     given = classifier.inputs[0]
     image = keras.Input(batch_shape=given.shape, dtype=given.dtype, name="image")
     record = []
-    logits = _unnest(classifier, image, record, {})
+    logits = _unnest(classifier, image, record)
     logits = _cut_softmax(record, logits)
     maps = [(operation, outputs) for operation, _, outputs in record if _is_map(outputs)]
     names = ", ".join(dict.fromkeys(operation.name for operation, _ in maps))

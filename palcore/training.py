@@ -55,7 +55,7 @@ class Options:
 
 
 def _choice(name, choices):
-    return lambda value: None if value in choices else f"choose from {', '.join(choices)}"
+    return lambda value: None if value in choices else f"choose from {', '.join(map(str, choices))}"
 
 
 def _number(lowest, highest=math.inf, whole=False, open_end=False):

@@ -1,6 +1,6 @@
 """What the two backends must agree on, computed on the one that KERAS_BACKEND names; writes its results as .npz.
 
-    python tests/backend_case.py OUT.npz
+python tests/backend_case.py OUT.npz
 """
 
 import sys

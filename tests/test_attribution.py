@@ -122,7 +122,10 @@ def test_batch_norm_and_dropout_in_the_head_keep_their_state():
     before = classifier.get_layer("norm").moving_mean.numpy().copy()
     model.compile(
         "sgd",
-        loss={"expression": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "attribution": PrivilegedAttributionLoss()},
+        loss={
+            "expression": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            "attribution": PrivilegedAttributionLoss(),
+        },
         jit_compile=False,
     )
     images = np.random.default_rng(0).normal(3, 1, (8, 8, 8, 3))

@@ -1,6 +1,5 @@
 """FER2013 (Goodfellow et al., 2013): 35,887 grey faces of 48x48 pixels, in folders or in the public csv file."""
 
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from palcore import EMOTIONS
-from palcore.data.landmark_table import read_landmark_table
+from palcore.data.landmark_table import landmarks_of
 from palcore.data.table import Faces, LazyImages, read_image
 
 FOLDERS = {
@@ -20,105 +19,133 @@ FOLDERS = {
     "sad": "sadness",
     "surprise": "surprise",
 }
+"""The expression that each folder holds."""
+
 CSV_LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
-CSV_SPLITS = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
+"""The expression that each number in the column ``emotion`` means."""
+
+USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
+"""What the challenge called each split, in the column ``Usage`` and in file names."""
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
 SIDE = 48
+CHUNK = 2000
 
 
 def _folder_rows(data_dir, split):
-    root = data_dir / split
+    """Names ``split/folder/file``, paths and labels. Copies without ``validation/`` hold those faces in ``test/``."""
+    merged = split != "train" and not (data_dir / "validation").is_dir()
+    root = data_dir / ("test" if merged else split)
     if not root.is_dir():
-        raise FileNotFoundError(f"no folder {root} for fer2013: data_dir must hold train/, validation/ and test/, or fer2013.csv")
-    files, labels = [], []
-    for folder, emotion in FOLDERS.items():
-        for path in sorted((root / folder).glob("*.[jp][pn]g")):
-            files.append(path.relative_to(data_dir).as_posix())
-            labels.append(EMOTIONS.index(emotion))
+        raise FileNotFoundError(f"no folder {root} for fer2013: data_dir must hold train/, validation/, test/, or fer2013.csv")
     unknown = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name not in FOLDERS)
     if unknown:
-        raise ValueError(f"unknown folder {unknown[0]!r} in {root}: fer2013's are {', '.join(FOLDERS)}")
-    return files, labels
+        raise ValueError(f"unknown folder {unknown[0]!r} in {root}: those of fer2013 are {', '.join(FOLDERS)}")
+    files, paths, labels = [], [], []
+    for folder, emotion in FOLDERS.items():
+        if not (root / folder).is_dir():
+            raise FileNotFoundError(f"no folder {root / folder} for fer2013: each split has {', '.join(FOLDERS)}")
+        for path in sorted((root / folder).iterdir()):
+            if path.suffix.lower() in SUFFIXES and not (merged and not path.name.startswith(f"{USAGES[split]}_")):
+                files.append(f"{split}/{folder}/{path.name}")
+                paths.append(path)
+                labels.append(EMOTIONS.index(emotion))
+    if not files:
+        wanted = f" called {USAGES[split]}_*" if merged else ""
+        raise FileNotFoundError(f"no images{wanted} in {root} for the {split} split of fer2013: check data_dir")
+    return files, paths, labels
 
 
-@lru_cache(maxsize=2)
-def _csv(path):
-    table = pd.read_csv(path)
-    missing = {"emotion", "pixels", "Usage"} - set(table.columns)
-    if missing:
-        raise ValueError(f"{path} lacks the column {sorted(missing)[0]!r}: fer2013.csv has emotion, pixels and Usage")
-    return table
+def _pixels(texts, numbers, path):
+    """``(N, 48, 48)`` uint8 from the column ``pixels``."""
+    images = np.empty((len(texts), SIDE * SIDE), np.uint8)
+    for position, (text, number) in enumerate(zip(texts, numbers, strict=True)):
+        try:
+            values = np.array(str(text).split(), np.int64)
+        except (ValueError, OverflowError):
+            values = np.empty(0)
+        if values.size != SIDE * SIDE or values.min() < 0 or values.max() > 255:
+            raise ValueError(f"row {number} of {path} does not have {SIDE * SIDE} whole numbers from 0 to 255 in its pixels")
+        images[position] = values
+    return images.reshape(-1, SIDE, SIDE)
 
 
 def _csv_rows(path, split):
-    table = _csv(path)
-    rows = np.flatnonzero(table["Usage"] == CSV_SPLITS[split])
-    emotions = table["emotion"].to_numpy()[rows]
-    wrong = np.flatnonzero((emotions < 0) | (emotions >= len(CSV_LABELS)))
-    if wrong.size:
-        row = rows[wrong[0]]
-        raise ValueError(f"emotion {emotions[wrong[0]]} in row {row} of {path.name}: fer2013.csv has 0..6")
-    images = []
-    for row in rows:
-        values = np.array(table["pixels"].iat[row].split(), np.int64)
-        if values.size != SIDE * SIDE or values.min() < 0 or values.max() > 255:
-            raise ValueError(
-                f"row {row} of {path.name} has {values.size} pixels from {values.min()} to {values.max()}: "
-                f"fer2013.csv has {SIDE * SIDE} from 0 to 255"
-            )
-        images.append(values.astype(np.uint8).reshape(SIDE, SIDE))
-    labels = [EMOTIONS.index(CSV_LABELS[emotion]) for emotion in emotions]
-    return [f"{path.name}:{row}" for row in rows], labels, images
+    """Names, images and labels, read a piece at a time: the whole text is several times larger than its pixels."""
+    files, images, labels = [], [], []
+    try:
+        with pd.read_csv(path, chunksize=CHUNK, skipinitialspace=True) as pieces:
+            for piece in pieces:
+                missing = {"emotion", "pixels", "Usage"} - set(piece.columns)
+                if missing:
+                    raise ValueError(f"{path} lacks the column {sorted(missing)[0]!r}: it has emotion, pixels and Usage")
+                unknown = piece[~piece["Usage"].isin(USAGES.values())]
+                if len(unknown):
+                    row, usage = unknown.index[0], unknown["Usage"].iat[0]
+                    raise ValueError(f"Usage {usage!r} in row {row} of {path}: it must be one of {', '.join(USAGES.values())}")
+                piece = piece[piece["Usage"] == USAGES[split]]
+                wrong = piece[~piece["emotion"].isin(range(len(CSV_LABELS)))]
+                if len(wrong):
+                    row, emotion = wrong.index[0], wrong["emotion"].iat[0]
+                    raise ValueError(f"emotion {emotion} in row {row} of {path}: it must be in 0..{len(CSV_LABELS) - 1}")
+                files += [f"fer2013.csv:{row}" for row in piece.index]
+                images.append(_pixels(piece["pixels"], piece.index, path))
+                labels += [EMOTIONS.index(CSV_LABELS[int(emotion)]) for emotion in piece["emotion"]]
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError) as problem:
+        raise ValueError(f"{path} cannot be read ({problem}): it must be fer2013's csv file") from None
+    if not files:
+        raise ValueError(f"{path} has no row with Usage {USAGES[split]}: it lacks the {split} split")
+    return files, np.concatenate(images), labels
 
 
-def _landmarks(data_dir, given, files):
-    choices = [Path(given)] if given else [data_dir / "landmarks.csv.gz", data_dir / "landmarks.csv"]
-    path = next((choice for choice in choices if choice.is_file()), None)
-    if path is None:
-        raise FileNotFoundError(f"no landmark table {choices[0]} for fer2013: give its path as landmarks, or put it into data_dir")
-    names, _, points = read_landmark_table(path, pixels=(SIDE, SIDE))
-    place = {name: row for row, name in enumerate(names)}
-    lacking = [name for name in files if name not in place]
-    if lacking:
-        raise ValueError(f"{path.name} has no landmarks of {lacking[0]} and {len(lacking) - 1} other faces: make a full table")
-    return points[[place[name] for name in files]]
+def _colour(picture):
+    return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
 
 
-def load(data_dir, split, image_size=None, seed=0, landmarks=None):
+def _first_file(folder, *names):
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="keep"):
     """FER2013 from ``train/ validation/ test/`` with seven folders each, or from ``fer2013.csv``.
 
-    Labels of the csv file, 0..6, are anger, disgust, fear, happiness, sadness, surprise, neutral. The validation split is
-    ``PublicTest``, the test split ``PrivateTest``.
+    The validation split is the challenge's ``PublicTest``, the test split its ``PrivateTest``. Faces are called
+    ``validation/angry/NAME.jpg``; those of the csv file ``fer2013.csv:ROW``, counted from 0.
 
-    :param data_dir: folder with the splits or ``fer2013.csv``, and with ``landmarks.csv.gz`` unless ``landmarks`` is given.
+    In a quarter of the faces the landmark detector finds none. They keep what the table has for them: in the table made with
+    this study's FER2013, the predictor's answer to a box at the centre, which lies on the face more often than not, since the
+    faces were cut out alike. Leaving those faces out would change the benchmark.
+
+    :param data_dir: the folder with the splits or ``fer2013.csv`` (or ``.csv.gz``), or that file.
     :param split: ``train``, ``validation`` or ``test``.
     :param image_size: side in pixels; None for 48.
     :param seed: not used, since nothing is drawn at random; every data set takes one.
-    :param landmarks: path of the landmark table. Faces that its detector missed keep the table's guess, since leaving
-        them out would change the benchmark. Rows of the csv file are called ``fer2013.csv:ROW``, counted from 0.
+    :param landmarks: path of the landmark table (``palcore.data.landmark_table``); None for ``landmarks.csv.gz`` or
+        ``landmarks.csv`` in ``data_dir``.
+    :param undetected: ``"keep"``, or ``"leave_out"``: no landmarks (NaN) where no face was found, so that PAL ignores them.
     :raises FileNotFoundError: where images or landmarks are missing.
-    :raises ValueError: for contents that make no sense.
+    :raises ValueError: for contents that make no sense, or landmarks that lack a face.
     """
-    if data_dir is None:
-        raise ValueError("data_dir is missing for fer2013: give the folder with train/, validation/ and test/, or fer2013.csv")
     data_dir = Path(data_dir)
-    csv = data_dir / "fer2013.csv" if data_dir.is_dir() else data_dir
-    if csv.is_file():
-        files, labels, pictures = _csv_rows(csv, split)
-        items = pictures
-
-        def read(picture):
-            return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
-    else:
-        files, labels = _folder_rows(data_dir, split)
-        items = [data_dir / name for name in files]
+    folder = data_dir if data_dir.is_dir() else data_dir.parent
+    csv = data_dir if data_dir.is_file() else _first_file(folder, "fer2013.csv", "fer2013.csv.gz")
+    if csv is None:
+        files, items, labels = _folder_rows(folder, split)
         read = read_image
-    if not files:
-        raise FileNotFoundError(f"no images of the {split} split in {data_dir}: check data_dir")
+    else:
+        files, items, labels = _csv_rows(csv, split)
+        read = _colour
+    table = Path(landmarks) if landmarks else _first_file(folder, "landmarks.csv.gz", "landmarks.csv")
+    if table is None:
+        raise FileNotFoundError(
+            f"no landmark table landmarks.csv.gz in {folder} for fer2013: give its path as landmarks, or make it with "
+            "`python -m palcore landmarks fer2013`"
+        )
     return Faces(
         "fer2013",
         split,
         LazyImages(items, read, image_size or SIDE),
-        _landmarks(data_dir if data_dir.is_dir() else data_dir.parent, landmarks, files),
+        landmarks_of(files, table, (SIDE, SIDE), undetected),
         np.array(labels, np.int64),
         np.array(files),
     )
