@@ -61,8 +61,8 @@ def _pixels(texts, numbers, path):
     images = np.empty((len(texts), SIDE * SIDE), np.uint8)
     for position, (text, number) in enumerate(zip(texts, numbers, strict=True)):
         try:
-            values = np.array(str(text).split(), np.int64)
-        except (ValueError, OverflowError):
+            values = np.fromstring(str(text), np.int64, sep=" ")
+        except ValueError:
             values = np.empty(0)
         if values.size != SIDE * SIDE or values.min() < 0 or values.max() > 255:
             raise ValueError(f"row {number} of {path} does not have {SIDE * SIDE} whole numbers from 0 to 255 in its pixels")
