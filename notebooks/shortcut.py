@@ -26,7 +26,7 @@
 # %% tags=["parameters"]
 seed = 0
 epochs = 10
-learning_rate = 5e-4
+learning_rate = 1e-3
 pal_weight = 1.0
 out_dir = None  # folder of the runs; None: a temporary one
 
@@ -46,8 +46,8 @@ from palcore.training import check_options, train
 
 plots.use_style()
 place = Path(out_dir or tempfile.mkdtemp())
-faces = load("synthetic", split="test", seed=seed, shortcut=0.0)
-heatmaps = keras.ops.convert_to_numpy(gaussian_heatmap(faces.landmarks[:7], 8))
+faces = load("synthetic", split="test", seed=seed, shortcut=0.0, image_size=48)
+heatmaps = keras.ops.convert_to_numpy(gaussian_heatmap(faces.landmarks[:7], 6))
 figure = plots.draw_faces(faces.images[:7], faces.landmarks[:7], heatmaps, faces.labels[:7])
 
 # %% [markdown]
@@ -63,6 +63,7 @@ for strategy in ("none", "mean"):
         pal_weight=pal_weight,
         epochs=epochs,
         learning_rate=learning_rate,
+        image_size=48,
         seed=seed,
         out_dir=str(place / strategy),
     )

@@ -38,10 +38,10 @@ strategy = "mean"  # none (cross-entropy only), all, mean or half
 attribution = "grad_input"  # grad or grad_input
 pal_weight = 1.0  # total loss = cross-entropy + pal_weight * PAL
 sigma = 3 / 112  # width of a landmark's Gaussian, as a fraction of the image side
-image_size = None  # side of the input in pixels; None: the data set's own
+image_size = 48  # side of the input in pixels; None: that of the data set
 epochs = 12
 batch_size = 64
-learning_rate = 5e-4  # Adam, decaying to 0 along a cosine
+learning_rate = 1e-3  # Adam, decaying to 0 along a cosine
 augment = True  # flip, small shift, rotation and scale
 precision = "float32"  # float32 or mixed_bfloat16
 class_weight = "none"  # none or balanced: each class weighs the same in the cross-entropy
