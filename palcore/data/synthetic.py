@@ -48,7 +48,11 @@ PATCH_COLOURS = (
 PATCH_SIDE = 0.14
 """Side of the patch in the lower left corner, as a fraction of the image side."""
 
+SMALLEST = 16
 OVERSAMPLING = 4
+
+KEPT_BYTES = 256 * 2**20
+"""Room for drawn faces, per split that is loaded."""
 
 
 def _brows(movement):
@@ -186,23 +190,29 @@ def _patch_label(seed, split, row, label, shortcut):
 
 
 class _Painter:
-    """Draws faces by row, and keeps what it has drawn. Threads may draw the same face twice; the bytes are the same."""
+    """Draws faces by row, and keeps the first ones it has room for.
+
+    Threads may draw the same face twice; the bytes are the same, and a face counts as drawn only once it is all there.
+    """
 
     def __init__(self, seed, split, labels, size, shortcut):
         self.seed, self.split, self.labels, self.size, self.shortcut = seed, split, labels, size, shortcut
-        self.cache = np.zeros((len(labels), size, size, 3), np.uint8)
-        self.drawn = np.zeros(len(labels), bool)
+        kept = min(len(labels), KEPT_BYTES // (size * size * 3))
+        self.cache = np.empty((kept, size, size, 3), np.uint8)
+        self.drawn = np.zeros(kept, bool)
 
     def __call__(self, row):
-        if not self.drawn[row]:
-            label = int(self.labels[row])
-            image = _draw(self.seed, self.split, int(row), label, self.size)
-            if self.shortcut is not None:
-                side = round(PATCH_SIDE * self.size)
-                image[-side:, :side] = PATCH_COLOURS[_patch_label(self.seed, self.split, int(row), label, self.shortcut)]
+        if row < len(self.drawn) and self.drawn[row]:
+            return self.cache[row].copy()
+        label = int(self.labels[row])
+        image = _draw(self.seed, self.split, int(row), label, self.size)
+        if self.shortcut is not None:
+            side = round(PATCH_SIDE * self.size)
+            image[-side:, :side] = PATCH_COLOURS[_patch_label(self.seed, self.split, int(row), label, self.shortcut)]
+        if row < len(self.drawn):
             self.cache[row] = image
             self.drawn[row] = True
-        return self.cache[row]
+        return image
 
 
 def load(data_dir, split, image_size=None, shortcut=0.9, seed=0, count=None):
@@ -211,8 +221,9 @@ def load(data_dir, split, image_size=None, shortcut=0.9, seed=0, count=None):
     :param data_dir: None; there is no folder.
     :param split: ``train``, ``validation`` or ``test``; no face is in two of them.
     :param image_size: side in pixels; None for 64.
-    :param shortcut: with this probability the patch shows the label's colour, otherwise that of a label drawn at random; 0 for
-        a patch that says nothing, None for no patch. The faces themselves do not depend on it.
+    :param shortcut: with this probability the patch shows the label's colour, otherwise that of one of the seven labels drawn at
+        random (which may be the right one); 0 for a patch that says nothing, None for no patch. The faces themselves do not
+        depend on it.
     :param seed: another seed draws other faces.
     :param count: how many faces; None for the split's own number (``COUNTS``). The classes take turns.
     :raises ValueError: for a ``data_dir``, a shortcut outside [0, 1], or fewer than one face.
@@ -224,7 +235,11 @@ def load(data_dir, split, image_size=None, shortcut=0.9, seed=0, count=None):
     count = COUNTS[split] if count is None else count
     if count < 1:
         raise ValueError(f"count {count} of the synthetic faces: it must be at least 1")
+    if seed < 0:
+        raise ValueError(f"seed {seed} of the synthetic faces: it must be at least 0")
     size = image_size or 64
+    if size < SMALLEST:
+        raise ValueError(f"image_size {size} of the synthetic faces: below {SMALLEST} pixels there is no face to see")
     labels = np.arange(count) % len(EMOTIONS)
     landmarks = np.stack([_describe(seed, split, row, label)[0] for row, label in enumerate(labels)]).astype(np.float32)
     return Faces(
