@@ -11,10 +11,18 @@ def stratified_split(labels, share, seed):
     :param share: share of the second part, in (0, 1).
     :param seed: the same seed gives the same parts.
     :return: ``(rows of the first part, rows of the second)``, each ascending.
-    :raises ValueError: for a share outside (0, 1), or a class with fewer than two faces.
+    :raises ValueError: for a share outside (0, 1), a class with a single face, or a part too small for one face of each class.
     """
     if not 0 < share < 1:
         raise ValueError(f"share {share!r} of a stratified split: it must lie between 0 and 1")
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.size and counts.min() < 2:
+        raise ValueError(f"class {classes[counts.argmin()]} has a single face: a stratified split needs two of each class")
+    smaller = min(share, 1 - share) * len(labels)
+    if smaller < len(classes):
+        raise ValueError(
+            f"share {share!r} of {len(labels)} faces leaves {smaller:.3g} in a part: it must hold each of {len(classes)} classes"
+        )
     first, second = train_test_split(np.arange(len(labels)), test_size=share, random_state=seed, stratify=labels)
     return np.sort(first), np.sort(second)
 
@@ -23,9 +31,9 @@ def take_share(faces, share, seed):
     """A stratified part of some faces.
 
     :param faces: ``palcore.data.table.Faces``.
-    :param share: in (0, 1].
+    :param share: in (0, 1]; 1 for all of them.
     :param seed: the same seed takes the same faces.
-    :raises ValueError: for a share outside (0, 1].
+    :raises ValueError: as for ``stratified_split``.
     """
     if share == 1:
         return faces

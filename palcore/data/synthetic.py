@@ -113,8 +113,8 @@ def _jaw(movement):
 def _describe(seed, split, row, label):
     """Everything about one face but its patch: landmarks ``(68, 2)`` in fractions, the map to fractions, a generator."""
     rng = np.random.default_rng([seed, SPLITS.index(split), row])
-    strength = rng.uniform(0.35, 1.05)
-    values = strength * np.array(EXPRESSIONS[EMOTIONS[label]]) + rng.normal(0, 0.14, len(MOVEMENTS))
+    strength = rng.uniform(0.55, 1.15)
+    values = strength * np.array(EXPRESSIONS[EMOTIONS[label]]) + rng.normal(0, 0.11, len(MOVEMENTS))
     movement = dict(zip(MOVEMENTS, values, strict=True))
     points = np.concatenate([_jaw(movement), _brows(movement), _nose(movement), _eyes(movement), _mouth(movement)])
     build = rng.normal(0, 0.035, (5, 2))  # identity: each part of the face a little elsewhere

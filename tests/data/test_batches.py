@@ -1,0 +1,103 @@
+import keras
+import numpy as np
+import pytest
+
+from palcore.data import load
+from palcore.data.batches import FaceBatches, epoch_order
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return load("synthetic", count=70, image_size=32)
+
+
+def contents(batches):
+    return [batches[index] for index in range(len(batches))]
+
+
+def test_in_order_and_complete(faces):
+    batches = FaceBatches(faces, 32)
+    pieces = contents(batches)
+    assert [len(images) for images, _ in pieces] == [32, 32, 6]
+    np.testing.assert_array_equal(np.concatenate([images for images, _ in pieces]), faces.images[:])
+    np.testing.assert_array_equal(np.concatenate([targets["expression"] for _, targets in pieces]), faces.labels)
+    np.testing.assert_array_equal(np.concatenate([targets["attribution"] for _, targets in pieces]), faces.landmarks)
+    assert pieces[0][0].dtype == np.uint8
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_the_same_for_the_same_seed_whatever_the_number_of_threads(faces, augment):
+    first, second, other = (
+        FaceBatches(faces, 16, augment=augment, shuffle=True, seed=seed, threads=threads)
+        for seed, threads in ((1, 1), (1, 3), (2, 1))
+    )
+    for _ in range(2):
+        for (a, targets), (b, again) in zip(contents(first), contents(second), strict=True):
+            np.testing.assert_array_equal(a, b)
+            np.testing.assert_array_equal(targets["attribution"], again["attribution"])
+        first.on_epoch_end()
+        second.on_epoch_end()
+    assert any(np.any(a[0] != b[0]) for a, b in zip(contents(first), contents(other), strict=True))
+
+
+def test_each_epoch_has_each_face_once_in_another_order(faces):
+    orders = [epoch_order(faces.labels, 0, epoch, shuffle=True) for epoch in range(3)]
+    assert all(sorted(order) == list(range(70)) for order in orders)
+    assert np.any(orders[0] != orders[1])
+
+
+def test_balanced_draws_each_class_equally_often():
+    labels = np.array([0] * 990 + [4] * 10)
+    drawn = labels[epoch_order(labels, 0, 0, balanced=True)]
+    assert len(drawn) == 1000
+    assert np.mean(drawn == 4) == pytest.approx(0.5, abs=0.06)
+
+
+def test_class_weights_weigh_the_cross_entropy_only(faces):
+    _, targets, weights = FaceBatches(faces, 7, class_weight={0: 3.0})[0]
+    assert weights["expression"].tolist() == [3.0 if label == 0 else 1.0 for label in targets["expression"]]
+    assert np.all(weights["attribution"] == 1)
+    _, labels, plain = FaceBatches(faces, 7, class_weight={0: 3.0}, attribution=False)[0]
+    assert plain.tolist() == weights["expression"].tolist()
+    np.testing.assert_array_equal(labels, targets["expression"])
+
+
+def test_keras_fits_on_the_same_faces_as_the_batches_hold(faces):
+    """A model that counts what it is fed sees each face once an epoch."""
+    seen = []
+
+    class Counting(keras.Model):
+        def train_step(self, data):
+            images, targets = data[:2]
+            seen.append(np.asarray(images))
+            return {}
+
+    model = Counting()
+    model.compile(run_eagerly=True)
+    model.fit(FaceBatches(faces, 16, shuffle=True), epochs=2, verbose=0)
+    fed = np.concatenate(seen)
+    assert len(fed) == 140
+    for epoch in (fed[:70], fed[70:]):
+        assert len({image.tobytes() for image in epoch}) == len({image.tobytes() for image in faces.images[:]})
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"batch_size": 0}, "batch_size 0"),
+        ({"augment": {"tilt": 1}}, "unknown augmentation 'tilt'"),
+        ({"augment": {"flip": 2}}, "augmentation flip is 2"),
+        ({"class_weight": {9: 1.0}}, "class_weight has the key 9"),
+        ({"class_weight": {0: -1.0}}, "class_weight of label 0 is -1.0"),
+        ({"batch_size": 100, "drop_remainder": True}, "no batch is left"),
+        ({"threads": 0}, "threads 0"),
+    ],
+)
+def test_nonsense_is_refused(faces, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        FaceBatches(faces, **options)
+
+
+def test_no_faces_make_no_batches(faces):
+    with pytest.raises(ValueError, match="no faces to make batches of"):
+        FaceBatches(faces.subset([]))

@@ -1,0 +1,96 @@
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from palcore import EMOTIONS
+from palcore.data import load
+from palcore.data.fer2013 import CSV_LABELS, FOLDERS
+from palcore.data.landmark_table import COORDINATES
+
+USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
+
+
+def pictures(count):
+    return np.random.default_rng(0).integers(0, 256, (count, 48, 48)).astype(np.uint8)
+
+
+def write_table(path, names, points):
+    """The landmark table in pixels, the first pixel's centre at (0, 0)."""
+    frame = pd.DataFrame(points.reshape(len(names), 136), columns=COORDINATES)
+    frame.insert(0, "detected", 1)
+    frame.insert(0, "file", names)
+    frame.to_csv(path, index=False)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    names = []
+    for split in USAGES:
+        for number, folder in enumerate(FOLDERS):
+            path = tmp_path / split / folder / f"{USAGES[split]}_{number}.png"
+            path.parent.mkdir(parents=True)
+            cv2.imwrite(str(path), pictures(7)[number])
+            names.append(path.relative_to(tmp_path).as_posix())
+    write_table(tmp_path / "landmarks.csv.gz", names, np.full((len(names), 68, 2), 23.5))
+    return tmp_path
+
+
+@pytest.fixture
+def csv(tmp_path):
+    rows = []
+    for usage in USAGES.values():
+        for label, image in enumerate(pictures(7)):
+            rows.append({"emotion": label, "pixels": " ".join(map(str, image.ravel())), "Usage": usage})
+    pd.DataFrame(rows).to_csv(tmp_path / "fer2013.csv", index=False)
+    names = [f"fer2013.csv:{row}" for row in range(len(rows))]
+    write_table(tmp_path / "landmarks.csv", names, np.full((len(rows), 68, 2), 23.5))
+    return tmp_path
+
+
+@pytest.mark.parametrize("split", USAGES)
+def test_folders(folders, split):
+    faces = load("fer2013", folders, split)
+    assert faces.labels.tolist() == [EMOTIONS.index(name) for name in FOLDERS.values()]
+    np.testing.assert_array_equal(faces.images[:][..., 0], pictures(7))
+    np.testing.assert_allclose(faces.landmarks, 0.5)
+    assert faces.images[:].shape == (7, 48, 48, 3)
+    assert load("fer2013", folders, split, image_size=64).images[0].shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("split", USAGES)
+def test_csv(csv, split):
+    faces = load("fer2013", csv, split)
+    assert [EMOTIONS[label] for label in faces.labels] == list(CSV_LABELS)
+    np.testing.assert_array_equal(faces.images[:][..., 0], pictures(7))
+    np.testing.assert_allclose(faces.landmarks, 0.5)
+
+
+def test_labels_of_the_csv_are_those_of_its_owner():
+    assert CSV_LABELS == ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+    assert {name: EMOTIONS.index(emotion) for name, emotion in FOLDERS.items()} == {
+        "angry": 5, "disgust": 2, "fear": 1, "happy": 3, "neutral": 6, "sad": 4, "surprise": 0,
+    }  # fmt: skip
+
+
+def test_malformed_copies_are_refused(folders):
+    (folders / "train" / "bored").mkdir()
+    with pytest.raises(ValueError, match="unknown folder 'bored' in .*train"):
+        load("fer2013", folders, "train")
+    (folders / "landmarks.csv.gz").unlink()
+    with pytest.raises(FileNotFoundError, match="no landmark table .*landmarks.csv"):
+        load("fer2013", folders, "test")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load("fer2013", folders / "nowhere", "test")
+    with pytest.raises(ValueError, match="data_dir"):
+        load("fer2013", None, "test")
+
+
+@pytest.mark.parametrize("change", [{"emotion": 7}, {"pixels": "1 2 3"}, {"pixels": " ".join(["300"] * 2304)}])
+def test_malformed_rows_are_refused(csv, change):
+    table = pd.read_csv(csv / "fer2013.csv")
+    for column, value in change.items():
+        table.loc[2, column] = value
+    table.to_csv(csv / "fer2013.csv", index=False)
+    with pytest.raises(ValueError, match="row 2|emotion 7"):
+        load("fer2013", csv, "train").images[:]

@@ -1,0 +1,109 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from palcore.data import load
+from palcore.data.synthetic import PATCH_COLOURS, PATCH_SIDE
+
+HASH = """
+import hashlib
+from palcore.data import load
+faces = load("synthetic", split="test", count=6, seed=3, image_size=32)
+print(hashlib.sha256(faces.images[:].tobytes() + faces.landmarks.tobytes()).hexdigest())
+"""
+
+
+def patches(faces):
+    """The label that each face's patch shows."""
+    side = round(PATCH_SIDE * faces.images.size)
+    corner = faces.images[:][:, -side:, :side]
+    assert np.all(corner == corner[:, :1, :1])
+    return np.array([PATCH_COLOURS.index(tuple(colour)) for colour in corner[:, 0, 0].tolist()])
+
+
+def test_the_same_bytes_in_another_process():
+    runs = [
+        subprocess.run([sys.executable, "-c", HASH], capture_output=True, text=True, check=True, env=os.environ).stdout
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1]
+
+
+def test_splits_and_seeds_have_faces_of_their_own():
+    images = [
+        load("synthetic", split=split, count=7, seed=seed, shortcut=None).images[0]
+        for split, seed in (("train", 0), ("validation", 0), ("test", 0), ("train", 1))
+    ]
+    assert len({image.tobytes() for image in images}) == 4
+
+
+def test_the_patch_shows_the_label_as_often_as_asked_and_leaves_the_face_alone():
+    shares = {}
+    pictures = {}
+    for shortcut in (0.0, 0.9, 1.0):
+        faces = load("synthetic", count=700, image_size=16, shortcut=shortcut)
+        shares[shortcut] = np.mean(patches(faces) == faces.labels)
+        pictures[shortcut] = faces.images[:].copy()
+    assert shares[1.0] == 1
+    assert shares[0.9] == pytest.approx(0.9 + 0.1 / 7, abs=0.04)
+    assert shares[0.0] == pytest.approx(1 / 7, abs=0.05)
+    side = round(PATCH_SIDE * 16)
+    for images in pictures.values():
+        images[:, -side:, :side] = 0
+    np.testing.assert_array_equal(pictures[0.0], pictures[0.9])
+    plain = load("synthetic", count=700, image_size=16, shortcut=None).images[:].copy()
+    plain[:, -side:, :side] = 0
+    np.testing.assert_array_equal(plain, pictures[0.0])
+
+
+def test_landmarks_lie_on_what_was_drawn():
+    """The inner mouth of a surprised face is dark, and its skin between the brows is not."""
+    faces = load("synthetic", count=70, shortcut=None, image_size=128)
+    for row in np.flatnonzero(faces.labels == 0):
+        image, points = faces.images[row].astype(int), faces.landmarks[row] * 128
+        opening = np.ptp(points[60:68, 1])
+        if opening < 8:
+            continue
+        x, y = points[60:68].mean(axis=0).astype(int)
+        between = points[[21, 22]].mean(axis=0).astype(int)
+        assert image[y, x].sum() < image[between[1], between[0]].sum()
+
+
+def test_expressions_move_the_landmarks_as_their_action_units_say():
+    faces = load("synthetic", count=1400)
+    points = faces.landmarks - faces.landmarks[:, 27:31].mean(axis=1, keepdims=True)
+    opening = points[:, 66, 1] - points[:, 62, 1]
+    corners = points[:, [48, 54], 1].mean(axis=1) - points[:, [51, 57], 1].mean(axis=1)
+    brows = points[:, 17:27, 1].mean(axis=1)
+    mean = {name: [values[faces.labels == label].mean() for label in range(7)] for name, values in
+            {"opening": opening, "corners": corners, "brows": brows}.items()}  # fmt: skip
+    assert np.argmax(mean["opening"]) == 0  # surprise
+    assert np.argmin(mean["corners"]) == 3  # happiness: corners up
+    assert np.argmax(mean["corners"]) == 4  # sadness: corners down
+    assert np.argmin(mean["brows"]) == 0  # surprise: brows up
+    assert np.argmax(mean["brows"]) in (2, 5)  # disgust or anger: brows down
+
+
+def test_classes_are_balanced_and_indexing_is_lazy_and_consistent():
+    faces = load("synthetic", count=70)
+    assert set(faces.counts().values()) == {10}
+    assert faces.images[10:20].shape == (10, 64, 64, 3)
+    assert faces.images[:2].dtype == np.uint8
+    np.testing.assert_array_equal(faces.subset([5, 3]).images[1], faces.images[3])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"shortcut": 1.5}, "shortcut 1.5 of the synthetic faces"),
+        ({"count": 0}, "count 0 of the synthetic faces"),
+        ({"data_dir": "."}, "data_dir .* for the synthetic faces"),
+        ({"short": 1}, "short"),
+    ],
+)
+def test_nonsense_is_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        load("synthetic", **options)

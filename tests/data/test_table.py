@@ -1,0 +1,148 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palcore import data
+from palcore.data.table import Faces, LazyImages, read_image, resize
+
+
+def few_faces(count=7, **changes):
+    values = {
+        "name": "few",
+        "split": "train",
+        "images": LazyImages(np.arange(count), lambda item: np.full((8, 8, 3), item, np.uint8), 8),
+        "landmarks": np.linspace(0, 1, count * 136, dtype=np.float32).reshape(count, 68, 2),
+        "labels": np.arange(count) % 7,
+        "files": np.array([f"{row}.png" for row in range(count)]),
+    }
+    return Faces(**(values | changes))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp"])
+def test_an_image_is_read_as_rgb(tmp_path, suffix):
+    colours = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [9, 99, 199]]], np.uint8)
+    path = tmp_path / f"é face{suffix}"
+    path.write_bytes(cv2.imencode(suffix, colours[..., ::-1])[1].tobytes())
+    np.testing.assert_array_equal(read_image(path), colours)
+
+
+def test_a_grey_image_has_three_equal_channels(tmp_path):
+    grey = np.arange(48 * 48, dtype=np.uint8).reshape(48, 48)
+    cv2.imwrite(str(tmp_path / "grey.png"), grey)
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), np.repeat(grey[..., None], 3, axis=2))
+
+
+def test_a_missing_image_and_one_that_is_none_are_told_apart(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no image file .*nowhere.png: check data_dir"):
+        read_image(tmp_path / "nowhere.png")
+    for content in (b"", b"not an image"):
+        (tmp_path / "broken.png").write_bytes(content)
+        with pytest.raises(ValueError, match="broken.png cannot be read as an image"):
+            read_image(tmp_path / "broken.png")
+
+
+def test_shrinking_averages_areas():
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[:2, :2] = 200
+    image[0, 3] = 40
+    np.testing.assert_array_equal(resize(image, 2)[..., 0], [[200, 10], [0, 0]])
+
+
+@given(st.floats(0.2, 0.8), st.floats(0.2, 0.8), st.sampled_from([24, 48, 64, 112]), st.sampled_from([(48, 48), (100, 60)]))
+def test_resizing_keeps_fractions(x, y, size, shape):
+    height, width = shape
+    columns, rows = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
+    blob = 250 * np.exp(-((columns - x) ** 2 + (rows[:, None] - y) ** 2) / (2 * 0.06**2))
+    seen = resize(np.repeat(blob.round().astype(np.uint8)[..., None], 3, axis=2), size)[..., 0].astype(float)
+    place = (np.arange(size) + 0.5) / size
+    found = np.array([(seen.sum(axis=0) * place).sum(), (seen.sum(axis=1) * place).sum()]) / seen.sum()
+    np.testing.assert_allclose(found, [x, y], atol=0.004)
+
+
+def test_images_are_read_only_when_asked_for():
+    asked = []
+
+    def read(item):
+        asked.append(item)
+        return np.full((10, 10, 3), item, np.uint8)
+
+    images = LazyImages([10, 20, 30, 40], read, 5)
+    assert len(images) == 4 and asked == []
+    assert images[1].shape == (5, 5, 3) and asked == [20]
+    assert images[2:].shape == (2, 5, 5, 3) and asked == [20, 30, 40]
+    np.testing.assert_array_equal(images[np.array([3, 0])][:, 0, 0, 0], [40, 10])
+    np.testing.assert_array_equal(images[np.array([False, True, False, True])][:, 0, 0, 0], [20, 40])
+    assert images[-1][0, 0, 0] == 40
+    with pytest.raises(IndexError):
+        images[4]
+
+
+@pytest.mark.parametrize("rows", [np.array([5, 1]), slice(1, 6, 4), np.isin(np.arange(7), [1, 5])])
+def test_a_subset_keeps_rows_together(rows):
+    faces = few_faces()
+    part = faces.subset(rows)
+    chosen = np.arange(7)[rows]
+    assert part.files.tolist() == [f"{row}.png" for row in chosen]
+    np.testing.assert_array_equal(part.labels, chosen)
+    np.testing.assert_array_equal(part.images[:][:, 0, 0, 0], chosen)
+    np.testing.assert_array_equal(part.landmarks, faces.landmarks[chosen])
+
+
+def test_counts_are_in_the_order_of_the_emotions():
+    counts = few_faces(labels=np.array([0, 0, 3, 6, 6, 6, 1])).counts()
+    assert list(counts.items()) == [
+        ("surprise", 2), ("fear", 1), ("disgust", 0), ("happiness", 1), ("sadness", 0), ("anger", 0), ("neutral", 3)
+    ]  # fmt: skip
+
+
+def test_the_fingerprint_changes_with_files_labels_and_landmarks_alone():
+    faces = few_faces()
+    moved = faces.landmarks.copy()
+    moved[3, 5, 0] += 0.001
+    others = [
+        few_faces(labels=(np.arange(7) + 1) % 7),
+        few_faces(landmarks=moved),
+        few_faces(files=np.array([f"{row}.jpg" for row in range(7)])),
+        faces.subset(slice(6)),
+    ]
+    assert len({face.fingerprint() for face in [faces, *others]}) == 5
+    assert few_faces(images=LazyImages(np.arange(7), None, 8)).fingerprint() == faces.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"landmarks": np.zeros((7, 5, 2))}, r"landmarks of shape \(7, 5, 2\) for 7 faces; they must be \(7, 68, 2\)"),
+        ({"labels": np.zeros(6, int)}, r"\(6,\) labels and 7 images for 7 faces"),
+        ({"images": LazyImages([], None, 8)}, "0 images for 7 faces"),
+        ({"labels": np.arange(1, 8)}, r"label 7 of 6.png is not in 0..6 \(surprise, fear"),
+        ({"labels": np.arange(7) - 1}, "label -1 of 0.png is not in 0..6"),
+    ],
+)
+def test_a_table_that_makes_no_sense_is_refused(changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        few_faces(**changes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "sentence"),
+    [
+        (("ferplus",), {}, "unknown dataset 'ferplus': choose from synthetic, fer2013, rafdb, affectnet"),
+        (("synthetic", None, "dev"), {}, "unknown split 'dev' of synthetic: choose from train, validation, test"),
+        (("synthetic", "here"), {}, "data_dir here for the synthetic faces: they are drawn, leave it out"),
+        (("fer2013",), {}, "data_dir is missing for dataset fer2013"),
+        (("synthetic",), {"size": 48}, "unknown option 'size' of dataset synthetic: choose from image_size, "),
+        (("synthetic",), {"image_size": 0}, "image_size 0 of dataset synthetic: it must be a positive whole number"),
+        (("synthetic",), {"image_size": 48.0}, "image_size 48.0 of dataset synthetic"),
+    ],
+)
+def test_load_refuses_what_it_does_not_know(arguments, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        data.load(*arguments, **options)
+
+
+def test_load_names_a_folder_that_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder .*nowhere for dataset fer2013: check data_dir"):
+        data.load("fer2013", tmp_path / "nowhere")
