@@ -7,6 +7,7 @@ SHELL := bash
 ACTIVE := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX))
 PLACE := $(or $(ACTIVE),$(CURDIR)/.venv)
 PY := $(PLACE)/bin/python
+# Holds the folder whose clone was installed last: another clone may share the active environment.
 STAMP := $(PLACE)/.palcore-installed
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; do \
 	  $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
@@ -14,7 +15,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; d
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export KERAS_BACKEND ?= tensorflow
 
-.PHONY: help book test lab lint lock clean install
+.PHONY: help book test lab lint pairs lock clean install other-clone
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -30,23 +31,31 @@ lab: install ## open JupyterLab on the notebooks
 lint: install ## check style, and that notebooks are paired and free of outputs
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/check_notebooks.py
+	$(PY) workflow/check_notebooks.py
 
-lock: install ## pin the dependencies again
-	$(PY) workflow/lock.py
+pairs: install ## write each notebook's .ipynb from its .py
+	$(PY) workflow/check_notebooks.py --write
+
+lock: install ## pin the dependencies again (LOCK=--upgrade takes the newest versions)
+	$(PY) workflow/lock.py $(LOCK)
 
 clean: ## remove what the commands have made, but not .venv
-	rm -rf _build .pytest_cache .ruff_cache
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis
 
 install: $(STAMP)
+
+ifneq ($(shell cat "$(STAMP)" 2>/dev/null),$(CURDIR))
+$(STAMP): other-clone
+endif
 
 $(STAMP): requirements.lock pyproject.toml
 	@if [ -z "$(ACTIVE)" ] && [ ! -x "$(PY)" ]; then \
 	  [ -n "$(PYTHON)" ] || { echo "no Python 3.11 to 3.13 found: install one, or give it as PYTHON=..." >&2; exit 1; }; \
-	  $(PYTHON) -m venv "$(PLACE)"; fi
+	  $(PYTHON) -m venv "$(PLACE)" || { rm -rf "$(PLACE)"; exit 1; }; fi
 	@$(PY) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "$$($(PY) --version) in $(PLACE): the study needs Python 3.11 to 3.13" >&2; exit 1; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null
 	$(PY) -m pip install --quiet --disable-pip-version-check "uv>=0.5"
 	$(PY) -m uv pip install --quiet --python $(PY) --require-hashes -r requirements.lock
 	$(PY) -m uv pip install --quiet --python $(PY) --no-deps -e .
-	@touch $@
+	@printf '%s' "$(CURDIR)" > $@

@@ -8,109 +8,168 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import papermill
 import yaml
+from nbclient.exceptions import CellControlSignal, DeadKernelError
+from papermill.exceptions import PapermillException
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
-SOURCE, EXECUTED = BUILD / "src", BUILD / "executed"
+SOURCE, EXECUTED, SCRATCH = BUILD / "src", BUILD / "executed", BUILD / "scratch"
+LONGEST_CELL = 1200
+"""Seconds after which a cell is given up."""
 
 
-def listed_files():
-    """Every file that _toc.yml names, without suffix."""
-    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    chapters = [chapter for part in contents["parts"] for chapter in part["chapters"]]
-    return [contents["root"], *(chapter["file"] for chapter in chapters)]
+def listed_files(contents):
+    """Every file that a table of contents names, without suffix, in its order."""
+    files = [contents["root"]] if "root" in contents else []
+    for key in ("parts", "chapters", "sections"):
+        for entry in contents.get(key, []):
+            files += [entry["file"]] if "file" in entry else []
+            files += listed_files(entry)
+    return files
 
 
-def check_listing(files):
-    """Fail where a notebook is listed but absent, or there but not listed."""
-    listed = {Path(name).name for name in files if name.startswith("notebooks/")}
-    there = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
-    if listed - there:
-        sys.exit(f"_toc.yml lists notebooks/{min(listed - there)}, which does not exist: write it, or take it off the list")
-    if there - listed:
-        sys.exit(f"notebooks/{min(there - listed)}.ipynb is not in _toc.yml: add it there")
+def listing_problems(files, root=ROOT):
+    """One sentence for each file that is listed but absent, and for each notebook that is there but not listed."""
+    problems = []
+    for name in files:
+        suffix = ".ipynb" if name.startswith("notebooks/") else ".md"
+        if not (root / f"{name}{suffix}").exists():
+            problems.append(f"_toc.yml lists {name}, but there is no {name}{suffix}: write it, or take it off the list")
+    there = {f"notebooks/{path.stem}" for path in root.glob("notebooks/*.ipynb")}
+    problems += [f"{name}.ipynb is not in _toc.yml: add it there" for name in sorted(there - set(files))]
+    return problems
 
 
-def fingerprint(notebook):
-    """What a notebook's outputs depend on: its own text, palcore, and the committed results."""
-    digest = hashlib.sha256(notebook.read_bytes())
-    inputs = [*ROOT.glob("palcore/**/*.py"), *ROOT.glob("results/**/*.json"), *ROOT.glob("results/**/*.npz")]
-    for path in sorted([*inputs, *ROOT.glob("results/**/*.csv"), ROOT / "requirements.lock"]):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+def fingerprint(notebook, root=ROOT):
+    """What a notebook's outputs depend on: its text, palcore, the committed results, the packages and the backend."""
+    inputs = [notebook, root / "requirements.lock", *root.glob("palcore/**/*.py")]
+    inputs += [path for path in root.glob("results/**/*") if path.is_file()]
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {os.environ.get('KERAS_BACKEND', 'tensorflow')}".encode())
+    for path in sorted(inputs):
+        # Each file's own digest, so that no two sets of files read as the same bytes.
+        digest.update(path.relative_to(root).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
 def execute(name):
-    """Run one notebook unless its last run still holds. A failed run is kept as NAME.failed.ipynb."""
+    """Run one notebook unless its last run still holds; a sentence if it fails, else None. NAME.failed.ipynb is its log."""
     notebook = ROOT / "notebooks" / f"{name}.ipynb"
-    done, mark = EXECUTED / f"{name}.ipynb", EXECUTED / f"{name}.sha256"
+    done, mark, failed = (EXECUTED / f"{name}{suffix}" for suffix in (".ipynb", ".sha256", ".failed.ipynb"))
     wanted = fingerprint(notebook)
     if done.exists() and mark.exists() and mark.read_text() == wanted:
         print(f"{name}: unchanged", flush=True)
-        return
+        return None
     print(f"{name}: running", flush=True)
-    failed = EXECUTED / f"{name}.failed.ipynb"
-    parameters = {"out_dir": str(BUILD / "runs" / name)} if name == "train" else {}
-    shutil.rmtree(BUILD / "runs" / name, ignore_errors=True)
+    # An empty folder of its own: what the notebook writes stays in _build, and it cannot lean on where it stands.
+    shutil.rmtree(SCRATCH / name, ignore_errors=True)
+    (SCRATCH / name).mkdir(parents=True)
     try:
         papermill.execute_notebook(
-            notebook, failed, parameters=parameters, cwd=notebook.parent, progress_bar=False, kernel_name="python3"
+            notebook,
+            failed,
+            cwd=SCRATCH / name,
+            kernel_name="python3",
+            progress_bar=False,
+            execution_timeout=LONGEST_CELL,
         )
-    except papermill.PapermillExecutionError as error:
-        sys.exit(f"notebook {name} failed: {error.ename}: {error.evalue} (see {failed.relative_to(ROOT)})")
+    except (PapermillException, CellControlSignal, DeadKernelError, TimeoutError) as error:
+        reason = f"{error.ename}: {error.evalue}" if hasattr(error, "evalue") else str(error)
+        return f"notebook {name} failed: {reason} (see {failed.relative_to(ROOT)})"
     failed.replace(done)
     mark.write_text(wanted)
+    return None
 
 
-def stage(source, target):
-    """Copy a file unless the copy is the same, so that Sphinx rereads only what changed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists() or target.read_bytes() != source.read_bytes():
-        shutil.copyfile(source, target)
+def without_papermill(notebook):
+    """An executed notebook's text without papermill's timings and paths, which differ from machine to machine."""
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+    return nbformat.writes(notebook)
 
 
-def write_reference():
-    """One page of the API reference per module of palcore."""
+def reference_page(module):
+    """The page of one module of the API reference."""
+    lines = [f"# {module}", "", "```{eval-rst}", f".. automodule:: {module}", "   :members:", "```", ""]
+    return "\n".join(lines)
+
+
+def modules(root=ROOT):
+    """Every public module of palcore, by name."""
     names = []
-    for path in sorted((ROOT / "palcore").rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        if parts[-1] == "__main__":
-            continue
-        names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
-    lines = ["# API reference", "", "Every public function and class of `palcore`, generated from its docstrings.", ""]
-    for name in names:
-        lines += [f"## {name}", "", "```{eval-rst}", f".. automodule:: {name}", "   :members:", "```", ""]
-    page = SOURCE / "book" / "reference.md"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    text = "\n".join(lines)
-    if not page.exists() or page.read_text() != text:
-        page.write_text(text)
+    for path in sorted(root.glob("palcore/**/*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        if not any(part.startswith("_") for part in parts):
+            names.append(".".join(parts))
+    return sorted(names)
+
+
+def source_files(contents):
+    """``{path in the book's source folder: bytes}`` of the whole book, generated pages and all."""
+    sections = [{"file": f"book/reference/{module}"} for module in modules()]
+    pages = {f"{section['file']}.md": reference_page(Path(section["file"]).name) for section in sections}
+    for part in contents["parts"]:
+        for chapter in part["chapters"]:
+            if chapter["file"] == "book/reference":
+                chapter["sections"] = sections
+    pages["_toc.yml"] = yaml.safe_dump(contents, sort_keys=False)
+    for name in listed_files(contents):
+        if name.startswith("notebooks/"):
+            pages[f"{name}.ipynb"] = without_papermill(nbformat.read(EXECUTED / f"{Path(name).name}.ipynb", as_version=4))
+    files = {name: text.encode() for name, text in pages.items()}
+    for path in [ROOT / "_config.yml", ROOT / "workflow" / "class_signatures.py", *ROOT.glob("book/**/*")]:
+        if path.is_file():
+            files[path.relative_to(ROOT).as_posix()] = path.read_bytes()
+    return files
+
+
+def stage(files, target=SOURCE):
+    """Make ``target`` hold these files and no others. Those that are the same are not touched, so Sphinx does not reread them."""
+    for name, content in files.items():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
+    for path in target.rglob("*"):
+        if path.is_file() and path.relative_to(target).as_posix() not in files:
+            path.unlink()
+
+
+def build_html():
+    """Jupyter Book with warnings as errors, into _build/html. Returns its exit code."""
+    # --path-output is the repository: the program adds `_build` itself.
+    program = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    command = [*program, "build", str(SOURCE), "--path-output", str(ROOT), "-n", "-W", "--keep-going", "-q"]
+    code = subprocess.run(command, cwd=ROOT).returncode
+    if code:
+        # Sphinx warns about a page only while it reads it: forget what was read, or the next build would pass.
+        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+    return code
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--no-execute", action="store_true", help="build from the notebooks' last runs")
+    parser.add_argument("--execute-only", action="store_true", help="run the notebooks, do not build the pages")
     arguments = parser.parse_args()
-    # The kernel must be this environment's: a user's own `python3` kernel would shadow it.
+    # The kernel must be this environment's: a `python3` kernel in the user's home folder would shadow it.
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    EXECUTED.mkdir(parents=True, exist_ok=True)
-    files = listed_files()
-    check_listing(files)
-    for name in files:
-        if name.startswith("notebooks/") and not arguments.no_execute:
-            execute(Path(name).name)
-    for name in files:
-        if name.startswith("notebooks/"):
-            stage(EXECUTED / f"{Path(name).name}.ipynb", SOURCE / f"{name}.ipynb")
-    for path in [*(ROOT / "book").rglob("*.*"), ROOT / "_config.yml", ROOT / "_toc.yml"]:
-        if path.is_file():
-            stage(path, SOURCE / path.relative_to(ROOT))
-    write_reference()
-    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", str(SOURCE), "--path-output", str(ROOT)]
-    sys.exit(subprocess.run([*command, "-n", "-W", "--keep-going", "-q"], cwd=ROOT).returncode)
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    files = listed_files(contents)
+    problems = listing_problems(files)
+    if not problems:
+        EXECUTED.mkdir(parents=True, exist_ok=True)
+        results = [execute(Path(name).name) for name in files if name.startswith("notebooks/")]
+        problems = [result for result in results if result]
+    if problems:
+        sys.exit("\n".join(problems))
+    if not arguments.execute_only:
+        stage(source_files(contents))
+        sys.exit(build_html())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fail where a notebook's pair is stale, holds outputs, or lacks its cell of parameters."""
+"""Fail where a notebook's pair is stale, holds outputs, or lacks its cell of parameters: part of `make lint`."""
 
 import sys
 from pathlib import Path
@@ -7,28 +7,54 @@ import jupytext
 import nbformat
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+FORMATS = "ipynb,py:percent"
+
+
+def as_source(notebook):
+    """The lines of a notebook as a percent script, less the version of jupytext that wrote them."""
+    lines = jupytext.writes(notebook, fmt="py:percent").splitlines()
+    return [line for line in lines if "jupytext_version:" not in line]
 
 
 def problems(folder=NOTEBOOKS):
     """One sentence per problem, for every notebook in a folder."""
-    found = []
     sources = {path.stem for path in folder.glob("*.py")}
     notebooks = {path.stem for path in folder.glob("*.ipynb")}
-    found += [f"{name} has only one half of its pair: run `jupytext --sync`" for name in sorted(sources ^ notebooks)]
+    found = [f"{name} has only one half of its pair: run `make pairs`" for name in sorted(sources ^ notebooks)]
     for name in sorted(sources & notebooks):
         source, notebook = jupytext.read(folder / f"{name}.py"), nbformat.read(folder / f"{name}.ipynb", as_version=4)
-        if [(cell.cell_type, cell.source) for cell in source.cells] != [(cell.cell_type, cell.source) for cell in notebook.cells]:
-            found.append(f"{name}.ipynb is stale: run `jupytext --sync notebooks/{name}.py`")
-        if any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells if cell.cell_type == "code"):
-            found.append(f"{name}.ipynb holds outputs: clear them")
-        if not any("parameters" in cell.metadata.get("tags", []) for cell in notebook.cells):
-            found.append(f"{name}.ipynb has no cell tagged `parameters`")
-        if notebook.metadata.get("jupytext", {}).get("formats") != "ipynb,py:percent":
-            found.append(f"{name}.ipynb is not paired: its jupytext formats must be ipynb,py:percent")
+        # Compared as scripts: the text of the cells, and their tags and other metadata.
+        if as_source(source) != as_source(notebook):
+            found.append(f"{name}.ipynb is stale: run `make pairs`")
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        if any(cell.outputs or cell.execution_count for cell in code):
+            found.append(f"{name}.ipynb holds outputs: run `make pairs`")
+        count = sum("parameters" in cell.metadata.get("tags", []) for cell in code)
+        if count != 1:
+            found.append(f"{name}.ipynb has {count} cells tagged `parameters`: it must have one")
+        if notebook.metadata.get("jupytext", {}).get("formats") != FORMATS:
+            found.append(f"{name}.ipynb is not paired: its jupytext formats must be {FORMATS}")
+        if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
+            found.append(f"{name}.ipynb names no kernel that everyone has: its kernelspec must be python3")
     return found
 
 
+def write_pairs(folder=NOTEBOOKS):
+    """Write each .ipynb from its .py, the source, without outputs. One that is right already is left alone."""
+    for path in sorted(folder.glob("*.py")):
+        notebook, target = jupytext.read(path), path.with_suffix(".ipynb")
+        if target.exists():
+            old = nbformat.read(target, as_version=4)
+            held = any(cell.get("outputs") or cell.get("execution_count") for cell in old.cells)
+            if not held and as_source(old) == as_source(notebook):
+                continue
+        jupytext.write(notebook, target)
+        print(f"wrote {target.name}")
+
+
 if __name__ == "__main__":
+    if "--write" in sys.argv[1:]:
+        write_pairs()
     found = problems()
     print("\n".join(found), file=sys.stderr)
     sys.exit(1 if found else 0)
