@@ -58,8 +58,10 @@ seed = 0
 out_dir = None  # folder of the run; None: runs/<dataset>-<backbone>-<strategy>-<seed>
 
 # %%
+from palcore.notebook import refuse_unknown_parameters
 from palcore.training import check_options
 
+refuse_unknown_parameters(In)
 options = check_options(
     dataset=dataset,
     data_dir=data_dir,

@@ -65,23 +65,61 @@ def pal_value_and_gradients(model, images, landmarks, loss=None):
     return float(value), found
 
 
-def finite_difference(model, images, landmarks, direction, step=4e-3):
-    """Central difference of PAL along ``{path: array}``, whose overall length is 1."""
-    loss = PrivilegedAttributionLoss(sigma=0.1)
+def total_value_and_gradients(model, images, landmarks, labels, weight=0.7):
+    """The whole loss of a training step, cross-entropy plus ``weight`` times PAL, as ``compile`` and Keras put it together."""
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    attribution = PrivilegedAttributionLoss(sigma=0.1)
+    model.compile(
+        "sgd",
+        loss={"expression": cross_entropy, "attribution": attribution},
+        loss_weights={"expression": 1.0, "attribution": weight},
+        jit_compile=False,
+    )
+    targets = {"expression": labels, "attribution": landmarks}
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = model.compute_loss(images, targets, model(images))
+        gradients = tape.gradient(value, model.trainable_variables)
+    else:
+        import jax
+
+        state = [variable.value for variable in model.non_trainable_variables]
+
+        def compute(weights):
+            return model.compute_loss(images, targets, model.stateless_call(weights, state, images)[0])
+
+        value, gradients = jax.value_and_grad(compute)([variable.value for variable in model.trainable_variables])
+    pairs = zip(model.trainable_variables, gradients, strict=True)
+    return float(value), {variable.path: keras.ops.convert_to_numpy(gradient) for variable, gradient in pairs}
+
+
+def slope_along(compute, model, direction, step=4e-3):
+    """Central difference of ``compute()`` along ``{path: array}``, whose overall length is 1."""
     values = []
     original = {variable.path: keras.ops.convert_to_numpy(variable.value) for variable in model.trainable_variables}
     for sign in (1, -1):
         for variable in model.trainable_variables:
             variable.assign(original[variable.path] + sign * step * direction[variable.path])
-        values.append(float(loss(landmarks, model(images)["attribution"])))
+        values.append(compute())
     for variable in model.trainable_variables:
         variable.assign(original[variable.path])
     return (values[0] - values[1]) / (2 * step)
 
 
+def unit(arrays):
+    """``{path: array}`` scaled to an overall length of 1, and the length it had."""
+    length = np.sqrt(sum(np.sum(np.square(array)) for array in arrays.values()))
+    return {path: array / length for path, array in arrays.items()}, length
+
+
 def main(out):
     images, landmarks = faces()
+    labels = np.arange(len(images)) % 7
     results = {"heatmap": keras.ops.convert_to_numpy(gaussian_heatmap(landmarks, (7, 9), 0.05))}
+    loss = PrivilegedAttributionLoss(sigma=0.1)
+    rng = np.random.default_rng(11)
     for method in METHODS:
         for strategy in STRATEGIES:
             for score in ("abs_logits", "logits"):
@@ -90,13 +128,27 @@ def main(out):
                 outputs = model(images)
                 results[f"{key}/logits"] = keras.ops.convert_to_numpy(outputs["expression"])
                 results[f"{key}/map"] = keras.ops.convert_to_numpy(outputs["attribution"])
-                value, gradients = pal_value_and_gradients(model, images, landmarks)
-                length = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients.values()))
-                direction = {path: gradient / length for path, gradient in gradients.items()}
-                results[f"{key}/value"] = value
-                results[f"{key}/slope"] = length
-                results[f"{key}/difference"] = finite_difference(model, images, landmarks, direction)
-                results[f"{key}/gradient"] = np.concatenate([gradient.ravel() for gradient in gradients.values()])
+
+                def pal(model=model):
+                    return float(loss(landmarks, model(images)["attribution"]))
+
+                def total(model=model):
+                    return total_value_and_gradients(model, images, landmarks, labels)[0]
+
+                for term, compute, (value, gradients) in (
+                    ("pal", pal, pal_value_and_gradients(model, images, landmarks)),
+                    ("total", total, total_value_and_gradients(model, images, landmarks, labels)),
+                ):
+                    results[f"{key}/{term}/value"] = value
+                    results[f"{key}/{term}/gradient"] = np.concatenate([gradient.ravel() for gradient in gradients.values()])
+                    # Along the gradient, where the slope is steepest, and along half of it and half of a random direction.
+                    steepest, length = unit(gradients)
+                    drawn, _ = unit({path: rng.normal(size=array.shape) for path, array in gradients.items()})
+                    mixed, _ = unit({path: steepest[path] + drawn[path] for path in drawn})
+                    for name, direction in (("steepest", steepest), ("mixed", mixed)):
+                        expected = sum(np.sum(gradients[path] * direction[path]) for path in direction)
+                        results[f"{key}/{term}/{name}/slope"] = expected
+                        results[f"{key}/{term}/{name}/difference"] = slope_along(compute, model, direction)
     np.savez(out, **results)
 
 
