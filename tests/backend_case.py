@@ -12,6 +12,7 @@ from palcore.attribution import METHODS, STRATEGIES
 from palcore.heatmaps import gaussian_heatmap
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import with_attribution
+from palcore.rivals import LOSSES, attribution_loss
 
 SMOOTH = "tanh"
 
@@ -65,9 +66,9 @@ def pal_value_and_gradients(model, images, landmarks, loss=None):
     return float(value), found
 
 
-def finite_difference(model, images, landmarks, direction, step=4e-3):
-    """Central difference of PAL along ``{path: array}``, whose overall length is 1."""
-    loss = PrivilegedAttributionLoss(sigma=0.1)
+def finite_difference(model, images, landmarks, direction, step=4e-3, loss=None):
+    """Central difference of PAL, or another loss, along ``{path: array}``, whose overall length is 1."""
+    loss = loss or PrivilegedAttributionLoss(sigma=0.1)
     values = []
     original = {variable.path: keras.ops.convert_to_numpy(variable.value) for variable in model.trainable_variables}
     for sign in (1, -1):
@@ -79,6 +80,20 @@ def finite_difference(model, images, landmarks, direction, step=4e-3):
     return (values[0] - values[1]) / (2 * step)
 
 
+def measure(results, key, model, images, landmarks, loss=None):
+    """Outputs of a model, and a loss with its gradient and the finite difference along that gradient, under ``key/...``."""
+    outputs = model(images)
+    results[f"{key}/logits"] = keras.ops.convert_to_numpy(outputs["expression"])
+    results[f"{key}/map"] = keras.ops.convert_to_numpy(outputs["attribution"])
+    value, gradients = pal_value_and_gradients(model, images, landmarks, loss)
+    length = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients.values()))
+    direction = {path: gradient / length for path, gradient in gradients.items()}
+    results[f"{key}/value"] = value
+    results[f"{key}/slope"] = length
+    results[f"{key}/difference"] = finite_difference(model, images, landmarks, direction, loss=loss)
+    results[f"{key}/gradient"] = np.concatenate([gradient.ravel() for gradient in gradients.values()])
+
+
 def main(out):
     images, landmarks = faces()
     results = {"heatmap": keras.ops.convert_to_numpy(gaussian_heatmap(landmarks, (7, 9), 0.05))}
@@ -86,17 +101,12 @@ def main(out):
         for strategy in STRATEGIES:
             for score in ("abs_logits", "logits"):
                 model = with_attribution(network(SMOOTH), "last", method, strategy, score)
-                key = f"{method}/{strategy}/{score}"
-                outputs = model(images)
-                results[f"{key}/logits"] = keras.ops.convert_to_numpy(outputs["expression"])
-                results[f"{key}/map"] = keras.ops.convert_to_numpy(outputs["attribution"])
-                value, gradients = pal_value_and_gradients(model, images, landmarks)
-                length = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients.values()))
-                direction = {path: gradient / length for path, gradient in gradients.items()}
-                results[f"{key}/value"] = value
-                results[f"{key}/slope"] = length
-                results[f"{key}/difference"] = finite_difference(model, images, landmarks, direction)
-                results[f"{key}/gradient"] = np.concatenate([gradient.ravel() for gradient in gradients.values()])
+                measure(results, f"{method}/{strategy}/{score}", model, images, landmarks)
+    for rival in LOSSES[1:]:
+        loss, features = attribution_loss(rival, sigma=0.03)
+        for strategy in ("all", "mean"):
+            model = with_attribution(network(SMOOTH), "last", features or "grad_input", strategy)
+            measure(results, f"{rival}/{strategy}", model, images, landmarks, loss)
     np.savez(out, **results)
 
 
