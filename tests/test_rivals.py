@@ -81,7 +81,7 @@ def test_features_are_the_channels_mean_of_the_layer():
     outputs = watched(images)
     np.testing.assert_allclose(convert(outputs["attribution"]), convert(layer(images)).mean(axis=-1), rtol=1e-5)
     np.testing.assert_allclose(convert(outputs["expression"]), convert(model(images)), rtol=1e-4, atol=1e-5)
-    assert watched.output_shape["attribution"] == (None, 12, 12)
+    assert watched.output["attribution"].shape == (None, 12, 12)
 
 
 @pytest.mark.parametrize("kind", RIVALS)

@@ -83,11 +83,6 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT):
 
     runs = Path(root) / RUNS
     (runs / cell.name).mkdir(parents=True, exist_ok=True)
-    lock = os.open(runs / cell.name / "lock", os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ValueError(f"cell {cell.name} is being run by another process: wait for it, or stop it first") from None
 
     def note(event):
         time = datetime.now(UTC).isoformat(timespec="seconds")
@@ -99,13 +94,20 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT):
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         environment.setdefault(name, str(threads))
     line = command(cell, data_dir, sys.executable)
-    print(shlex.join(line), flush=True)
-    note("started")
-    # No record or log of an earlier attempt may be taken for this one's.
-    for name in ("record.json", "log.ipynb"):
-        (runs / cell.name / name).unlink(missing_ok=True)
-    code = subprocess.run([*line, "--no-progress-bar"], cwd=root, env=environment, pass_fds=[lock]).returncode
-    note("failed" if code else "finished")
+    with (runs / cell.name / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"cell {cell.name} is being run by another process: wait for it, or stop it first") from None
+        print(shlex.join(line), flush=True)
+        note("started")
+        # No record or log of an earlier attempt may be taken for this one's.
+        for name in ("record.json", "log.ipynb"):
+            (runs / cell.name / name).unlink(missing_ok=True)
+        # Papermill inherits the lock, and holds it if this process is killed.
+        words = [*line, "--no-progress-bar"]
+        code = subprocess.run(words, cwd=root, env=environment, pass_fds=[lock.fileno()]).returncode
+        note("failed" if code else "finished")
     return code
 
 
