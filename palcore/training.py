@@ -188,7 +188,7 @@ def _train(options, folder, verbose):
     window = None
     if options.crop is not None:
         windows = face_windows(faces["train"].landmarks, options.crop)
-        window = windows.mean(axis=0)
+        window = windows.mean(axis=0).round(6)  # as the record has it
         faces = {"train": crop_faces(faces["train"], windows), "validation": crop_faces(faces["validation"], window)}
     faces["train"] = _aim(faces["train"], options)
     image_size = faces["train"].images.size
@@ -228,7 +228,7 @@ def _train(options, folder, verbose):
     record = {
         "config": config,
         "parameters": classifier.count_params(),
-        "window": None if window is None else [round(float(value), 6) for value in window],
+        "window": None if window is None else window.tolist(),
         "data": describe_data(faces | tested),
         "metrics": metrics,
         "history": history,
