@@ -127,24 +127,26 @@ def best_on_validation(table, arms):
 
 
 def comparisons(table, arms, score="test_accuracy", baseline="none"):
-    """Every arm against the baseline, paired by seed, with Holm's correction over the table.
+    """Every arm against its baseline, paired by seed, with Holm's correction over the whole table.
 
     :param table: from ``read_question``.
-    :param arms: ``{label: {option: value}}``, the baseline among them.
+    :param arms: ``{label: {option: value}}``, the baselines among them.
     :param score: a column of the table.
-    :param baseline: a label.
+    :param baseline: a label; or ``{label of an arm: label of its baseline}``, where baselines differ.
     :return: table by arm with ``seeds``, ``difference``, ``low``, ``high``, ``p``, ``p_holm`` and ``cohens_d``. An arm that shares
-        no seed with the baseline is left out.
-    :raises ValueError: where the baseline is no label of ``arms``.
+        no seed with its baseline is left out.
+    :raises ValueError: where a baseline is no label of ``arms``.
     """
-    if baseline not in arms:
-        raise ValueError(f"no baseline {baseline!r} among the arms: choose from {', '.join(arms)}")
+    pairs = baseline if isinstance(baseline, dict) else {label: baseline for label in arms if label != baseline}
+    for label in {*pairs, *pairs.values()} if isinstance(baseline, dict) else {baseline}:
+        if label not in arms:
+            raise ValueError(f"no baseline {label!r} among the arms: choose from {', '.join(arms)}")
     runs = label_arms(table, arms)
     seeds = {label: set(runs.loc[runs["arm"] == label, "seed"]) for label in arms}
-    others = [label for label in arms if label != baseline and seeds[label] & seeds[baseline]]
-    rows = [paired_by_seed(runs, score, label, baseline, by="arm") for label in others]
+    pairs = {label: base for label, base in pairs.items() if seeds[label] & seeds[base]}
+    rows = [paired_by_seed(runs, score, label, base, by="arm") for label, base in pairs.items()]
     columns = ["seeds", "difference", "low", "high", "p", "cohens_d"]
-    found = pd.DataFrame(rows, index=pd.Index(others, name="arm"), columns=columns)
+    found = pd.DataFrame(rows, index=pd.Index(list(pairs), name="arm"), columns=columns)
     found.insert(5, "p_holm", holm(found["p"].to_numpy(float)))
     return found
 
@@ -238,16 +240,20 @@ def listing(table, scores, question):
     return shown
 
 
-def grid_cells(question, root=None):
-    """Names of the runs that the grid asks of a question."""
+def grid_module(root=None):
+    """The module ``workflow/cells.py`` and all cells of the grid."""
     root = repository_root() if root is None else Path(root)
     module = sys.modules.get("palcore_grid_cells")
     if module is None:
         spec = importlib.util.spec_from_file_location("palcore_grid_cells", root / "workflow" / "cells.py")
         module = sys.modules.setdefault("palcore_grid_cells", importlib.util.module_from_spec(spec))
         spec.loader.exec_module(module)
-    cells = module.expand(module.read_grid(root / "workflow" / "grid.yml"), module.defaults(root))
-    return [cell.name for cell in cells if question in cell.questions]
+    return module, module.expand(module.read_grid(root / "workflow" / "grid.yml"), module.defaults(root))
+
+
+def grid_cells(question, root=None):
+    """Names of the runs that the grid asks of a question."""
+    return [cell.name for cell in grid_module(root)[1] if question in cell.questions]
 
 
 def progress(question, results=None):

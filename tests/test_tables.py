@@ -77,6 +77,16 @@ def test_comparisons_are_paired_and_corrected_over_the_table(results):
         tables.comparisons(tables.read_question("q", results), ARMS, baseline="crop")
 
 
+def test_arms_may_have_baselines_of_their_own(results):
+    table = tables.read_question("q", results)
+    found = tables.comparisons(table, ARMS, baseline={"PAL": "energy"})
+    assert found.index.tolist() == ["PAL"]
+    assert found.loc["PAL", "difference"] == pytest.approx((0.60 + 0.63 + 0.63 - 0.49 - 0.53 - 0.55) / 3)
+    assert found.loc["PAL", "p_holm"] == found.loc["PAL", "p"]
+    with pytest.raises(ValueError, match="no baseline 'crop' among the arms"):
+        tables.comparisons(table, ARMS, baseline={"PAL": "crop"})
+
+
 def test_verdicts_say_what_the_corrected_test_says(results):
     found = tables.comparisons(tables.read_question("q", results), ARMS)
     raised = tables.verdict(found.loc["PAL"])
@@ -85,12 +95,12 @@ def test_verdicts_say_what_the_corrected_test_says(results):
     )
     nothing = tables.verdict(found.loc["energy"], cause="the energy loss")
     assert nothing.startswith("No effect of the energy loss on the accuracy is shown (+0.3 points over 3 seeds")
-    assert tables.verdict({**found.loc["PAL"], **{"p_holm": 0.06}}).startswith("No effect of PAL on the accuracy is shown")
-    lowered = tables.verdict({**found.loc["PAL"], **{"difference": -0.1}})
+    assert tables.verdict({**found.loc["PAL"], "p_holm": 0.06}).startswith("No effect of PAL on the accuracy is shown")
+    lowered = tables.verdict({**found.loc["PAL"], "difference": -0.1})
     assert lowered.startswith("PAL lowered the accuracy (-10.0 points")
-    alone = tables.verdict({**found.loc["PAL"], **{"seeds": 1, "low": np.nan}})
+    alone = tables.verdict({**found.loc["PAL"], "seeds": 1, "low": np.nan})
     assert alone == "PAL changed the accuracy by +10.0 points in one seed, which cannot tell an effect from chance."
-    equal = tables.verdict({**found.loc["PAL"], **{"p_holm": np.nan}})
+    equal = tables.verdict({**found.loc["PAL"], "p_holm": np.nan})
     assert equal.startswith("No effect of PAL on the accuracy is shown") and "no test possible" in equal
 
 
