@@ -15,7 +15,11 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; d
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export KERAS_BACKEND ?= tensorflow
 
-.PHONY: help book test lab lint pairs lock clean install other-clone
+# Snakemake lives in an environment of its own: it holds back packages that the study pins.
+GRID_PLACE := $(CURDIR)/.venv-grid
+GRID_STAMP := $(GRID_PLACE)/.installed
+
+.PHONY: help grid book test lab lint pairs lock clean install other-clone
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -27,6 +31,9 @@ test: install ## run the tests
 
 lab: install ## open JupyterLab on the notebooks
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m jupyterlab notebooks
+
+grid: install $(GRID_STAMP) ## run the grid of trainings (GRID="--config fer2013=DIR", see workflow/Snakefile)
+	STUDY_PYTHON="$(PY)" $(GRID_PLACE)/bin/python workflow/grid.py run $(GRID)
 
 lint: install ## check style, and that notebooks are paired and free of outputs
 	$(PY) -m ruff check .
@@ -41,6 +48,12 @@ lock: install ## pin the dependencies again (LOCK=--upgrade takes the newest ver
 
 clean: ## remove what the commands have made, but not .venv
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+
+$(GRID_STAMP): pyproject.toml
+	$(PY) -m uv venv --quiet --allow-existing --python $(PY) $(GRID_PLACE)
+	$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+	  print(*extras["grid"], sep="\n")' | $(PY) -m uv pip install --quiet --python $(GRID_PLACE)/bin/python -r -
+	@touch $@
 
 install: $(STAMP)
 

@@ -37,9 +37,13 @@ weights = None  # None, "imagenet", or a file with the backbone's weights
 strategy = "mean"  # none (cross-entropy only), all, mean or half
 attribution = "grad_input"  # grad or grad_input
 score = "abs_logits"  # what is differentiated: abs_logits or logits
-pal_weight = 1.0  # total loss = cross-entropy + pal_weight * PAL
+loss = "pal"  # of the attribution: pal, or a rival (energy, rrr or cosine)
+pal_weight = 1.0  # total loss = cross-entropy + pal_weight * PAL or its rival
 sigma = 3 / 112  # width of a landmark's Gaussian, as a fraction of the image side
 jaw = 1.0  # weight of the 17 jaw landmarks in the heatmap; 0 leaves them out
+landmark_source = "own"  # landmarks that training aims at: own, or those of another face (shuffled)
+landmark_jitter = 0.0  # deviation of noise on them, as a fraction of the image side
+crop = None  # crop faces to their landmarks' box with this margin; None: no crop
 image_size = 48  # side of the input in pixels; None: that of the data set
 epochs = 12
 batch_size = 64
@@ -54,6 +58,7 @@ sampling = "natural"  # natural or balanced: each class is drawn equally often
 train_share = 1.0  # share of the training faces used
 label_noise = 0.0  # share of the training labels made wrong
 shortcut = 0.9  # synthetic faces: how often the patch shows the label; None: no patch
+robustness = False  # test also under patches, shifts and blur
 seed = 0
 out_dir = None  # folder of the run; None: runs/<dataset>-<backbone>-<strategy>-<seed>
 
@@ -72,9 +77,13 @@ options = check_options(
     strategy=strategy,
     attribution=attribution,
     score=score,
+    loss=loss,
     pal_weight=pal_weight,
     sigma=sigma,
     jaw=jaw,
+    landmark_source=landmark_source,
+    landmark_jitter=landmark_jitter,
+    crop=crop,
     image_size=image_size,
     epochs=epochs,
     batch_size=batch_size,
@@ -89,6 +98,7 @@ options = check_options(
     train_share=train_share,
     label_noise=label_noise,
     shortcut=shortcut,
+    robustness=robustness,
     seed=seed,
     out_dir=out_dir,
 )
@@ -132,7 +142,8 @@ folder = train(options)
 from palcore.records import read_record
 
 record = read_record(folder)
-figure = plots.draw_history(record["history"])
+terms = {"energy": "energy outside (share)", "rrr": "squared attribution outside", "cosine": "1 - cosine"}
+figure = plots.draw_history(record["history"], terms.get(options.loss, "PAL (minus correlation)"))
 
 # %% [markdown]
 # ## What it recognises
@@ -154,7 +165,12 @@ figure = plots.draw_confusion(record["metrics"]["test"]["confusion"])
 # would give.
 
 # %% mystnb={"image": {"alt": "Seven test faces, the attribution over each face, and the heatmap over each face."}}
+from palcore.data.crops import crop_faces
+
 classifier = keras.models.load_model(folder / "classifier.keras")
+if record["window"]:  # this network reads crops
+    faces = crop_faces(faces, record["window"])
+    heatmaps = gaussian_heatmap(faces.landmarks[examples], cells, options.sigma)
 watched = with_attribution(classifier, options.layer, options.attribution, "mean")
 maps = watched.predict(faces.images[examples], verbose=0)["attribution"]
 figure = plots.draw_attributions(faces.images[examples], {"attribution": maps, "heatmap": keras.ops.convert_to_numpy(heatmaps)})

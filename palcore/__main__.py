@@ -29,6 +29,20 @@ def predict(
     print(f"attribution: {saved}")
 
 
+@app.command()
+def robustness(
+    run: Annotated[Path, typer.Argument(help="folder of a training run")],
+    data_dir: Annotated[Path | None, typer.Option(help="folder of the run's data set; synthetic faces need none")] = None,
+    landmarks: Annotated[Path | None, typer.Option(help="landmark table, where it is not in data_dir")] = None,
+):
+    """Test a finished run on faces with patches, shifts and blur, and add the results to its record."""
+    from palcore.robustness import evaluate_run
+
+    record = evaluate_run(run, *(None if path is None else str(path) for path in (data_dir, landmarks)))
+    for condition, scores in record["metrics"].items():
+        print(f"{condition:14} accuracy {scores['accuracy']:.3f}, correlation {scores['attribution']['correlation']:.3f}")
+
+
 def main():
     """Run the command line; an error of the user's prints its sentence and exits with 1."""
     try:

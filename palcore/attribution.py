@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 METHODS = ("grad", "grad_input")
+MAPS = (*METHODS, "features")
 STRATEGIES = ("all", "mean", "half")
 SCORES = ("abs_logits", "logits")
 
@@ -78,18 +79,20 @@ def attribution_map(features, gradient, method="grad_input", strategy="mean"):
     """Combine features and gradient into a map (:eq:`grad`, :eq:`grad-input`, :eq:`strategies`).
 
     :param features: ``(N, h, w, C)``.
-    :param gradient: ``(N, h, w, C)``, the score's gradient with respect to the features.
-    :param method: ``"grad"`` for ``|dS/df|``, ``"grad_input"`` for ``|dS/df| * f``.
+    :param gradient: ``(N, h, w, C)``, the score's gradient with respect to the features; ``"features"`` needs none.
+    :param method: ``"grad"`` for ``|dS/df|``, ``"grad_input"`` for ``|dS/df| * f``; ``"features"`` for ``f`` itself, which is no
+        attribution but what some rivals of PAL are losses of.
     :param strategy: ``"all"`` channels one by one, their ``"mean"``, or the mean of the first ``"half"``.
     :return: ``(N, h, w)`` float32, or ``(N, h, w, C)`` for ``"all"``. Non-negative for ``"grad"``, and for
         ``"grad_input"`` behind a ReLU.
     :raises ValueError: for an unknown method or strategy, or ``"half"`` of a single channel.
     """
-    _choose("method", method, METHODS)
+    _choose("method", method, MAPS)
     _choose("strategy", strategy, STRATEGIES)
-    attribution = ops.abs(ops.cast(gradient, "float32"))
+    features = ops.cast(features, "float32")
+    attribution = features if method == "features" else ops.abs(ops.cast(gradient, "float32"))
     if method == "grad_input":
-        attribution = attribution * ops.cast(features, "float32")
+        attribution = attribution * features
     if strategy == "all":
         return attribution
     if strategy == "half":
@@ -115,7 +118,7 @@ class AttributionHead(keras.layers.Layer):
     """
 
     def __init__(self, head, method="grad_input", strategy="mean", score="abs_logits", **kwargs):
-        _choose("method", method, METHODS)
+        _choose("method", method, MAPS)
         _choose("strategy", strategy, STRATEGIES)
         _choose("score", score, SCORES)
         super().__init__(dtype="float32", **kwargs)
@@ -136,7 +139,10 @@ class AttributionHead(keras.layers.Layer):
 
     def call(self, features, training=False):
         # The layer's dtype policy casts the features to float32 first, so that the gradient is float32 as well.
-        logits, gradient = logits_and_gradient(self.head, features, self.score, training)
+        if self.method == "features":
+            logits, gradient = ops.cast(self.head(features, training=training), "float32"), None
+        else:
+            logits, gradient = logits_and_gradient(self.head, features, self.score, training)
         return {"expression": logits, "attribution": attribution_map(features, gradient, self.method, self.strategy)}
 
     def compute_output_spec(self, features, training=False):

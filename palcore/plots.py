@@ -54,11 +54,15 @@ def draw_faces(images, landmarks, heatmaps, labels):
     return figure
 
 
-def draw_history(history):
-    """Both terms of the loss and the accuracy against the epoch, training and validation. Returns the figure."""
+def draw_history(history, attribution_loss="PAL (minus correlation)"):
+    """Both terms of the loss and the accuracy against the epoch, training and validation. Returns the figure.
+
+    :param history: of a run's record.
+    :param attribution_loss: label of the second term.
+    """
     panels = [
         ("expression_loss", "cross-entropy (nats)"),
-        ("attribution_loss", "PAL (minus correlation)"),
+        ("attribution_loss", attribution_loss),
         ("expression_accuracy", "accuracy"),
     ]
     panels = [panel for panel in panels if panel[0] in history]

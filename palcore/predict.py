@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import softmax
 
 from palcore import EMOTIONS
+from palcore.data.augment import crop_matrix, transform_image
 from palcore.data.table import read_image, resize
 from palcore.models import with_attribution
 from palcore.records import read_record
@@ -50,6 +51,9 @@ def predict_file(image, run, out=None):
     classifier = keras.models.load_model(run / "classifier.keras", compile=False)
     config = record["config"]
     model = with_attribution(classifier, config["layer"], config["attribution"], "mean", config["score"])
+    if record.get("window") is not None:
+        left, top, side = record["window"]
+        picture = transform_image(picture, crop_matrix(left, top, side, side))
     outputs = model.predict(resize(picture, config["image_size"])[None], verbose=0)
     probabilities = softmax(outputs["expression"][0].astype(np.float64))
     large = resize(picture, 4 * config["image_size"])

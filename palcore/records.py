@@ -128,7 +128,7 @@ def read_results(folder):
 
     Columns: ``name``; each option of the configuration; ``<test>_<score>`` for each test condition (``test``,
     ``shortcut_free``) and score (``accuracy``, ``mean_class_accuracy``, ``macro_f1``, ``correlation``, ``pointing``, ``energy`` and
-    so on); ``minutes``, ``device``, ``commit``.
+    so on); ``validation_accuracy`` after the last epoch; ``minutes``, ``device``, ``commit``.
 
     :param folder: such as ``results/fer2013``.
     :raises FileNotFoundError: where the folder holds no record.
@@ -140,6 +140,8 @@ def read_results(folder):
         for condition, scores in record["metrics"].items():
             flat = {**scores, **scores.get("attribution", {})}
             row |= {f"{condition}_{score}": value for score, value in flat.items() if isinstance(value, int | float)}
+        watched = record["history"].get("val_expression_accuracy")
+        row |= {"validation_accuracy": watched[-1]} if watched else {}
         row |= {"minutes": record["seconds"] / 60, "device": record["device"], "commit": record["commit"]}
         rows.append(row)
     if not rows:

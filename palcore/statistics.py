@@ -61,15 +61,42 @@ def paired_by_seed(table, score, arm="mean", baseline="none", by="strategy"):
     }
 
 
+def holm(p_values):
+    """Holm's correction: p values such that calling those below 0.05 significant errs with 5 % over the whole table.
+
+    The smallest of n is multiplied by n, the next by n - 1, and so on; none gets smaller than the one before, or exceeds 1.
+    (Holm, Scandinavian Journal of Statistics 1979.)
+
+    :param p_values: sequence of numbers in [0, 1]; a NaN is no test, stays NaN and does not count.
+    :return: ``(n,)`` array in the order given.
+    :raises ValueError: for a value outside [0, 1].
+    """
+    p_values = np.asarray(p_values, float)
+    corrected = np.full(p_values.shape, np.nan)
+    tests = np.flatnonzero(~np.isnan(p_values))
+    if np.any((p_values[tests] < 0) | (p_values[tests] > 1)):
+        raise ValueError(f"p values {p_values.tolist()} for Holm's correction: each must be in [0, 1]")
+    order = tests[np.argsort(p_values[tests], kind="stable")]
+    factors = len(order) - np.arange(len(order))
+    corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1)
+    return corrected
+
+
+def _right(labels, answers):
+    """Which answers are right: ``(N,)`` bool. ``answers`` are probabilities ``(N, 7)`` or the expressions called ``(N,)``."""
+    answers = np.asarray(answers)
+    return (np.argmax(answers, axis=-1) if answers.ndim == 2 else answers) == np.asarray(labels)
+
+
 def mcnemar(labels, first, second):
     """Exact McNemar test of two classifiers on the same faces.
 
     :param labels: ``(N,)``.
-    :param first: ``(N, 7)`` probabilities of one classifier.
+    :param first: ``(N, 7)`` probabilities of one classifier, or ``(N,)`` the expressions that it called.
     :param second: those of the other.
     :return: dictionary with ``only_first`` and ``only_second``, the faces that only one names rightly, and ``p``, two-sided.
     """
-    right = [np.argmax(probabilities, axis=-1) == labels for probabilities in (first, second)]
+    right = [_right(labels, answers) for answers in (first, second)]
     only_first = int(np.sum(right[0] & ~right[1]))
     only_second = int(np.sum(right[1] & ~right[0]))
     discordant = only_first + only_second
@@ -77,21 +104,44 @@ def mcnemar(labels, first, second):
     return {"only_first": only_first, "only_second": only_second, "p": p}
 
 
+def _bootstrap_mean(values, seed, resamples):
+    mean = float(values.mean())
+    if np.ptp(values) == 0:
+        return mean, mean, mean
+    found = stats.bootstrap(
+        (values,), np.mean, n_resamples=resamples, rng=np.random.default_rng(seed), method="percentile", vectorized=True
+    )
+    return mean, float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
 def bootstrap_difference(labels, first, second, seed=0, resamples=2000):
     """Accuracy of ``second`` minus that of ``first`` on the same faces, with its 95 % bootstrap interval over faces.
 
     :param labels: ``(N,)``.
-    :param first: ``(N, 7)`` probabilities.
-    :param second: ``(N, 7)`` probabilities.
+    :param first: ``(N, 7)`` probabilities, or ``(N,)`` expressions called.
+    :param second: likewise.
     :param seed: of the resampling.
     :param resamples: how many.
     :return: ``(difference, low, high)``.
     """
-    right = [(np.argmax(probabilities, axis=-1) == labels).astype(float) for probabilities in (first, second)]
-    difference = right[1] - right[0]
-    if np.ptp(difference) == 0:
-        return float(difference.mean()), float(difference.mean()), float(difference.mean())
-    found = stats.bootstrap(
-        (difference,), np.mean, n_resamples=resamples, rng=np.random.default_rng(seed), method="percentile", vectorized=True
-    )
-    return float(difference.mean()), float(found.confidence_interval.low), float(found.confidence_interval.high)
+    difference = _right(labels, second).astype(float) - _right(labels, first)
+    return _bootstrap_mean(difference, seed, resamples)
+
+
+def bootstrap_within_seeds(pairs, seed=0, resamples=2000):
+    """Mean over seeds of the difference in accuracy, with its 95 % bootstrap interval over test faces within the seeds.
+
+    The seeds are held fixed: the interval says how much the faces matter, not how much another seed would. Where all seeds were
+    tested on the same faces, a face is drawn with all its answers; where each seed has faces of its own, all are drawn alike.
+
+    :param pairs: one ``(labels, first, second)`` a seed, see ``bootstrap_difference``; all of the same number of faces.
+    :return: ``(difference, low, high)``.
+    :raises ValueError: where there is no pair, or the numbers of faces differ.
+    """
+    if not pairs or len({len(labels) for labels, _, _ in pairs}) > 1:
+        raise ValueError(
+            f"{len(pairs)} seeds with {[len(labels) for labels, _, _ in pairs]} faces: give one pair a seed, equally many"
+        )
+    differences = np.stack([_right(labels, second).astype(float) - _right(labels, first) for labels, first, second in pairs])
+    same = all(np.array_equal(pairs[0][0], labels) for labels, _, _ in pairs)
+    return _bootstrap_mean(differences.mean(axis=0) if same else differences.ravel(), seed, resamples)

@@ -1,146 +1,27 @@
 """One run: flat options in, a folder with the record, the predictions and the classifier out."""
 
-import math
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from palcore import __version__
-from palcore.attribution import METHODS, SCORES, STRATEGIES
-from palcore.data import DATASETS, load
+from palcore.data import load
 from palcore.data.batches import FaceBatches
+from palcore.data.controls import jittered_landmarks, shuffled_landmarks
+from palcore.data.crops import crop_faces, face_windows
+from palcore.data.disturb import CONDITIONS, disturbed
 from palcore.data.splits import noisy_labels, take_share
 from palcore.evaluate import evaluate
-from palcore.heatmaps import SIGMA, region_weights
-from palcore.losses import PrivilegedAttributionLoss
-from palcore.models import BACKBONES, build_classifier, with_attribution
+from palcore.heatmaps import region_weights
+from palcore.models import build_classifier, with_attribution
+from palcore.options import Options, check_options
 from palcore.records import commit, device, versions, write_json
+from palcore.rivals import attribution_loss
 
-
-@dataclass(frozen=True)
-class Options:
-    """Everything that makes a run what it is. Defaults train ``compact`` on the synthetic faces."""
-
-    dataset: str = "synthetic"  # one of palcore.data.DATASETS
-    data_dir: str | None = None  # folder of the data set; synthetic needs none
-    backbone: str = "compact"  # compact, vgg16 or resnet50
-    layer: str | None = None  # layer to attribute; None: the last convolutional map
-    weights: str | None = None  # None, "imagenet", or a file with the backbone's weights
-    strategy: str = "mean"  # none (cross-entropy only), all, mean or half
-    attribution: str = "grad_input"  # grad or grad_input
-    score: str = "abs_logits"  # abs_logits or logits
-    pal_weight: float = 1.0  # total loss = cross-entropy + pal_weight * PAL
-    sigma: float = SIGMA  # width of a landmark's Gaussian, as a fraction of the image side
-    jaw: float = 1.0  # weight of the 17 jaw landmarks in the heatmap; 0 leaves them out
-    image_size: int | None = None  # side of the input in pixels; None: the data set's own
-    epochs: int = 20
-    batch_size: int = 64
-    learning_rate: float = 1e-4  # Adam
-    schedule: str = "cosine"  # cosine (decays to 0 over the run) or constant
-    units: int = 512  # width of each of the two dense layers
-    dropout: float = 0.5
-    augment: bool = True  # flip, small shift, rotation and scale of training faces, landmarks moved along
-    precision: str = "float32"  # float32 or mixed_bfloat16; attributions, head and losses stay in float32
-    class_weight: str = "none"  # none, or balanced: each class weighs the same in the cross-entropy
-    sampling: str = "natural"  # natural, or balanced: each class is drawn equally often
-    train_share: float = 1.0  # share of the training faces used, drawn by class
-    label_noise: float = 0.0  # share of the training labels replaced by another class
-    shortcut: float | None = 0.9  # synthetic only: how often the patch shows the label; None: no patch
-    landmarks: str | None = None  # landmark table or folder, where the data set's own is elsewhere
-    seed: int = 0
-    out_dir: str | None = None  # the run's folder; None: runs/<dataset>-<backbone>-<strategy>-<seed>
-
-
-def _choice(name, choices):
-    return lambda value: None if value in choices else f"choose from {', '.join(map(str, choices))}"
-
-
-def _number(lowest, highest=math.inf, whole=False, open_end=False):
-    def check(value):
-        kinds = int if whole else (int, float)
-        good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
-        if good and lowest <= value <= highest and not (open_end and value == highest):
-            return None
-        kind = "a whole number" if whole else "a number"
-        bound = f"of at least {lowest}" if highest == math.inf else f"in [{lowest}, {highest}{')' if open_end else ']'}"
-        return f"it must be {kind} {bound}"
-
-    return check
-
-
-def _text(value):
-    return None if value is None or isinstance(value, str) else "it must be text or None"
-
-
-def _optional(check):
-    return lambda value: None if value is None else check(value)
-
-
-CHECKS = {
-    "dataset": _choice("dataset", tuple(DATASETS)),
-    "data_dir": _text,
-    "backbone": _choice("backbone", BACKBONES),
-    "layer": _text,
-    "weights": _text,
-    "strategy": _choice("strategy", ("none", *STRATEGIES)),
-    "attribution": _choice("attribution", METHODS),
-    "score": _choice("score", SCORES),
-    "pal_weight": _number(0),
-    "sigma": _number(1e-4, 1),
-    "jaw": _number(0),
-    "image_size": _optional(_number(32, 1024, whole=True)),
-    "epochs": _number(1, whole=True),
-    "batch_size": _number(2, whole=True),
-    "learning_rate": _number(1e-8, 1),
-    "schedule": _choice("schedule", ("cosine", "constant")),
-    "units": _number(1, whole=True),
-    "dropout": _number(0, 1, open_end=True),
-    "augment": _choice("augment", (True, False)),
-    "precision": _choice("precision", ("float32", "mixed_bfloat16")),
-    "class_weight": _choice("class_weight", ("none", "balanced")),
-    "sampling": _choice("sampling", ("natural", "balanced")),
-    "train_share": _number(0.001, 1),
-    "label_noise": _number(0, 1, open_end=True),
-    "shortcut": _optional(_number(0, 1)),
-    "landmarks": _text,
-    "seed": _number(0, 2**31 - 1, whole=True),
-    "out_dir": _text,
-}
-
-
-def check_options(**values):
-    """Options from keyword values, each checked, as a papermill cell hands them over.
-
-    Papermill passes ``true``, ``false`` and ``none`` on the command line as text: they are understood for the options that take
-    them. An empty text stands for None.
-
-    :raises ValueError: for an unknown option or a value that makes no sense, naming it and what would be right.
-    """
-    known = [field.name for field in fields(Options)]
-    for name, value in values.items():
-        if name not in known:
-            raise ValueError(f"unknown option {name!r}: choose from {', '.join(known)}")
-        if isinstance(value, str):
-            word = value.strip().lower()
-            if name == "augment" and word in ("true", "false"):
-                values[name] = word == "true"
-            elif word == "" or (word == "none" and CHECKS[name]("none")) or (word == "none" and CHECKS[name] is _text):
-                values[name] = None
-        problem = CHECKS[name](values[name])
-        if problem:
-            raise ValueError(f"option {name} is {value!r}: {problem}")
-    options = Options(**values)
-    if options.dataset == "synthetic":
-        if options.data_dir is not None:
-            raise ValueError(f"option data_dir is {options.data_dir!r} for the synthetic faces: they are drawn, leave it out")
-    elif options.data_dir is None:
-        raise ValueError(f"option data_dir is missing: dataset {options.dataset} needs the folder that holds it")
-    if options.class_weight == "balanced" and options.sampling == "balanced":
-        raise ValueError("options class_weight and sampling are both balanced: choose one, or classes are balanced twice")
-    return options
+__all__ = ["Options", "balanced_weights", "build", "check_options", "load_faces", "run_folder", "train", "training_faces"]
 
 
 def load_faces(options, split, **changes):
@@ -154,12 +35,21 @@ def load_faces(options, split, **changes):
 
 
 def training_faces(options):
-    """Training faces after ``train_share`` and ``label_noise``."""
+    """Training faces after ``train_share`` and ``label_noise``; images whole and landmarks their own, whatever the options."""
     faces = load_faces(options, "train")
     if options.train_share < 1:
         faces = take_share(faces, options.train_share, options.seed)
     if options.label_noise > 0:
         faces = replace(faces, labels=noisy_labels(faces.labels, options.label_noise, options.seed))
+    return faces
+
+
+def _aim(faces, options):
+    """The same faces with the landmarks that training aims at: their own, or wrong ones as a control."""
+    if options.landmark_source == "shuffled":
+        faces = shuffled_landmarks(faces, options.seed)
+    if options.landmark_jitter > 0:
+        faces = jittered_landmarks(faces, options.landmark_jitter, options.seed)
     return faces
 
 
@@ -174,7 +64,7 @@ def build(options, image_size, steps):
     """The classifier, and the compiled model that trains it.
 
     The training model is the classifier itself for the strategy ``none``, and else the one with the attribution as its second
-    output and PAL as that output's loss.
+    output and PAL, or the rival that the options name, as that output's loss.
     """
     classifier = build_classifier(options.backbone, image_size, options.weights, units=options.units, dropout=options.dropout)
     rate = options.learning_rate
@@ -187,13 +77,11 @@ def build(options, image_size, steps):
     if options.strategy == "none":
         classifier.compile(loss=cross_entropy, weighted_metrics=[], metrics=[accuracy], **compiling)
         return classifier, classifier
-    model = with_attribution(classifier, options.layer, options.attribution, options.strategy, options.score)
     weights = None if options.jaw == 1 else region_weights(jaw=options.jaw)
+    loss, features = attribution_loss(options.loss, options.sigma, weights)
+    model = with_attribution(classifier, options.layer, features or options.attribution, options.strategy, options.score)
     model.compile(
-        loss={
-            "expression": cross_entropy,
-            "attribution": PrivilegedAttributionLoss(options.sigma, landmark_weights=weights),
-        },
+        loss={"expression": cross_entropy, "attribution": loss},
         loss_weights={"expression": 1.0, "attribution": options.pal_weight},
         metrics={"expression": [accuracy]},
         **compiling,
@@ -219,11 +107,52 @@ def run_folder(options):
 
 
 def _test_conditions(options):
-    """``{condition: faces}``: the test split, and for a shortcut also the same faces with the patch at random."""
+    """``{condition: faces}``: the test split, for a shortcut also with the patch at random, and what ``robustness`` adds.
+
+    Where there is a shortcut, it is the faces with the patch at random that are disturbed.
+    """
     conditions = {"test": load_faces(options, "test")}
+    plain = "test"
     if options.dataset == "synthetic" and options.shortcut is not None:
-        conditions["shortcut_free"] = load_faces(options, "test", shortcut=0.0)
+        plain = "shortcut_free"
+        conditions[plain] = load_faces(options, "test", shortcut=0.0)
+    if options.robustness:
+        conditions |= {condition: disturbed(conditions[plain], condition) for condition in CONDITIONS}
     return conditions
+
+
+def evaluate_conditions(options, classifier, window=None, but=()):
+    """A classifier on every test condition of the options.
+
+    The places that are scored are the true landmarks, whatever training aimed at.
+
+    :param options: from ``check_options``.
+    :param classifier: the plain classifier.
+    :param window: ``(3,)``, to which all faces are cropped first (see ``palcore.data.crops``); None for whole images.
+    :param but: names of conditions to leave out.
+    :return: ``(metrics, predictions, faces)``, each by condition; predictions are arrays for an ``.npz`` file, named
+        ``<condition>_labels``, ``<condition>_probabilities`` and ``<condition>_correlation``. Of the conditions that ``robustness``
+        adds there is ``<condition>_called`` in place of labels and probabilities.
+    """
+    watched = with_attribution(classifier, options.layer, options.attribution, "mean", options.score)
+    metrics, predictions, faces = {}, {}, {}
+    for condition, test in _test_conditions(options).items():
+        if condition in but:
+            continue
+        test = test if window is None else crop_faces(test, window)
+        metrics[condition], arrays = evaluate(watched, FaceBatches(test, options.batch_size), options.sigma)
+        if condition in CONDITIONS:
+            arrays = {"called": np.argmax(arrays["probabilities"], axis=-1), "correlation": arrays["correlation"]}
+        for name, array in arrays.items():
+            kind = np.uint8 if name in ("labels", "called") else np.float16
+            predictions[f"{condition}_{name}"] = array.astype(kind)
+        faces[condition] = test
+    return metrics, predictions, faces
+
+
+def describe_data(faces):
+    """``{split or condition: {"faces": count, "fingerprint": ...}}`` for a record."""
+    return {name: {"faces": len(split), "fingerprint": split.fingerprint()} for name, split in faces.items()}
 
 
 def train(options, verbose=2):
@@ -256,6 +185,12 @@ def _train(options, folder, verbose):
     started = time.perf_counter()
     code = commit()  # now: the tree may change while this trains
     faces = {"train": training_faces(options), "validation": load_faces(options, "validation")}
+    window = None
+    if options.crop is not None:
+        windows = face_windows(faces["train"].landmarks, options.crop)
+        window = windows.mean(axis=0).round(6)  # as the record has it
+        faces = {"train": crop_faces(faces["train"], windows), "validation": crop_faces(faces["validation"], window)}
+    faces["train"] = _aim(faces["train"], options)
     image_size = faces["train"].images.size
     guided = options.strategy != "none"
     batches = FaceBatches(
@@ -284,16 +219,8 @@ def _train(options, folder, verbose):
     if not np.all(np.isfinite(losses)) or len(history["expression_loss"]) < options.epochs:
         raise FloatingPointError(f"the loss of {folder} is not a number: try a lower learning_rate than {options.learning_rate}")
 
-    watched = with_attribution(classifier, options.layer, options.attribution, "mean", options.score)
-    metrics, predictions = {}, {}
-    for condition, test in _test_conditions(options).items():
-        metrics[condition], arrays = evaluate(watched, FaceBatches(test, options.batch_size), options.sigma)
-        predictions |= {f"{condition}_{name}": array for name, array in arrays.items()}
-        faces[condition] = test
-    np.savez_compressed(
-        folder / "predictions.npz",
-        **{name: array.astype(np.uint8 if name.endswith("labels") else np.float16) for name, array in predictions.items()},
-    )
+    metrics, predictions, tested = evaluate_conditions(options, classifier, window)
+    np.savez_compressed(folder / "predictions.npz", **predictions)
     hidden = {"data_dir", "out_dir", "landmarks"}
     config = {name: value for name, value in asdict(options).items() if name not in hidden}
     config["image_size"] = image_size
@@ -301,7 +228,8 @@ def _train(options, folder, verbose):
     record = {
         "config": config,
         "parameters": classifier.count_params(),
-        "data": {name: {"faces": len(split), "fingerprint": split.fingerprint()} for name, split in faces.items()},
+        "window": None if window is None else window.tolist(),
+        "data": describe_data(faces | tested),
         "metrics": metrics,
         "history": history,
         "seconds": round(time.perf_counter() - started, 1),

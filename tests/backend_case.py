@@ -12,6 +12,7 @@ from palcore.attribution import METHODS, STRATEGIES
 from palcore.heatmaps import gaussian_heatmap
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import with_attribution
+from palcore.rivals import LOSSES, attribution_loss
 
 SMOOTH = "tanh"
 
@@ -65,13 +66,14 @@ def pal_value_and_gradients(model, images, landmarks, loss=None):
     return float(value), found
 
 
-def total_value_and_gradients(model, images, landmarks, labels, weight=0.7):
+def total_value_and_gradients(model, images, landmarks, labels, loss=None, weight=0.7):
     """The whole loss of a training step, cross-entropy plus ``weight`` times PAL, as ``compile`` and Keras put it together."""
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    attribution = PrivilegedAttributionLoss(sigma=0.1)
     model.compile(
         "sgd",
-        loss={"expression": cross_entropy, "attribution": attribution},
+        loss={
+            "expression": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            "attribution": loss or PrivilegedAttributionLoss(sigma=0.1),
+        },
         loss_weights={"expression": 1.0, "attribution": weight},
         jit_compile=False,
     )
@@ -95,7 +97,7 @@ def total_value_and_gradients(model, images, landmarks, labels, weight=0.7):
     return float(value), {variable.path: keras.ops.convert_to_numpy(gradient) for variable, gradient in pairs}
 
 
-def slope_along(compute, model, direction, step=4e-3):
+def finite_difference(compute, model, direction, step=4e-3):
     """Central difference of ``compute()`` along ``{path: array}``, whose overall length is 1."""
     values = []
     original = {variable.path: keras.ops.convert_to_numpy(variable.value) for variable in model.trainable_variables}
@@ -109,46 +111,54 @@ def slope_along(compute, model, direction, step=4e-3):
 
 
 def unit(arrays):
-    """``{path: array}`` scaled to an overall length of 1, and the length it had."""
+    """``{path: array}`` scaled to an overall length of 1."""
     length = np.sqrt(sum(np.sum(np.square(array)) for array in arrays.values()))
-    return {path: array / length for path, array in arrays.items()}, length
+    return {path: array / length for path, array in arrays.items()}
+
+
+def measure(results, key, model, images, landmarks, loss=None):
+    """Outputs of a model; PAL (or ``loss``) alone and the whole loss, their gradients and finite differences: ``key/...``."""
+    loss = loss or PrivilegedAttributionLoss(sigma=0.1)
+    labels = np.arange(len(images)) % 7
+    outputs = model(images)
+    results[f"{key}/logits"] = keras.ops.convert_to_numpy(outputs["expression"])
+    results[f"{key}/map"] = keras.ops.convert_to_numpy(outputs["attribution"])
+
+    def pal():
+        return float(loss(landmarks, model(images)["attribution"]))
+
+    def total():
+        return total_value_and_gradients(model, images, landmarks, labels, loss)[0]
+
+    for term, compute, (value, gradients) in (
+        ("pal", pal, pal_value_and_gradients(model, images, landmarks, loss)),
+        ("total", total, total_value_and_gradients(model, images, landmarks, labels, loss)),
+    ):
+        results[f"{key}/{term}/value"] = value
+        results[f"{key}/{term}/gradient"] = np.concatenate([gradient.ravel() for gradient in gradients.values()])
+        # Along the gradient, where the slope is steepest, and halfway between it and a random direction.
+        rng = np.random.default_rng(11)
+        steepest = unit(gradients)
+        drawn = unit({path: rng.normal(size=array.shape) for path, array in gradients.items()})
+        mixed = unit({path: steepest[path] + drawn[path] for path in drawn})
+        for name, direction in (("steepest", steepest), ("mixed", mixed)):
+            results[f"{key}/{term}/{name}/slope"] = sum(np.sum(gradients[path] * direction[path]) for path in direction)
+            results[f"{key}/{term}/{name}/difference"] = finite_difference(compute, model, direction)
 
 
 def main(out):
     images, landmarks = faces()
-    labels = np.arange(len(images)) % 7
     results = {"heatmap": keras.ops.convert_to_numpy(gaussian_heatmap(landmarks, (7, 9), 0.05))}
-    loss = PrivilegedAttributionLoss(sigma=0.1)
-    rng = np.random.default_rng(11)
     for method in METHODS:
         for strategy in STRATEGIES:
             for score in ("abs_logits", "logits"):
                 model = with_attribution(network(SMOOTH), "last", method, strategy, score)
-                key = f"{method}/{strategy}/{score}"
-                outputs = model(images)
-                results[f"{key}/logits"] = keras.ops.convert_to_numpy(outputs["expression"])
-                results[f"{key}/map"] = keras.ops.convert_to_numpy(outputs["attribution"])
-
-                def pal(model=model):
-                    return float(loss(landmarks, model(images)["attribution"]))
-
-                def total(model=model):
-                    return total_value_and_gradients(model, images, landmarks, labels)[0]
-
-                for term, compute, (value, gradients) in (
-                    ("pal", pal, pal_value_and_gradients(model, images, landmarks)),
-                    ("total", total, total_value_and_gradients(model, images, landmarks, labels)),
-                ):
-                    results[f"{key}/{term}/value"] = value
-                    results[f"{key}/{term}/gradient"] = np.concatenate([gradient.ravel() for gradient in gradients.values()])
-                    # Along the gradient, where the slope is steepest, and along half of it and half of a random direction.
-                    steepest, length = unit(gradients)
-                    drawn, _ = unit({path: rng.normal(size=array.shape) for path, array in gradients.items()})
-                    mixed, _ = unit({path: steepest[path] + drawn[path] for path in drawn})
-                    for name, direction in (("steepest", steepest), ("mixed", mixed)):
-                        expected = sum(np.sum(gradients[path] * direction[path]) for path in direction)
-                        results[f"{key}/{term}/{name}/slope"] = expected
-                        results[f"{key}/{term}/{name}/difference"] = slope_along(compute, model, direction)
+                measure(results, f"{method}/{strategy}/{score}", model, images, landmarks)
+    for rival in LOSSES[1:]:
+        loss, features = attribution_loss(rival, sigma=0.03)
+        for strategy in ("all", "mean"):
+            model = with_attribution(network(SMOOTH), "last", features or "grad_input", strategy)
+            measure(results, f"{rival}/{strategy}", model, images, landmarks, loss)
     np.savez(out, **results)
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from palcore.attribution import METHODS, STRATEGIES
+from palcore.rivals import LOSSES
 
 CASES = [f"{method}/{strategy}/{score}" for method in METHODS for strategy in STRATEGIES for score in ("abs_logits", "logits")]
+CASES += [f"{rival}/{strategy}" for rival in LOSSES[1:] for strategy in ("all", "mean")]
 
 
 @pytest.fixture(scope="module")

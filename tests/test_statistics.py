@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from palcore.statistics import bootstrap_difference, mcnemar, mean_interval, paired_by_seed
+from palcore.statistics import bootstrap_difference, bootstrap_within_seeds, holm, mcnemar, mean_interval, paired_by_seed
 
 
 def test_mean_interval_by_hand():
@@ -60,3 +60,42 @@ def test_bootstrap_interval_covers_the_difference():
     assert low < difference < high
     assert low > 0.05
     assert bootstrap_difference(labels, first, first) == (0, 0, 0)
+
+
+def test_holm_by_hand():
+    """0.01, 0.02, 0.03 and 0.6 of four tests: times 4, 3, 2, 1; the third would be 0.06, as the second."""
+    np.testing.assert_allclose(holm([0.6, 0.01, 0.03, 0.02]), [0.6, 0.04, 0.06, 0.06])
+    # A later value never falls below an earlier one: 0.02 * 3 = 0.06, 0.021 * 2 = 0.042.
+    np.testing.assert_allclose(holm([0.02, 0.021, 0.5]), [0.06, 0.06, 0.5])
+    np.testing.assert_allclose(holm([0.5, 0.9]), [1, 1])
+    # A NaN is no test: the others are two.
+    np.testing.assert_allclose(holm([0.01, np.nan, 0.04]), [0.02, np.nan, 0.04])
+    assert holm([]).tolist() == []
+    with pytest.raises(ValueError, match="each must be in"):
+        holm([1.2])
+
+
+def test_expressions_called_count_as_probabilities_do():
+    labels, first, second = np.array([0, 1, 2, 0]), np.array([0, 1, 0, 1]), np.array([0, 0, 2, 0])
+    assert mcnemar(labels, first, second) == mcnemar(labels, np.eye(7)[first], np.eye(7)[second])
+    assert bootstrap_difference(labels, first, second) == bootstrap_difference(labels, np.eye(7)[first], np.eye(7)[second])
+    assert bootstrap_difference(labels, first, second)[0] == 0.25
+
+
+def test_bootstrap_within_seeds_keeps_the_answers_of_a_face_together():
+    """Two seeds with the same answers say no more about the faces than one: the interval stays; other faces narrow it."""
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 7, 400)
+    first = np.where(rng.random(400) < 0.5, labels, (labels + 1) % 7)
+    second = np.where(rng.random(400) < 0.6, labels, (labels + 1) % 7)
+    one = bootstrap_within_seeds([(labels, first, second)])
+    assert one == bootstrap_difference(labels, first, second)
+    assert bootstrap_within_seeds([(labels, first, second)] * 2) == one
+    turned = (np.roll(labels, 1), np.roll(first, 1), np.roll(second, 1))
+    others = bootstrap_within_seeds([(labels, first, second), turned])
+    assert others[0] == pytest.approx(one[0])
+    assert others[2] - others[1] == pytest.approx((one[2] - one[1]) / np.sqrt(2), rel=0.15)
+    with pytest.raises(ValueError, match="give one pair a seed, equally many faces"):
+        bootstrap_within_seeds([(labels, first, second), (labels[1:], first[1:], second[1:])])
+    with pytest.raises(ValueError, match="0 seeds"):
+        bootstrap_within_seeds([])

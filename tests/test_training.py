@@ -1,16 +1,20 @@
 import os
 import subprocess
 import sys
+from dataclasses import fields
 
+import jupytext
 import keras
 import numpy as np
 import pytest
 
 from palcore import training
 from palcore.data import load
+from palcore.data.crops import crop_faces
 from palcore.models import build_classifier
+from palcore.options import Options, options_of
 from palcore.predict import overlay, predict_file
-from palcore.records import publish, read_predictions, read_record, read_results
+from palcore.records import publish, read_predictions, read_record, read_results, repository_root
 from palcore.training import balanced_weights, check_options, train
 
 
@@ -51,10 +55,64 @@ def test_a_run_writes_its_record_predictions_and_classifier(small, tmp_path, str
     assert arrays["test_probabilities"].shape == (70, 7)
 
 
-@pytest.mark.parametrize("changes", [{"class_weight": "balanced"}, {"sampling": "balanced"}, {"label_noise": 0.2}, {"jaw": 0}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"class_weight": "balanced"},
+        {"sampling": "balanced"},
+        {"label_noise": 0.2},
+        {"jaw": 0},
+        {"loss": "energy"},
+        {"loss": "rrr", "strategy": "all"},
+        {"loss": "cosine"},
+    ],
+)
 def test_options_that_change_the_training_run_through(small, tmp_path, changes):
     record = read_record(train(options(tmp_path / "run", epochs=1, **changes), verbose=0))
     assert np.isfinite(record["history"]["loss"][0])
+    assert np.isfinite(record["history"]["attribution_loss"][0])
+    assert record["config"].items() >= changes.items()
+
+
+def test_wrong_landmarks_are_trained_on_but_never_tested_on(small, tmp_path):
+    folders = {name: tmp_path / name for name in ("own", "shuffled", "jittered")}
+    right = read_record(train(options(folders["own"], epochs=1), verbose=0))
+    shuffled = read_record(train(options(folders["shuffled"], epochs=1, landmark_source="shuffled"), verbose=0))
+    jittered = read_record(train(options(folders["jittered"], epochs=1, landmark_jitter=0.1), verbose=0))
+    for record in (shuffled, jittered):
+        assert record["data"]["train"] != right["data"]["train"]
+        assert {name: record["data"][name] for name in ("validation", "test")} == {
+            name: right["data"][name] for name in ("validation", "test")
+        }
+        assert record["history"]["attribution_loss"] != right["history"]["attribution_loss"]
+
+
+def test_a_run_on_crops_tests_on_one_window_for_all_faces(small, tmp_path):
+    folder = train(options(tmp_path / "run", epochs=1, strategy="none", crop=0.1), verbose=0)
+    record = read_record(folder)
+    left, top, side = record["window"]
+    assert 0 < left < 0.3 and 0 < top < 0.4 and 0.5 < side < 1
+    test = crop_faces(load("synthetic", None, "test", image_size=32, count=70), record["window"])
+    assert record["data"]["test"]["fingerprint"] == test.fingerprint()
+    classifier = keras.models.load_model(folder / "classifier.keras")
+    accuracy = np.mean(np.argmax(classifier.predict(test.images[:], verbose=0), axis=-1) == test.labels)
+    assert accuracy == pytest.approx(record["metrics"]["test"]["accuracy"])
+
+
+def test_the_notebook_takes_every_option():
+    source = (repository_root() / "notebooks" / "train.py").read_text()
+    [cell] = [cell for cell in jupytext.reads(source, "py:percent").cells if "parameters" in cell.metadata.get("tags", [])]
+    names = {}
+    exec(cell.source, names)
+    names.pop("__builtins__")
+    assert set(names) == {field.name for field in fields(Options)}
+    assert all(f"    {name}={name},\n" in source for name in names)
+    check_options(**names)
+
+
+def test_options_are_read_back_from_a_record_older_than_some_of_them():
+    known = options_of({"dataset": "fer2013", "strategy": "half", "gone": 1}, data_dir="DIR")
+    assert (known.strategy, known.loss, known.data_dir) == ("half", "pal", "DIR")
 
 
 def test_the_same_seed_gives_the_same_run(small, tmp_path):
@@ -142,6 +200,11 @@ def test_balanced_weights_make_each_class_weigh_the_same():
         ({"dropout": 1}, r"option dropout is 1: it must be a number in \[0, 1\)"),
         ({"sigma": 0}, "option sigma is 0"),
         ({"augment": "maybe"}, "option augment is 'maybe': choose from True, False"),
+        ({"loss": "iou"}, "option loss is 'iou': choose from pal, energy, rrr, cosine"),
+        ({"landmark_source": "none"}, "option landmark_source is 'none': choose from own, shuffled"),
+        ({"landmark_jitter": -0.1}, r"option landmark_jitter is -0.1: it must be a number in \[0, 1\]"),
+        ({"crop": "tight"}, "option crop is 'tight': it must be a number"),
+        ({"robustness": "yes"}, "option robustness is 'yes': choose from True, False"),
         ({"precision": "float16"}, "option precision is 'float16': choose from float32, mixed_bfloat16"),
         ({"class_weight": "balanced", "sampling": "balanced"}, "class_weight and sampling are both balanced"),
     ],

@@ -129,3 +129,15 @@ class Faces:
         digest.update(self.labels.astype("<i8").tobytes())
         digest.update(np.round(self.landmarks.astype("<f4"), 5).tobytes())
         return digest.hexdigest()[:16]
+
+
+def changed(faces, change, landmarks):
+    """Faces whose images are changed when they are read, and their landmarks now.
+
+    :param faces: ``Faces``.
+    :param change: ``change(image (H, W, 3) uint8 as stored, row)`` returns an image; it must always do the same.
+    :param landmarks: ``(N, 68, 2)``, those of the changed images.
+    """
+    images = faces.images
+    read = LazyImages(np.arange(len(faces)), lambda row: change(images.read(images.items[row]), row), images.size)
+    return replace(faces, images=read, landmarks=np.asarray(landmarks, np.float32))

@@ -1,0 +1,144 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from palcore.data import load
+from palcore.evaluate import near_landmarks
+from palcore.heatmaps import gaussian_heatmap, region_weights
+from palcore.losses import PrivilegedAttributionLoss
+from palcore.models import with_attribution
+from palcore.rivals import LOSSES, CosineLoss, EnergyLoss, RightReasonsLoss, attribution_loss, landmark_neighbourhood
+from tests.backend_case import faces, network, pal_value_and_gradients
+from tests.test_losses import HARD_MAPS
+
+RIVALS = [EnergyLoss, RightReasonsLoss, CosineLoss]
+# All landmarks in the middle of the upper left of two by two cells, and a neighbourhood that leaves that cell nowhere.
+CORNER = np.full((1, 68, 2), 0.25)
+WIDE = 0.06
+DISC = np.pi * (2 * WIDE) ** 2 * 4
+"""Share of the upper left cell that lies within two sigma of its middle."""
+
+
+def convert(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def test_neighbourhood_is_the_disc_that_the_evaluation_draws():
+    landmarks = load("synthetic", split="test", count=3).landmarks
+    for cells in (6, 7, 12):
+        near = convert(landmark_neighbourhood(landmarks, (cells, cells)))
+        np.testing.assert_allclose(near, near_landmarks(landmarks, (cells, cells)), atol=0.2)
+        assert near.mean() == pytest.approx(near_landmarks(landmarks, (cells, cells)).mean(), rel=0.04)
+    one = convert(landmark_neighbourhood(np.array([[[0.25, 0.75]]]), (2, 2), 0.12))
+    assert one[0, 1, 0] == pytest.approx(np.pi * 0.12**2 * 4, rel=0.1)
+    assert one.sum() == one[0, 1, 0]
+
+
+def test_neighbourhood_leaves_out_what_is_weighted_zero_or_missing():
+    landmarks = np.full((1, 68, 2), 0.75)
+    landmarks[0, :17] = 0.25
+    near = convert(landmark_neighbourhood(landmarks, (2, 2), 0.1, region_weights(jaw=0)))
+    assert near[0, 0, 0] == 0
+    assert near[0, 1, 1] > 0
+    landmarks[0, 17:] = np.nan
+    near = convert(landmark_neighbourhood(landmarks, (2, 2), 0.1))
+    assert near[0, 0, 0] > 0
+    assert near[0, 1, 1] == 0
+
+
+def test_energy_by_hand():
+    """Of 1 + 3 positive attribution, 1 * DISC lies near; the negative cell does not count."""
+    maps = np.array([[[1.0, 3.0], [-2.0, 0.0]]])
+    assert convert(EnergyLoss(WIDE)(CORNER, maps)) == pytest.approx(1 - DISC / 4, rel=0.01)
+    assert convert(EnergyLoss(WIDE)(CORNER, 1e-20 * maps)) == pytest.approx(1 - DISC / 4, rel=0.01)
+    assert convert(EnergyLoss(WIDE)(CORNER, np.array([[[0.0, 1.0], [1.0, 1.0]]]))) == pytest.approx(1)
+    channels = np.stack([maps, np.array([[[0.0, 1.0], [1.0, 1.0]]])], axis=-1)
+    assert convert(EnergyLoss(WIDE)(CORNER, channels)) == pytest.approx((1 - DISC / 4 + 1) / 2, rel=0.01)
+
+
+def test_right_reasons_by_hand():
+    """1 (1 - DISC) + 9 + 4 + 0."""
+    maps = np.array([[[1.0, 3.0], [-2.0, 0.0]]])
+    assert convert(RightReasonsLoss(WIDE)(CORNER, maps)) == pytest.approx(1 - DISC + 13, rel=0.01)
+    assert convert(RightReasonsLoss(WIDE)(CORNER, np.stack([maps, maps], axis=-1))) == pytest.approx(2 * (1 - DISC + 13), rel=0.01)
+
+
+def test_cosine_by_hand():
+    """All landmarks lie in one cell of four, and next to nothing of their Gaussians leaves it: the cosine is f / |f| there."""
+    maps = np.array([[[3.0, 4.0], [0.0, 0.0]]])
+    assert convert(CosineLoss(0.02)(CORNER, maps)) == pytest.approx(1 - 3 / 5, abs=1e-5)
+    assert convert(CosineLoss(0.02)(CORNER, 1e15 * maps)) == pytest.approx(1 - 3 / 5, abs=1e-5)
+    assert convert(CosineLoss(0.02)(CORNER, -maps)) == pytest.approx(1 + 3 / 5, abs=1e-5)
+    assert convert(CosineLoss(0.02)(CORNER, np.stack([maps, -maps], axis=-1))) == pytest.approx(1, abs=1e-5)
+
+
+def test_features_are_the_channels_mean_of_the_layer():
+    model = network("relu")
+    images, _ = faces()
+    layer = keras.Model(model.input, model.get_layer("last").output)
+    watched = with_attribution(model, "last", "features", "mean")
+    outputs = watched(images)
+    np.testing.assert_allclose(convert(outputs["attribution"]), convert(layer(images)).mean(axis=-1), rtol=1e-5)
+    np.testing.assert_allclose(convert(outputs["expression"]), convert(model(images)), rtol=1e-4, atol=1e-5)
+    assert watched.output["attribution"].shape == (None, 12, 12)
+
+
+@pytest.mark.parametrize("kind", RIVALS)
+@pytest.mark.parametrize("name", HARD_MAPS)
+@pytest.mark.parametrize("channels", [False, True])
+def test_never_nan_whatever_the_map(rng, kind, name, channels):
+    maps = HARD_MAPS[name].astype(np.float32)[None]
+    maps = tf.constant(np.stack([maps, np.ones_like(maps)], axis=-1) if channels else maps)
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        loss = kind()(rng.uniform(0, 1, (1, 68, 2)), maps)
+    gradient = tape.gradient(loss, maps).numpy()
+    assert np.isfinite(loss.numpy())
+    assert np.all(np.isfinite(gradient))
+    if name in ("zero", "nan", "inf", "tiny") and not channels:
+        assert loss.numpy() == pytest.approx(0, abs=1e-30)
+        assert np.abs(gradient).max() < 1e-30
+
+
+@pytest.mark.parametrize("kind", RIVALS)
+def test_a_face_without_landmarks_costs_nothing_and_leaves_the_others_alone(rng, kind):
+    landmarks, maps = rng.uniform(0, 1, (2, 68, 2)), rng.uniform(0, 1, (2, 7, 7))
+    loss = kind(reduction=None)
+    alone = loss(landmarks, maps).numpy()
+    assert alone[0] > 0
+    landmarks[0] = np.nan
+    assert loss(landmarks, maps).numpy().tolist() == [0, alone[1]]
+
+
+@pytest.mark.parametrize("kind", RIVALS)
+def test_config_round_trip(kind):
+    loss = kind(sigma=0.1, landmark_weights=np.arange(68))
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert isinstance(again, kind)
+    assert again.get_config() == loss.get_config()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_step_down_each_loss_lowers_it_on_the_same_faces(name):
+    loss, features = attribution_loss(name, sigma=0.05)
+    model = with_attribution(network("tanh"), "last", features or "grad_input", "mean")
+    images, landmarks = faces()
+    before, gradients = pal_value_and_gradients(model, images, landmarks, loss)
+    length = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients.values()))
+    assert length > 0
+    for variable in model.trainable_variables:
+        variable.assign_sub(0.01 * gradients[variable.path] / length)
+    after, _ = pal_value_and_gradients(model, images, landmarks, loss)
+    assert after < before
+
+
+def test_losses_by_name(rng):
+    assert isinstance(attribution_loss("pal")[0], PrivilegedAttributionLoss)
+    assert attribution_loss("cosine")[1] == "features"
+    landmarks = rng.uniform(0, 1, (1, 68, 2))
+    assert convert(attribution_loss("cosine")[0](landmarks, gaussian_heatmap(landmarks, 7))) == pytest.approx(0, abs=1e-5)
+    with pytest.raises(ValueError, match="unknown loss 'iou' of the attribution: choose from pal, energy, rrr, cosine"):
+        attribution_loss("iou")
+    with pytest.raises(ValueError, match="sigma 0 of a heatmap"):
+        EnergyLoss(sigma=0)
