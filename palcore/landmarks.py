@@ -6,13 +6,18 @@ import importlib.util
 import os
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
+from palcore.data import listing
 from palcore.data.landmark_table import COLUMNS, PIXEL_COLUMNS, append_rows, read_landmark_table, write_header
+from palcore.data.listing import KINDS
+from palcore.data.table import SPLITS
 
 WORKING_SIDE = 192
 """Longer side in pixels of what the detector sees. It finds faces from 80 pixels on: the 48 of FER2013 are enlarged four times."""
@@ -203,3 +208,31 @@ def write_landmarks(names, read, out, detect, progress=None):
         save()
     _finish(part, out)
     return Summary(len(done), len(done) - earlier, sum(done.values()), tuple(unreadable))
+
+
+def landmark_dataset(name, data_dir, out=None, detect=None):
+    """Write the landmark table of all splits of a data set, with a progress bar.
+
+    :param name: one of ``palcore.data.DATASETS``, but for the drawn faces.
+    :param data_dir: its folder.
+    :param out: the table; None for ``landmarks.csv.gz`` in that folder, where the data set's loader finds it.
+    :param detect: see ``write_landmarks``; None for ``dlib_detector()``.
+    :return: ``(path of the table, Summary)``.
+    :raises ValueError: for a folder that makes no sense, and as for ``write_landmarks``.
+    :raises FileNotFoundError: for a folder or file that is missing, or a missing extra ``landmarks``.
+    """
+    parts = [listing(name, data_dir, split, landmarks=False) for split in SPLITS]
+    for problem in (problem for part in parts for problem in part.problems if problem.kind in ("layout", "table")):
+        raise KINDS[problem.kind](problem.sentence)
+    if out is None:
+        folder = Path(data_dir).expanduser()
+        out = (folder if folder.is_dir() else folder.parent) / "landmarks.csv.gz"
+    detect = detect or dlib_detector()
+    faces = [(part, row) for part in parts for row in range(len(part))]
+    names = [str(part.files[row]) for part, row in faces]
+
+    def read(position):
+        part, row = faces[position]
+        return part.read(part.items[row])
+
+    return Path(out), write_landmarks(names, read, out, detect, partial(tqdm, desc=f"landmarks of {name}", unit="face"))

@@ -1,0 +1,243 @@
+"""Everything that is wrong with a data set, at once: what `python -m palcore check` prints."""
+
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+
+from palcore import EMOTIONS
+from palcore.data import DATASETS, faults
+from palcore.data import list_faces as listing
+from palcore.data.listing import Problem
+from palcore.data.probe import in_parallel
+from palcore.data.table import SPLITS
+
+SHOWN = 10
+"""Sentences of one kind that are printed; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the check has found.
+
+    - ``faces``: faces per split; ``counts``: faces of each expression per split; ``published``: likewise, as the owner gives
+      them. Where the owner has no validation split, the study's is part of ``train`` in both.
+    - ``dropped``: faces per split that are no part of the seven-class task, by reason.
+    - ``copies``: how often pictures are repeated, see ``palcore.data.faults.find_copies``.
+    - ``problems``: ``{split: [Problem]}``; those that are ``fatal`` would break or bias a run, the others are notes.
+    """
+
+    name: str
+    faces: dict
+    counts: dict
+    published: dict
+    dropped: dict
+    copies: dict
+    problems: dict
+
+    @property
+    def fatal(self):
+        """The problems that would break or bias a run."""
+        return [problem for problems in self.problems.values() for problem in problems if problem.fatal]
+
+
+def _look(part, read, rows):
+    """``picture_digest`` of each image and whether it has one colour only; None for those that cannot be read."""
+
+    def piece(rows):
+        found = []
+        for row in rows:
+            try:
+                image = read(part.items[row])
+            except (FileNotFoundError, ValueError) as problem:
+                found.append((None, str(problem)))
+                continue
+            found.append((faults.picture_digest(image), "blank" if image.min() == image.max() else None))
+        return found
+
+    return piece
+
+
+def _images(part, what):
+    """Digests of a split's images, ``(N,)`` bytes or None, and the problems that reading them shows."""
+    told = {problem.file for problem in part.problems if problem.kind in ("image missing", "image unreadable")}
+    rows = [row for row, file in enumerate(part.files) if file not in told]
+    digests, problems = [None] * len(part), []
+    results = [result for piece in in_parallel(_look(part, part.read, rows), rows, what) for result in piece]
+    for row, (digest, trouble) in zip(rows, results, strict=True):
+        digests[row] = digest
+        file = str(part.files[row])
+        if digest is None:
+            problems.append(Problem("image unreadable", file, trouble))
+        elif trouble:
+            problems.append(Problem("image blank", file, f"image {file} has one colour all over: there is no face to see", False))
+    return digests, problems
+
+
+def _follow_problem(part, digests):
+    """The landmarks of a split against its images: a list with a ``Problem`` where they do not belong together, or none."""
+    finite = np.isfinite(part.landmarks).all(axis=(1, 2))
+    rows = np.flatnonzero(finite & np.array([digest is not None for digest in digests], bool))
+    if len(rows) < faults.FEWEST:
+        return []
+    rows = np.random.default_rng(0).permutation(rows)[: faults.SAMPLE]
+    landmarks = part.landmarks[rows]
+    if not np.ptp(landmarks, axis=0).any():
+        return []
+    advantage = faults.edge_advantage([part.read(part.items[row]) for row in rows], landmarks)
+    if advantage >= faults.FOLLOWS:
+        return []
+    sentence = (
+        f"landmarks of {part.name} {part.split} fit other faces of it as well as their own (effect size {advantage:.2f} in "
+        f"{len(rows)} faces, at least {faults.FOLLOWS} expected): they are on the wrong images"
+    )
+    return [Problem("landmarks elsewhere", part.split, sentence)]
+
+
+def _copy_problems(copies, tolerated):
+    """A ``Problem`` for each face whose picture stands in an earlier split: notes for validation faces, or where ``tolerated``."""
+    problems = {}
+    for row in copies.itertuples():
+        sentence = f"{row.file} of {row.split} is the same picture as {row.first_file} of {row.first_split}"
+        if row.label != row.first_label and min(row.label, row.first_label) >= 0:
+            sentence += f", but labelled {EMOTIONS[row.label]}, not {EMOTIONS[row.first_label]}"
+        fatal = row.split == "test" and not tolerated
+        problems.setdefault(row.split, []).append(Problem("copy", row.file, sentence, fatal))
+    return problems
+
+
+def _class_counts(labels):
+    return dict(zip(EMOTIONS, np.bincount(labels[labels >= 0], minlength=len(EMOTIONS)).tolist(), strict=True))
+
+
+def _count_problems(name, counts, published):
+    """Classes without a face, which no run can learn or be judged by; notes where the counts are not the owner's."""
+    problems = {}
+    for split, there in counts.items():
+        found = [
+            Problem("counts", split, f"{name} {split} has no face of {emotion}: every split needs all seven expressions")
+            for emotion, count in there.items()
+            if not count
+        ]
+        wanted = published.get(split, there)
+        differing = [
+            f"{emotion} {there[emotion]} for {wanted[emotion]}" for emotion in EMOTIONS if there[emotion] != wanted[emotion]
+        ]
+        if differing:
+            sentence = f"{name} {split} has other counts than published: {', '.join(differing)}"
+            found.append(Problem("counts", split, sentence, False))
+        problems[split] = found
+    return problems
+
+
+def check(name, data_dir, landmarks=None, progress=False, **options):
+    """Look at every face of a data set and say all that is wrong.
+
+    :param name: one of ``palcore.data.DATASETS``, but for the drawn faces.
+    :param data_dir: its folder.
+    :param landmarks: where its landmarks are, as for ``palcore.data.load``.
+    :param progress: show a bar.
+    :param options: others of the data set that say how a folder is read.
+    :return: ``Report``.
+    :raises ValueError: for an unknown name or option; nothing that lies in the folder raises.
+    :raises FileNotFoundError: where ``data_dir`` is missing.
+    """
+    parts, digests, problems = {}, {}, {}
+    for split in SPLITS:
+        part = listing(name, data_dir, split, landmarks=landmarks, **options)
+        digests[split], seen = _images(part, f"{name} {split}" if progress else None)
+        problems[split] = part.problems + seen + faults.shape_problems(part.files, part.landmarks)
+        problems[split] += faults.borrowed_landmarks(part.files, part.landmarks, digests[split])
+        problems[split] += _follow_problem(part, digests[split])
+        parts[split] = part
+    published = import_module(DATASETS[name]).PUBLISHED
+    published = {split: {emotion: counts[emotion] for emotion in EMOTIONS} for split, counts in published.items()}
+    counts = {split: _class_counts(part.labels) for split, part in parts.items()}
+    owned = dict(counts)
+    if "validation" not in published:  # cut from train by this study
+        owned["train"] = {emotion: counts["train"][emotion] + counts["validation"][emotion] for emotion in EMOTIONS}
+        del owned["validation"]
+    pictures = faults.pictures_table({split: (part.files, part.labels, digests[split]) for split, part in parts.items()})
+    copies, repeated = faults.find_copies(pictures)
+    known = getattr(import_module(DATASETS[name]), "KNOWN_COPIES", {})
+    whole = owned == published and all(repeated.get(pair, 0) == count for pair, count in known.items())
+    for more in (_copy_problems(copies, bool(known) and whole), _count_problems(name, owned, published)):
+        for split, found in more.items():
+            problems[split] = problems[split] + found
+    return Report(
+        name,
+        {split: len(part) for split, part in parts.items()},
+        owned,
+        published,
+        {split: part.dropped for split, part in parts.items()},
+        repeated,
+        problems,
+    )
+
+
+def _by_kind(problems):
+    kinds = {}
+    for problem in problems:
+        kinds.setdefault(problem.kind, []).append(problem.sentence)
+    return kinds
+
+
+def report_lines(report, shown=SHOWN):
+    """The report as lines of text: counts beside the published ones, copies, and each problem's sentence.
+
+    :param shown: sentences of a kind that are written out in each split; the rest is a number. None: all.
+    """
+    splits = list(report.counts)
+    lines = ["faces     " + "".join(f"{split:>11} published" for split in splits)]
+    for emotion in EMOTIONS:
+        cells = (
+            f"{report.counts[split][emotion]:>11,} {report.published[split][emotion]:>9,}"
+            if split in report.published
+            else f"{report.counts[split][emotion]:>11,} {'':>9}"
+            for split in splits
+        )
+        lines.append(f"{emotion:10}" + "".join(cells))
+    for split, dropped in report.dropped.items():
+        lines += [f"{split}: {count:,} left out: {reason}" for reason, count in dropped.items()]
+    copies = report.copies
+    lines.append(
+        f"{copies['crossing']:,} pictures stand in more than one split, {copies['crossing_with_other_label']:,} of them with "
+        f"different labels; {copies['repeated_within']:,} faces repeat an earlier one of their split"
+    )
+    for pair, count in copies.items():
+        if "/" in pair and count:
+            lines.append(f"{count:,} {pair.split('/')[1]} faces are also {pair.split('/')[0]} faces")
+    for title, fatal in (("note", False), ("PROBLEM", True)):
+        for split, problems in report.problems.items():
+            for kind, sentences in _by_kind([problem for problem in problems if problem.fatal is fatal]).items():
+                lines.append(f"{title}: {split}, {kind}: {len(sentences):,}")
+                lines += [f"  {sentence}" for sentence in sentences[:shown]]
+                if shown is not None and len(sentences) > shown:
+                    lines.append(f"  and {len(sentences) - shown:,} more: --json lists all")
+    count = len(report.fatal)
+    found = f"{count:,} problem{'s' if count > 1 else ''}" if count else "nothing"
+    lines.append(f"{found} that would break or bias a run")
+    return lines
+
+
+def report_record(report, data_dir):
+    """The report as what JSON can hold. Paths are given from the data set's folder, so that the record can be shared."""
+
+    def listed(fatal):
+        kinds = {}
+        for split, problems in report.problems.items():
+            for kind, sentences in _by_kind([problem for problem in problems if problem.fatal is fatal]).items():
+                sentences = [sentence.replace(f"{data_dir}", "DATA_DIR") for sentence in sentences]
+                kinds.setdefault(kind, {})[split] = sentences
+        return kinds
+
+    return {
+        "dataset": report.name,
+        "faces": report.faces,
+        "counts": report.counts,
+        "published": report.published,
+        "dropped": report.dropped,
+        "copies": report.copies,
+        "problems": listed(True),
+        "notes": listed(False),
+    }
