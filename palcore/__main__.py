@@ -39,10 +39,13 @@ def landmarks(
     data_dir: DATA_DIR,
     out: Annotated[Path | None, typer.Option(help="the table, .csv or .csv.gz; landmarks.csv.gz in DATA_DIR if not given")] = None,
 ):
-    """Write the table of 68 landmarks of every face of a data set. Begun again after an interruption, it goes on where it was.
+    r"""Write the table of 68 landmarks of every face of a data set. Begun again after an interruption, it goes on where it was.
 
-    Needs the extra `landmarks`: python -m pip install -e '.[landmarks]' in the study's folder. The 68-point predictor was trained
-    on the iBUG 300-W faces, whose licence excludes commercial use: its landmarks are for research only.
+    Needs the extra `landmarks`; in the study's folder run
+    python -m pip install -e '.\[landmarks]'
+
+    The 68-point predictor was trained on the iBUG 300-W faces, whose licence
+    excludes commercial use: these landmarks are for research only.
     """
     from palcore.landmarks import LICENCE, landmark_dataset
 

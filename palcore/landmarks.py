@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from palcore.data import listing
+from palcore.data import list_faces
 from palcore.data.landmark_table import COLUMNS, PIXEL_COLUMNS, append_rows, read_landmark_table, write_header
 from palcore.data.listing import KINDS
 from palcore.data.table import SPLITS
@@ -221,7 +221,7 @@ def landmark_dataset(name, data_dir, out=None, detect=None):
     :raises ValueError: for a folder that makes no sense, and as for ``write_landmarks``.
     :raises FileNotFoundError: for a folder or file that is missing, or a missing extra ``landmarks``.
     """
-    parts = [listing(name, data_dir, split, landmarks=False) for split in SPLITS]
+    parts = [list_faces(name, data_dir, split, landmarks=False) for split in SPLITS]
     for problem in (problem for part in parts for problem in part.problems if problem.kind in ("layout", "table")):
         raise KINDS[problem.kind](problem.sentence)
     if out is None:

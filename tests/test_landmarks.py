@@ -1,12 +1,18 @@
 import importlib.util
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from palcore import landmarks
+from palcore.__main__ import app
+from palcore.data import load
 from palcore.data.landmark_table import PIXEL_COLUMNS, read_landmark_table
-from palcore.landmarks import BATCH, Summary, centre_box, predictor_file, working_image, write_landmarks
+from palcore.data.table import SPLITS
+from palcore.landmarks import BATCH, Summary, centre_box, landmark_dataset, predictor_file, working_image, write_landmarks
+from tests import copies
 
 NAMES = [f"train/{number}.jpg" for number in range(2 * BATCH + 7)]
 
@@ -186,3 +192,71 @@ def test_a_missing_extra_is_named(monkeypatch):
     )
     with pytest.raises(FileNotFoundError, match="no models/shape_predictor_68"):
         predictor_file()
+
+
+@pytest.mark.parametrize(
+    "write", [copies.write_fer2013, copies.write_fer2013_csv, copies.write_rafdb], ids=lambda write: write.__name__
+)
+def test_a_data_set_s_own_loader_finds_the_table_that_was_made_for_it(tmp_path, write):
+    drawn = write(tmp_path)
+    name = write.__name__.split("_")[1]
+    shutil.rmtree(tmp_path / "landmarks", ignore_errors=True)
+    (tmp_path / "landmarks.csv.gz").unlink(missing_ok=True)
+    by_pixels = {face.image.tobytes(): face for face in drawn.values()}
+
+    def look(image):
+        """The true landmarks, by the image's pixels; JPEG changes them, so the nearest one counts."""
+        nearest = min(by_pixels.values(), key=lambda face: np.abs(face.image.astype(int) - image).mean())
+        return True, nearest.landmarks
+
+    path, summary = landmark_dataset(name, tmp_path, detect=look)
+    assert path == tmp_path / "landmarks.csv.gz"
+    assert summary == Summary(len(drawn), len(drawn), len(drawn), ())
+    for split in SPLITS:
+        faces = load(name, tmp_path, split)
+        for file, points in zip(faces.files, faces.landmarks, strict=True):
+            np.testing.assert_allclose(points, drawn[file].landmarks, atol=1e-5)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["landmarks", *map(str, arguments)], catch_exceptions=True)
+
+
+def test_the_command_shows_progress_and_the_licence(tmp_path, monkeypatch):
+    drawn = copies.write_fer2013(tmp_path)
+    monkeypatch.setattr(landmarks, "dlib_detector", lambda: detect)
+    broken = tmp_path / list(drawn)[0]
+    result = run("fer2013", "--data-dir", tmp_path, "--out", tmp_path / "own.csv")
+    assert result.exit_code == 0
+    assert result.stdout == f"{tmp_path}/own.csv: 56 faces, 56 of them new; a face was found in 56\n{landmarks.LICENCE}\n"
+    assert "landmarks of fer2013: 100%" in result.stderr and "56/56" in result.stderr
+    (tmp_path / "own.csv").unlink()
+    broken.write_bytes(b"")
+    result = run("fer2013", "--data-dir", tmp_path, "--out", tmp_path / "own.csv")
+    assert result.exit_code == 1
+    assert "55 faces, 55 of them new" in result.stdout
+    assert str(result.exception) == (
+        f"1 images could not be read and are not in the table, {list(drawn)[0]} first: "
+        f"`python -m palcore check fer2013 --data-dir {tmp_path}` says why"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("synthetic", None), "dataset synthetic has no folder to look into: choose from fer2013, rafdb, affectnet"),
+        (("rafdb", "nowhere"), "no folder nowhere for dataset rafdb: check data_dir"),
+        (("fer2013", "."), "no folder train for fer2013: data_dir must hold train/, validation/, test/, or fer2013.csv"),
+    ],
+)
+def test_a_folder_that_makes_no_sense_is_refused(tmp_path, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError)) as problem:
+        landmark_dataset(*arguments, detect=stopping_after(0))
+    assert str(problem.value) == sentence
+
+
+def test_help_states_the_licence():
+    text = " ".join(run("--help").stdout.replace("│", " ").split())
+    assert "iBUG 300-W faces, whose licence excludes commercial use" in text
+    assert "python -m pip install -e '.[landmarks]'" in text

@@ -6,8 +6,7 @@ from importlib import import_module
 import numpy as np
 
 from palcore import EMOTIONS
-from palcore.data import DATASETS, faults
-from palcore.data import list_faces as listing
+from palcore.data import DATASETS, faults, list_faces
 from palcore.data.listing import Problem
 from palcore.data.probe import in_parallel
 from palcore.data.table import SPLITS
@@ -144,7 +143,7 @@ def check(name, data_dir, landmarks=None, progress=False, **options):
     """
     parts, digests, problems = {}, {}, {}
     for split in SPLITS:
-        part = listing(name, data_dir, split, landmarks=landmarks, **options)
+        part = list_faces(name, data_dir, split, landmarks=landmarks, **options)
         digests[split], seen = _images(part, f"{name} {split}" if progress else None)
         problems[split] = part.problems + seen + faults.shape_problems(part.files, part.landmarks)
         problems[split] += faults.borrowed_landmarks(part.files, part.landmarks, digests[split])

@@ -43,7 +43,8 @@ def test_a_turned_face_is_no_mirror_image_but_one_with_exchanged_coordinates_is(
         ),
         (
             lambda points: points * 0 + [1.5, 0.5],
-            "do not lie on its face: most lie off the image, around (1.50, 0.50) of its sides; are they in pixels of another image?",
+            "do not lie on its face: most lie off the image, around (1.50, 0.50) of its sides; "
+            "are they in pixels of another image?",
         ),
         (
             lambda points: 0.5 + (points - 0.5) * 0.05 / np.ptp(points, axis=0).max(),
