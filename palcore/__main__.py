@@ -67,7 +67,8 @@ def check(
     json: Annotated[Path | None, typer.Option(help="also write everything to this file")] = None,
 ):
     """Look at every face of a data set and list all that is wrong. Exits with 1 where that would break or bias a run."""
-    from palcore.data.check import check, report_lines, report_record
+    from palcore.data.check import check
+    from palcore.data.report import report_lines, report_record
     from palcore.records import write_json
 
     report = check(dataset, data_dir, landmarks, progress=True)
