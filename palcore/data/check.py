@@ -12,21 +12,13 @@ from palcore.data.report import Report
 from palcore.data.table import SPLITS
 
 
-def _look(part, read, rows):
-    """``picture_digest`` of each image and whether it has one colour only; None for those that cannot be read."""
-
-    def piece(rows):
-        found = []
-        for row in rows:
-            try:
-                image = read(part.items[row])
-            except (FileNotFoundError, ValueError) as problem:
-                found.append((None, str(problem)))
-                continue
-            found.append((faults.picture_digest(image), "blank" if image.min() == image.max() else None))
-        return found
-
-    return piece
+def _look(part, row):
+    """``picture_digest`` of an image and whether it is of one colour; where it cannot be read, None and the sentence."""
+    try:
+        image = part.read(part.items[row])
+    except (FileNotFoundError, ValueError) as problem:
+        return None, str(problem)
+    return faults.picture_digest(image), bool(image.min() == image.max())
 
 
 def _images(part, what):
@@ -34,7 +26,8 @@ def _images(part, what):
     told = {problem.file for problem in part.problems if problem.kind in ("image missing", "image unreadable")}
     rows = [row for row, file in enumerate(part.files) if file not in told]
     digests, problems = [None] * len(part), []
-    results = [result for piece in in_parallel(_look(part, part.read, rows), rows, what) for result in piece]
+    pieces = in_parallel(lambda some: [_look(part, row) for row in some], rows, what)
+    results = [result for piece in pieces for result in piece]
     for row, (digest, trouble) in zip(rows, results, strict=True):
         digests[row] = digest
         file = str(part.files[row])
@@ -116,12 +109,12 @@ def check(name, data_dir, landmarks=None, progress=False, **options):
     :raises ValueError: for an unknown name or option, or too few faces to have a validation split.
     :raises FileNotFoundError: where ``data_dir`` is missing.
     """
-    parts, digests, problems = {}, {}, {}
+    parts, digests, problems, owners = {}, {}, {}, {}
     for split in SPLITS:
         part = list_faces(name, data_dir, split, landmarks=landmarks, **options)
         digests[split], seen = _images(part, f"{name} {split}" if progress else None)
         problems[split] = part.problems + seen + faults.shape_problems(part.files, part.landmarks)
-        problems[split] += faults.borrowed_landmarks(part.files, part.landmarks, digests[split])
+        problems[split] += faults.borrowed_landmarks(part.files, part.landmarks, digests[split], owners)
         problems[split] += _follow_problem(part, digests[split])
         parts[split] = part
     published = import_module(DATASETS[name]).PUBLISHED
@@ -136,9 +129,8 @@ def check(name, data_dir, landmarks=None, progress=False, **options):
     known = getattr(import_module(DATASETS[name]), "KNOWN_COPIES", {})
     shipped = bool(known) and owned == published and all(repeated.get(pair, 0) <= count for pair, count in known.items())
     if shipped and any(repeated[pair] for pair in known):
-        sentence = (
-            f"{name} comes from its owner with {len(copies[copies['split'] == 'test']):,} test faces that stand in another split"
-        )
+        count = int((copies["split"] == "test").sum())
+        sentence = f"{name} comes from its owner with {count:,} test faces that stand in another split"
         problems["test"] = [*problems["test"], Problem("copy", "test", f"{sentence}: every result on it includes them", False)]
     for more in (_copy_problems(copies, shipped), _count_problems(name, owned, published)):
         for split, found in more.items():

@@ -72,15 +72,16 @@ def shape_problems(files, landmarks):
     return problems
 
 
-def borrowed_landmarks(files, landmarks, digests):
+def borrowed_landmarks(files, landmarks, digests, owners):
     """Faces with exactly the landmarks of another face whose picture differs.
 
     :param files: ``(N,)`` names.
     :param landmarks: ``(N, 68, 2)``.
     :param digests: ``(N,)`` ``picture_digest`` of each image; None for those that could not be read, which are left out.
+    :param owners: a dictionary, empty at first, that is passed on from split to split: which face has which landmarks.
     :return: a list of ``palcore.data.listing.Problem``.
     """
-    owners, problems = {}, []
+    problems = []
     for file, points, digest in zip(files, landmarks, digests, strict=True):
         if digest is None or not np.isfinite(points).all():
             continue

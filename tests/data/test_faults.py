@@ -86,10 +86,13 @@ def test_landmarks_of_another_picture_are_told_from_those_of_a_copy():
     points = np.arange(4 * 136).reshape(4, 68, 2).astype(float)
     points[1], points[2] = points[0], points[0]
     digests = [b"one", b"one", b"two", None]
-    [problem] = borrowed_landmarks(["a", "b", "c", "d"], points, digests)
+    owners = {}
+    [problem] = borrowed_landmarks(["a", "b", "c", "d"], points, digests, owners)
     assert problem.file == "c"
     assert problem.sentence == "landmarks of c are exactly those of a, another picture: one of the two has the wrong ones"
-    assert borrowed_landmarks(["a", "b"], np.full((2, 68, 2), np.nan), [b"one", b"two"]) == []
+    [problem] = borrowed_landmarks(["e"], points[:1], [b"three"], owners)
+    assert problem.sentence == "landmarks of e are exactly those of a, another picture: one of the two has the wrong ones"
+    assert borrowed_landmarks(["a", "b"], np.full((2, 68, 2), np.nan), [b"one", b"two"], {}) == []
 
 
 def test_copies_are_counted_by_hand():
