@@ -1,0 +1,135 @@
+"""Miniature copies of the real data sets, in the layouts of their owners, with drawn faces in place of the licensed ones.
+
+Each ``write_*`` fills a folder and returns what was drawn, ``{name of the face in its data set: Drawn}``, for both of the owner's
+parts. Faces without a shortcut patch; PNG bytes under the owner's file names would be read too, but the files are real JPEGs.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from palcore import EMOTIONS
+from palcore.data import load
+from palcore.data.landmark_table import COORDINATES, append_rows
+
+TRAIN, TEST = 28, 14
+"""Faces in the owner's parts, each expression equally often."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One drawn face: where it went, its label in the order of ``EMOTIONS``, pixels and landmarks (fractions)."""
+
+    path: Path
+    part: str
+    label: int
+    image: np.ndarray
+    landmarks: np.ndarray
+
+
+def drawn_faces(part, size, count=None):
+    """Images ``(N, size, size, 3)``, labels and landmarks of drawn faces; the parts have no face in common."""
+    count = count or {"train": TRAIN, "test": TEST, "validation": TEST}[part]
+    faces = load("synthetic", split=part, image_size=size, count=count, shortcut=None)
+    return faces.images[:], faces.labels, faces.landmarks
+
+
+def write_image(path, image, quality=95):
+    """Write RGB, or grey where the image has two dimensions, as the suffix says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    channels = image if image.ndim == 2 else image[..., ::-1]
+    path.write_bytes(cv2.imencode(path.suffix, channels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
+
+
+def write_landmark_file(path, landmarks, side=100, separator="\t", decimals=0, order="row_column"):
+    """68 lines of two numbers in pixels, the first pixel's centre at (0, 0)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = landmarks * side - 0.5
+    pixels = pixels[:, ::-1] if order == "row_column" else pixels
+    path.write_text("".join(f"{a:.{decimals}f}{separator}{b:.{decimals}f}\n" for a, b in pixels))
+
+
+def write_table(path, drawn):
+    """The study's own landmark table of some drawn faces."""
+    append_rows(path, list(drawn), [True] * len(drawn), [face.landmarks for face in drawn.values()])
+
+
+def write_rafdb(folder, landmarks="text", separator="\t", decimals=0, order="row_column"):
+    """``Image/aligned``, ``EmoLabel/list_patition_label.txt`` and, for ``text``, ``landmarks/``; for ``table``, ``landmarks.csv.gz``."""
+    drawn, lines = {}, []
+    for part, digits in (("train", 5), ("test", 4)):
+        for number, (image, label, points) in enumerate(zip(*drawn_faces(part, 100), strict=True), start=1):
+            stem = f"{part}_{number:0{digits}d}"
+            path = folder / "Image" / "aligned" / f"{stem}_aligned.jpg"
+            write_image(path, image)
+            lines.append(f"{stem}.jpg {label + 1}\n")
+            drawn[f"{stem}.jpg"] = Drawn(path, part, label, image, points)
+            if landmarks == "text":
+                text = folder / "landmarks" / f"{stem}_aligned.txt"
+                write_landmark_file(text, points, separator=separator, decimals=decimals, order=order)
+    (folder / "EmoLabel").mkdir()
+    (folder / "EmoLabel" / "list_patition_label.txt").write_text("".join(lines))
+    if landmarks == "table":
+        write_table(folder / "landmarks.csv.gz", drawn)
+    return drawn
+
+
+def write_rafdb_folders(folder, landmarks="text"):
+    """``DATASET/train/1/`` to ``7/`` and ``DATASET/test/``, with landmarks beside ``DATASET/``."""
+    drawn = {}
+    for part, digits in (("train", 5), ("test", 4)):
+        for number, (image, label, points) in enumerate(zip(*drawn_faces(part, 100), strict=True), start=1):
+            stem = f"{part}_{number:0{digits}d}"
+            path = folder / "DATASET" / part / str(label + 1) / f"{stem}_aligned.jpg"
+            write_image(path, image)
+            drawn[f"{stem}.jpg"] = Drawn(path, part, label, image, points)
+            if landmarks == "text":
+                write_landmark_file(folder / "landmarks" / f"{stem}_aligned.txt", points)
+    if landmarks == "table":
+        write_table(folder / "landmarks.csv.gz", drawn)
+    return drawn
+
+
+FER_FOLDERS = dict(zip(EMOTIONS, ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"), strict=True))
+FER_USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
+FER_NUMBERS = dict(zip(EMOTIONS, (5, 2, 1, 3, 4, 0, 6), strict=True))
+
+
+def _write_pixel_table(path, drawn, side):
+    """A landmark table in pixels, as that of the study's FER2013."""
+    points = np.stack([face.landmarks for face in drawn.values()]) * side - 0.5
+    frame = pd.DataFrame(points.reshape(len(drawn), 136).round(2), columns=COORDINATES)
+    frame.insert(0, "detected", 1)
+    frame.insert(0, "file", list(drawn))
+    frame.to_csv(path, index=False)
+
+
+def write_fer2013(folder):
+    """``train/ validation/ test/`` with seven folders each, and ``landmarks.csv.gz``."""
+    drawn = {}
+    for split, usage in FER_USAGES.items():
+        for number, (image, label, points) in enumerate(zip(*drawn_faces(split, 48), strict=True)):
+            grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            name = f"{split}/{FER_FOLDERS[EMOTIONS[label]]}/{usage}_{number}.jpg"
+            write_image(folder / name, grey)
+            drawn[name] = Drawn(folder / name, split, label, np.repeat(grey[..., None], 3, axis=2), points)
+    _write_pixel_table(folder / "landmarks.csv.gz", drawn, 48)
+    return drawn
+
+
+def write_fer2013_csv(folder):
+    """``fer2013.csv`` and ``landmarks.csv.gz``."""
+    drawn, rows = {}, []
+    for split, usage in FER_USAGES.items():
+        for image, label, points in zip(*drawn_faces(split, 48), strict=True):
+            grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            drawn[f"fer2013.csv:{len(rows)}"] = Drawn(
+                folder / "fer2013.csv", split, label, np.repeat(grey[..., None], 3, axis=2), points
+            )
+            rows.append({"emotion": FER_NUMBERS[EMOTIONS[label]], "pixels": " ".join(map(str, grey.ravel())), "Usage": usage})
+    pd.DataFrame(rows).to_csv(folder / "fer2013.csv", index=False)
+    _write_pixel_table(folder / "landmarks.csv.gz", drawn, 48)
+    return drawn
