@@ -43,7 +43,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from palcore import EMOTIONS, plots
-from palcore.data import DATASETS, affectnet, fer2013, figures, load, rafdb, synthetic
+from palcore.data import DATASETS, affectnet, fer2013, figures, load, rafdb
 from palcore.records import repository_root
 
 plots.use_style()
@@ -146,7 +146,7 @@ Markdown(
 # On the left are the landmarks of many drawn faces. On the right is FER2013: the mean of each landmark over the faces
 # in which a detector found a face, and an ellipse of one standard deviation.
 
-# %% mystnb={"image": {"alt": "Left, clouds of 68 landmarks of drawn faces; right, FER2013's mean landmarks with ellipses of spread."}}
+# %% mystnb={"image": {"alt": "Left, clouds of 68 landmarks of drawn faces; right, FER2013's mean landmarks and their spread."}}
 shape = landmark_record["shape"]
 figure = figures.draw_landmark_clouds(
     faces.landmarks,
@@ -209,8 +209,9 @@ blank = sum(len(sentences) for sentences in check_record["notes"].get("image bla
 problems = sum(len(sentences) for kinds in check_record["problems"].values() for sentences in kinds.values())
 Markdown(
     f"**{copies['crossing']} pictures stand in more than one split**, equal to the last pixel. {copies['train/test']} of the "
-    f"{sizes['test']:,} test faces ({copies['train/test'] / sizes['test']:.1%}) are also training faces, {copies['validation/test']} "
-    f"are also validation faces, and {copies['train/validation']} of the validation faces are also training faces. "
+    f"{sizes['test']:,} test faces ({copies['train/test'] / sizes['test']:.1%}) are also training faces, "
+    f"{copies['validation/test']} are also validation faces, and {copies['train/validation']} of the validation faces are also "
+    "training faces. "
     f"{copies['crossing_with_other_label']} of these pictures carry different labels in different places. Within the splits, "
     f"{copies['repeated_within']:,} faces repeat an earlier one. {blank} images have one colour all over.\n\n"
     f"Besides these copies the check found {problems} problems that would break or bias a run."

@@ -69,11 +69,11 @@ def check(
     """Look at every face of a data set and list all that is wrong. Exits with 1 where that would break or bias a run."""
     from palcore.data.check import check
     from palcore.data.report import report_lines, report_record
-    from palcore.records import write_json
+    from palcore.records import commit, versions, write_json
 
     report = check(dataset, data_dir, landmarks, progress=True)
     if json:
-        write_json(json, report_record(report, data_dir))
+        write_json(json, {**report_record(report, data_dir), "commit": commit(), "versions": versions()})
     print("\n".join(report_lines(report)))
     if report.fatal:
         raise typer.Exit(1)

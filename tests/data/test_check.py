@@ -262,7 +262,7 @@ def test_copies_that_the_owner_ships_are_notes_in_a_whole_copy_only(copy, monkey
     assert [problem.kind for problem in check("fer2013", folder).fatal] == ["copy"]
     counts = {split: dict.fromkeys(fer2013.PUBLISHED[split], 28 // 7 if split == "train" else 14 // 7) for split in SPLITS}
     monkeypatch.setattr(fer2013, "PUBLISHED", counts)
-    monkeypatch.setattr(fer2013, "KNOWN_COPIES", {"train/test": 1, "validation/test": 0}, raising=False)
+    monkeypatch.setattr(fer2013, "KNOWN_COPIES", {"train/test": 1, "validation/test": 0})
     report = check("fer2013", folder)
     assert report.fatal == []
     sentence = "fer2013 comes from its owner with 1 test faces that stand in another split: every result on it includes them"
