@@ -43,7 +43,8 @@ import pandas as pd
 from IPython.display import Markdown
 
 from palcore import EMOTIONS, plots
-from palcore.data import DATASETS, affectnet, fer2013, figures, load, rafdb
+from palcore.data import DATASETS, fer2013, figures, load, rafdb
+from palcore.data.affectnet_forms import EXPRESSIONS
 from palcore.records import repository_root
 
 plots.use_style()
@@ -91,7 +92,7 @@ table.style.format("{:,}")
 # %% [markdown]
 # The numbers of the real data sets are those that their owners publish, and
 # `python -m palcore check` prints them beside those of a copy. RAF-DB and AffectNet come without a validation split of their own
-# for us to use: a tenth of their training faces, with the same mixture of expressions, becomes that
+# for us to use: a small part of their training faces, with the same mixture of expressions, becomes that
 # ({py:func}`palcore.data.splits.in_split`). AffectNet's own validation set serves as the test split, as in other work, because its
 # test set is not public.
 
@@ -124,7 +125,7 @@ pd.DataFrame(rows).T.style.format(
 orders = {
     "this study": dict(enumerate(EMOTIONS)),
     "RAF-DB": dict(enumerate(rafdb.LABELS, start=1)),
-    "AffectNet": dict(enumerate(affectnet.LABELS)),
+    "AffectNet": dict(enumerate(EXPRESSIONS)),
     "FER2013, csv": dict(enumerate(fer2013.CSV_LABELS)),
 }
 pd.DataFrame(orders).sort_index().fillna("").rename_axis("number")
@@ -222,3 +223,44 @@ Markdown(
 # so do ours, since numbers without them could be compared with nobody's. They do not bias the comparison this study makes, because
 # networks with and without PAL are tested on the same faces. In a copy whose counts are the owner's, the check reports them
 # as notes. Any more of them, or any in another data set, make it exit with 1.
+
+# %% [markdown]
+# ## What the owners allow
+#
+# This table sums up; the owner's own text decides. `data/README.md` in the repository says where to ask, which files to expect and
+# how to check them.
+#
+# | data set | how to get it | what it may be used for |
+# |---|---|---|
+# | drawn faces | `palcore.data.load("synthetic")` | anything, under the licence of the code |
+# | RAF-DB | by request to its authors, from a university's address | non-commercial research; no passing on |
+# | AffectNet | by request to its authors, with a signed agreement | non-commercial research; no passing on |
+# | FER2013 | the pages of the ICML 2013 challenge | research; the photographs remain their owners' |
+# | landmarks by `python -m palcore landmarks` | made from a copy that you have | non-commercial research, as the predictor |
+#
+# No photograph of these sets, and no landmark of a single person in them, is part of this repository or of this book.
+#
+# ## A data set of your own
+#
+# A further data set is one module and one line in {py:mod}`palcore.data`. The module says what lies in the folder. Everything else,
+# from the check to the landmark command to training, works from that.
+#
+# ```python
+# """My faces: FOLDER/train/ and FOLDER/test/, with the expression in the file's name."""
+#
+# PUBLISHED = {}  # {"train": {"surprise": 100, ...}, "test": {...}}, if somebody has counted
+#
+#
+# def list_faces(data_dir, split, landmarks=None, undetected="keep", seed=0):
+#     ...  # names, paths, labels 0..6 in the order of palcore.EMOTIONS, and a Problem for whatever is wrong
+#     return Listing("mine", split, names, paths, read_image, str, labels, points, frames, side, problems)
+#
+#
+# def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="keep"):
+#     return faces_of(list_faces(data_dir, split, landmarks, undetected, seed), image_size)
+# ```
+#
+# {py:class}`~palcore.data.listing.Listing` describes the columns, {py:func}`~palcore.data.splits.in_split` cuts a validation
+# split from train, and {py:func}`~palcore.data.landmark_table.landmarks_of` reads a landmark table. A problem is listed and
+# not raised, so that the check can name all of them; {py:func}`~palcore.data.listing.faces_of` raises the first that would stop a
+# run. {py:mod}`palcore.data.rafdb` is an example to copy.
