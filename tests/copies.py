@@ -58,7 +58,7 @@ def write_table(path, drawn):
 
 
 def write_rafdb(folder, landmarks="text", separator="\t", decimals=0, order="row_column"):
-    """``Image/aligned``, ``EmoLabel/list_patition_label.txt`` and, for ``text``, ``landmarks/``; for ``table``, ``landmarks.csv.gz``."""
+    """``Image/aligned``, ``EmoLabel/list_patition_label.txt``; ``text``: ``landmarks/``; ``table``: ``landmarks.csv.gz``."""
     drawn, lines = {}, []
     for part, digits in (("train", 5), ("test", 4)):
         for number, (image, label, points) in enumerate(zip(*drawn_faces(part, 100), strict=True), start=1):
@@ -133,3 +133,70 @@ def write_fer2013_csv(folder):
     pd.DataFrame(rows).to_csv(folder / "fer2013.csv", index=False)
     _write_pixel_table(folder / "landmarks.csv.gz", drawn, 48)
     return drawn
+
+
+AFFECTNET_NUMBERS = dict(zip(EMOTIONS, (3, 4, 5, 1, 2, 6, 0), strict=True))
+PARTS = {"train": "train_set", "test": "val_set"}
+
+
+def write_annotations(folder, number, label, landmarks, side=224, as_text=False):
+    """``N_exp.npy``, ``N_lnd.npy`` and the two numbers that nobody here reads. ``label``: AffectNet's own number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / f"{number}_exp.npy", str(label) if as_text else np.array(label))
+    np.save(folder / f"{number}_lnd.npy", (landmarks * side - 0.5).ravel())
+    np.save(folder / f"{number}_val.npy", np.array(0.1))
+    np.save(folder / f"{number}_aro.npy", np.array(-0.1))
+
+
+def write_affectnet(folder, as_text=True, others=(7, 8, 9, 10)):
+    """``train_set/`` and ``val_set/``; the faces of the classes ``others`` come last in each, and are not returned."""
+    drawn = {}
+    for part, place in PARTS.items():
+        images, labels, points = drawn_faces(part, 224)
+        for number, (image, label, face) in enumerate(zip(images, labels, points, strict=True)):
+            path = folder / place / "images" / f"{number}.jpg"
+            write_image(path, image)
+            write_annotations(folder / place / "annotations", number, AFFECTNET_NUMBERS[EMOTIONS[label]], face, as_text=as_text)
+            drawn[f"{place}/images/{number}.jpg"] = Drawn(path, part, label, image, face)
+        for number, label in enumerate(others, start=len(labels)):
+            write_image(folder / place / "images" / f"{number}.jpg", images[0])
+            write_annotations(folder / place / "annotations", number, label, points[0], as_text=as_text)
+    return drawn
+
+
+CSV_HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n"
+
+
+def write_affectnet_csv(folder, separator=";", header=True, others=(7, 8, 9, 10)):
+    """``training.csv``, ``validation.csv`` and pictures of 300x260 pixels, the face of 120 pixels somewhere within each."""
+    drawn = {}
+    for part, table in (("train", "training.csv"), ("test", "validation.csv")):
+        lines = [CSV_HEADER] if header else []
+        images, labels, points = drawn_faces(part, 120)
+        numbers = [AFFECTNET_NUMBERS[EMOTIONS[label]] for label in labels]
+        for row, number in enumerate([*numbers, *others]):
+            face = row % len(images)
+            x, y = 20 + 3 * face, 10 + 2 * face
+            picture = np.full((260, 300, 3), 90, np.uint8)
+            picture[y : y + 120, x : x + 120] = images[face]
+            name = f"{row % 5}/{part}{row:04d}.jpg"
+            path = folder / "Manually_Annotated_Images" / name
+            write_image(path, picture)
+            pixels = points[face] * 120 - 0.5 + [x, y]
+            text = separator.join(f"{value:.2f}" for value in pixels.ravel())
+            lines.append(f"{name},{x},{y},120,120,{text},{number},0.1,-0.1\n")
+            if row < len(images):
+                drawn[name] = Drawn(path, part, labels[face], images[face], points[face])
+        (folder / table).write_text("".join(lines))
+    return drawn
+
+
+WRITERS = {
+    "rafdb": ("rafdb", write_rafdb),
+    "rafdb_folders": ("rafdb", write_rafdb_folders),
+    "affectnet": ("affectnet", write_affectnet),
+    "affectnet_csv": ("affectnet", write_affectnet_csv),
+    "fer2013": ("fer2013", write_fer2013),
+    "fer2013_csv": ("fer2013", write_fer2013_csv),
+}
+"""Each layout: the data set's name, and what writes a copy."""
