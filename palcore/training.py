@@ -12,6 +12,7 @@ from palcore import __version__
 from palcore.attribution import METHODS, SCORES, STRATEGIES
 from palcore.data import DATASETS, load
 from palcore.data.batches import FaceBatches
+from palcore.data.landmark_files import ORDERS
 from palcore.data.splits import noisy_labels, take_share
 from palcore.evaluate import evaluate
 from palcore.heatmaps import SIGMA, region_weights
@@ -50,6 +51,7 @@ class Options:
     label_noise: float = 0.0  # share of the training labels replaced by another class
     shortcut: float | None = 0.9  # synthetic only: how often the patch shows the label; None: no patch
     landmarks: str | None = None  # landmark table or folder, where the data set's own is elsewhere
+    landmark_order: str = "row_column"  # rafdb's text files: row_column or x_y
     seed: int = 0
     out_dir: str | None = None  # the run's folder; None: runs/<dataset>-<backbone>-<strategy>-<seed>
 
@@ -106,6 +108,7 @@ CHECKS = {
     "label_noise": _number(0, 1, open_end=True),
     "shortcut": _optional(_number(0, 1)),
     "landmarks": _text,
+    "landmark_order": _choice("landmark_order", ORDERS),
     "seed": _number(0, 2**31 - 1, whole=True),
     "out_dir": _text,
 }
@@ -144,12 +147,20 @@ def check_options(**values):
 
 
 def load_faces(options, split, **changes):
-    """The faces of one split as the options describe them (see ``palcore.data.load``)."""
+    """The faces of one split as the options describe them (see ``palcore.data.load``).
+
+    The seed of a run does not reach the real data sets: whatever is held out for validation is the same in all runs. What is
+    read once, AffectNet's small files, is kept in ``index/`` beside the run's folder.
+    """
     extra = {}
     if options.dataset == "synthetic":
         extra = {"shortcut": options.shortcut, "seed": options.seed}
     elif options.landmarks is not None:
         extra = {"landmarks": options.landmarks}
+    if options.dataset == "rafdb":
+        extra["landmark_order"] = options.landmark_order
+    elif options.dataset == "affectnet":
+        extra["index_dir"] = run_folder(options).parent / "index"
     return load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **extra, **changes})
 
 
@@ -209,6 +220,12 @@ def _history(logs, strategy):
             for name, values in logs.items()
         }
     return {name: [round(float(value), 6) for value in values] for name, values in logs.items()}
+
+
+def _facts(faces):
+    """What a record says about the faces of a split."""
+    dropped = {"dropped": faces.dropped} if faces.dropped else {}
+    return {"faces": len(faces), "fingerprint": faces.fingerprint(), **dropped}
 
 
 def run_folder(options):
@@ -301,7 +318,7 @@ def _train(options, folder, verbose):
     record = {
         "config": config,
         "parameters": classifier.count_params(),
-        "data": {name: {"faces": len(split), "fingerprint": split.fingerprint()} for name, split in faces.items()},
+        "data": {name: _facts(split) for name, split in faces.items()},
         "metrics": metrics,
         "history": history,
         "seconds": round(time.perf_counter() - started, 1),

@@ -21,13 +21,17 @@ TRAIN, TEST = 28, 14
 
 @dataclass(frozen=True)
 class Drawn:
-    """One drawn face: where it went, its label in the order of ``EMOTIONS``, pixels and landmarks (fractions)."""
+    """One drawn face: where it went, its label in the order of ``EMOTIONS``, pixels and landmarks (fractions).
+
+    ``corner``: x and y of its upper left pixel in a larger picture.
+    """
 
     path: Path
     part: str
     label: int
     image: np.ndarray
     landmarks: np.ndarray
+    corner: tuple = (0, 0)
 
 
 def drawn_faces(part, size, count=None):
@@ -122,6 +126,7 @@ def write_fer2013(folder):
 
 def write_fer2013_csv(folder):
     """``fer2013.csv`` and ``landmarks.csv.gz``."""
+    folder.mkdir(exist_ok=True)
     drawn, rows = {}, []
     for split, usage in FER_USAGES.items():
         for image, label, points in zip(*drawn_faces(split, 48), strict=True):
@@ -186,7 +191,7 @@ def write_affectnet_csv(folder, separator=";", header=True, others=(7, 8, 9, 10)
             text = separator.join(f"{value:.2f}" for value in pixels.ravel())
             lines.append(f"{name},{x},{y},120,120,{text},{number},0.1,-0.1\n")
             if row < len(images):
-                drawn[name] = Drawn(path, part, labels[face], images[face], points[face])
+                drawn[name] = Drawn(path, part, labels[face], images[face], points[face], (x, y))
         (folder / table).write_text("".join(lines))
     return drawn
 

@@ -195,16 +195,15 @@ def _csv_face(row, images, table):
     problems += [problem] if problem else []
     frame, problem = _frame(images / name)
     problems += [problem] if problem else []
+    shown = ", ".join(box)
     try:
-        box = [float(value) for value in box]
+        x, y, width, height = box = [float(value) for value in box]
     except ValueError:
-        box = [np.nan] * 4
-    x, y, width, height = box
+        x, y, width, height = box = [np.nan] * 4
     inside = width >= 1 and height >= 1 and np.isfinite([x, y]).all()
     if inside and frame[0]:
         inside = x < frame[0] and y < frame[1] and x + width > 0 and y + height > 0
     if not inside:
-        shown = ", ".join(f"{value:g}" for value in box)
         problems.append(("face box", f"face box ({shown}) of {name} in {where} lies outside its picture: correct it"))
     return (label, points, frame, problems), box
 

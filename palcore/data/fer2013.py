@@ -148,7 +148,7 @@ def list_faces(data_dir, split, landmarks=None, undetected="keep"):
         frame, frames = (SIDE, SIDE), np.full((len(files), 2), SIDE)
         read, path = _colour, lambda _: str(csv)
     points = np.full((len(files), 68, 2), np.nan, np.float32)
-    table = Path(landmarks) if landmarks else first_file(folder, "landmarks.csv.gz", "landmarks.csv")
+    table = Path(landmarks).expanduser() if landmarks else first_file(folder, "landmarks.csv.gz", "landmarks.csv")
     if landmarks is not False and table is None:
         sentence = (
             f"no landmark table landmarks.csv.gz in {folder} for fer2013: give its path as landmarks, or make it with "

@@ -188,6 +188,7 @@ def landmarks_of(files, path, frames, undetected="keep", key=str):
         landmarks = _fractions(landmarks, seen, in_pixels, frames, path)
     except ValueError as problem:
         problems.append(Problem("landmarks elsewhere", str(path), str(problem)))
+        landmarks[:] = np.nan
     if undetected == "leave_out":
         landmarks[~seen] = np.nan
     if not any(problem.kind in ("layout", "table") for problem in problems):
