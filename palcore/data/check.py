@@ -23,7 +23,7 @@ def _look(part, row):
 
 def _images(part, what):
     """Digests of a split's images, ``(N,)`` bytes or None, and the problems that reading them shows."""
-    told = {problem.file for problem in part.problems if problem.kind in ("image missing", "image unreadable")}
+    told = {problem.file for problem in part.problems if problem.kind in ("image missing", "image unreadable", "face box")}
     rows = [row for row, file in enumerate(part.files) if file not in told]
     digests, problems = [None] * len(part), []
     pieces = in_parallel(lambda some: [_look(part, row) for row in some], rows, what)
@@ -36,6 +36,14 @@ def _images(part, what):
         elif trouble:
             problems.append(Problem("image blank", file, f"image {file} has one colour all over: there is no face to see", False))
     return digests, problems
+
+
+def _landmarks(part, digests, owners):
+    """The problems of a split's landmarks, each face's first one only."""
+    told = {problem.file for problem in part.problems if problem.kind == "face box" or problem.kind.startswith("landmarks")}
+    seen = faults.shape_problems(part.files, part.landmarks)
+    seen += faults.borrowed_landmarks(part.files, part.landmarks, digests, owners)
+    return [problem for problem in seen if problem.file not in told] + _follow_problem(part, digests)
 
 
 def _follow_problem(part, digests):
@@ -113,9 +121,7 @@ def check(name, data_dir, landmarks=None, progress=False, **options):
     for split in SPLITS:
         part = list_faces(name, data_dir, split, landmarks=landmarks, **options)
         digests[split], seen = _images(part, f"{name} {split}" if progress else None)
-        problems[split] = part.problems + seen + faults.shape_problems(part.files, part.landmarks)
-        problems[split] += faults.borrowed_landmarks(part.files, part.landmarks, digests[split], owners)
-        problems[split] += _follow_problem(part, digests[split])
+        problems[split] = part.problems + seen + _landmarks(part, digests[split], owners)
         parts[split] = part
     published = import_module(DATASETS[name]).PUBLISHED
     published = {split: {emotion: counts[emotion] for emotion in EMOTIONS} for split, counts in published.items()}

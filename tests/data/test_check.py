@@ -16,24 +16,23 @@ from palcore.data.report import report_lines, report_record
 from palcore.data.table import SPLITS
 from tests import copies
 
-WRITERS = {"rafdb": copies.write_rafdb, "fer2013": copies.write_fer2013}
-
 
 @pytest.fixture(scope="module")
 def originals(tmp_path_factory):
-    """``{name: (folder, drawn)}``: a sound copy of each data set, drawn once."""
-    folders = {name: tmp_path_factory.mktemp(name) for name in WRITERS}
-    return {name: (folders[name], write(folders[name])) for name, write in WRITERS.items()}
+    """``{layout: (folder, names of the faces)}``: a sound copy of each layout, drawn once."""
+    folders = {layout: tmp_path_factory.mktemp(layout) for layout in copies.WRITERS}
+    return {layout: (folders[layout], list(write(folders[layout]))) for layout, (_, write) in copies.WRITERS.items()}
 
 
 @pytest.fixture
-def copy(originals, tmp_path):
-    """A function of a data set's name that gives a folder of its own to spoil, with the names of its faces."""
+def copy(originals, tmp_path, monkeypatch):
+    """A function of a layout that gives a folder of its own to spoil, with the names of its faces."""
+    monkeypatch.chdir(tmp_path)  # where AffectNet's index goes
 
-    def make(name):
-        folder, drawn = originals[name]
-        shutil.copytree(folder, tmp_path / name)
-        return tmp_path / name, list(drawn)
+    def make(layout):
+        folder, names = originals[layout]
+        shutil.copytree(folder, tmp_path / layout)
+        return tmp_path / layout, names
 
     return make
 
@@ -47,19 +46,20 @@ def found(report, fatal):
     ]
 
 
-@pytest.mark.parametrize("name", WRITERS)
-def test_a_sound_copy_has_no_problem(copy, name):
-    folder, _ = copy(name)
+@pytest.mark.parametrize(("layout", "name"), [(layout, name) for layout, (name, _) in copies.WRITERS.items()])
+def test_a_sound_copy_has_no_problem(copy, layout, name):
+    folder, names = copy(layout)
     report = check(name, folder)
     assert found(report, True) == found(report, False) == []
     assert report.fatal == []
-    assert sum(report.faces.values()) == {"rafdb": 42, "fer2013": 56}[name]
+    assert sum(report.faces.values()) == len(names)
     assert report.copies == {
         "crossing": 0, "crossing_with_other_label": 0, "repeated_within": 0,
         "train/validation": 0, "train/test": 0, "validation/test": 0,
     }  # fmt: skip
-    text = "\n".join(report_lines(report))
-    assert "nothing that would break or bias a run" in text
+    lines = report_lines(report)
+    assert lines[-1] == "nothing that would break or bias a run"
+    assert ("train: 1 left out: contempt" in lines) == (name == "affectnet")
 
 
 # What is done to the third test face of RAF-DB, which shows disgust, and the sentence about it.
@@ -134,7 +134,8 @@ RAFDB = {
     "of a larger image": (
         "landmarks elsewhere",
         lambda folder: set_landmarks(folder / TEXT, lambda points: 4 * points),
-        None,
+        "landmarks of test_0003.jpg do not lie on its face: most lie off the image, around (2.09, 2.01) of its sides; "
+        "are they in pixels of another image?",
     ),
     "of another image": (
         "landmarks elsewhere",
@@ -154,17 +155,123 @@ RAFDB = {
 }
 
 
-@pytest.mark.parametrize(("kind", "spoil", "sentence"), RAFDB.values(), ids=RAFDB)
-def test_each_fault_of_a_face_is_named(copy, kind, spoil, sentence):
-    folder, _ = copy("rafdb")
+# Likewise for AffectNet's third test face in the form with folders, and in the form with tables.
+IMAGE, EXPRESSION, LANDMARKS = (f"val_set/{place}" for place in ("images/2.jpg", "annotations/2_exp.npy", "annotations/2_lnd.npy"))
+PICTURE = "Manually_Annotated_Images/2/test0002.jpg"
+
+
+def set_array(path, change):
+    np.save(path, change(np.load(path)))
+
+
+def set_cell(folder, column, change):
+    """Changes a cell of the third row of validation.csv."""
+    lines = (folder / "validation.csv").read_text().splitlines()
+    cells = lines[3].split(",")
+    cells[column] = change(cells[column])
+    lines[3] = ",".join(cells)
+    (folder / "validation.csv").write_text("\n".join(lines))
+
+
+AFFECTNET = {
+    "missing": (
+        "image missing",
+        lambda folder: (folder / IMAGE).unlink(),
+        "no image file {folder}/val_set/images/2.jpg: check data_dir",
+    ),
+    "truncated": (
+        "image unreadable",
+        lambda folder: (folder / IMAGE).write_bytes((folder / IMAGE).read_bytes()[:-900]),
+        "{folder}/val_set/images/2.jpg is cut short or damaged: replace the file, or remove its row",
+    ),
+    "label out of range": (
+        "label",
+        lambda folder: np.save(folder / EXPRESSION, np.array("11")),
+        "expression 11 in {folder}/val_set/annotations/2_exp.npy: it must be one whole number from 0 to 10",
+    ),
+    "no landmarks": (
+        "landmarks missing",
+        lambda folder: (folder / LANDMARKS).unlink(),
+        "no annotation {folder}/val_set/annotations/2_lnd.npy for affectnet: each face needs one",
+    ),
+    "not 68": (
+        "landmarks not 68",
+        lambda folder: set_array(folder / LANDMARKS, lambda values: values[:130]),
+        "landmarks in {folder}/val_set/annotations/2_lnd.npy are 130 numbers: there must be 136, x0 y0 x1 y1 ...",
+    ),
+    "not finite": (
+        "landmarks not finite",
+        lambda folder: set_array(folder / LANDMARKS, lambda values: np.where(values == values[5], np.inf, values)),
+        "landmarks in {folder}/val_set/annotations/2_lnd.npy have a number that is not finite: correct it",
+    ),
+    "swapped": (
+        "landmarks swapped",
+        lambda folder: set_array(folder / LANDMARKS, lambda values: values.reshape(68, 2)[:, ::-1].ravel()),
+        "landmarks of val_set/images/2.jpg are those of a face in a mirror: x and y are exchanged",
+    ),
+    "of another image": (
+        "landmarks elsewhere",
+        lambda folder: shutil.copyfile(folder / LANDMARKS, folder / LANDMARKS.replace("2_", "3_")),
+        "landmarks of val_set/images/3.jpg are exactly those of val_set/images/2.jpg, another picture: "
+        "one of the two has the wrong ones",
+    ),
+    "copy": (
+        "copy",
+        lambda folder: shutil.copyfile(folder / "train_set/images/9.jpg", folder / IMAGE),
+        "val_set/images/2.jpg of test is the same picture as train_set/images/9.jpg of train",
+    ),
+}
+AFFECTNET_CSV = {
+    "truncated": (
+        "image unreadable",
+        lambda folder: (folder / PICTURE).write_bytes((folder / PICTURE).read_bytes()[:-900]),
+        "{folder}/Manually_Annotated_Images/2/test0002.jpg is cut short or damaged: replace the file, or remove its row",
+    ),
+    "label out of range": (
+        "label",
+        lambda folder: set_cell(folder, 6, lambda label: "12"),
+        "expression 12 of 2/test0002.jpg in row 2 of {folder}/validation.csv: it must be in 0..10",
+    ),
+    "not 68": (
+        "landmarks not 68",
+        lambda folder: set_cell(folder, 5, lambda text: text.rpartition(";")[0]),
+        "landmarks in row 2 of {folder}/validation.csv are 135 numbers: there must be 136, x0 y0 x1 y1 ...",
+    ),
+    "box off the picture": (
+        "face box",
+        lambda folder: set_cell(folder, 1, lambda x: "326"),
+        "face box (326, 14, 120, 120) of 2/test0002.jpg in row 2 of {folder}/validation.csv lies outside its picture: correct it",
+    ),
+    "box of another picture": (
+        "landmarks elsewhere",
+        lambda folder: set_cell(folder, 1, lambda x: "150"),
+        "landmarks of 2/test0002.jpg do not lie on its face: most lie off the image, around (-0.51, 0.51) of its sides; "
+        "are they in pixels of another image?",
+    ),
+}
+CASES = [
+    pytest.param(layout, *case, id=f"{layout}: {name}")
+    for layout, cases in {"rafdb": RAFDB, "affectnet": AFFECTNET, "affectnet_csv": AFFECTNET_CSV}.items()
+    for name, case in cases.items()
+]
+
+
+@pytest.mark.parametrize(("layout", "kind", "spoil", "sentence"), CASES)
+def test_each_fault_of_a_face_is_named(copy, layout, kind, spoil, sentence):
+    folder, _ = copy(layout)
     spoil(folder)
-    report = check("rafdb", folder)
-    [(split, found_kind, found_sentence)] = found(report, True)
-    assert (split, found_kind) == ("test", kind)
-    if sentence is None:
-        assert found_sentence.startswith("landmarks of test_0003.jpg do not lie on its face: most lie off the image, around (")
-    else:
-        assert found_sentence == sentence.format(folder=folder)
+    problems = found(check(copies.WRITERS[layout][0], folder), True)
+    assert problems == [("test", kind, sentence.format(folder=folder))]
+
+
+def test_a_few_missing_pictures_of_affectnet_s_tables_are_notes(copy):
+    folder, _ = copy("affectnet_csv")
+    (folder / "Manually_Annotated_Images/2/train0002.jpg").unlink()
+    report = check("affectnet", folder)
+    assert report.fatal == []
+    [(_, kind, sentence)] = found(report, False)
+    assert kind == "image missing"
+    assert sentence == f"no image file {folder}/Manually_Annotated_Images/2/train0002.jpg: check data_dir"
 
 
 def test_everything_is_listed_at_once(copy):
