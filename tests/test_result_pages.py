@@ -1,6 +1,7 @@
 """The result pages run without a record, with some, and with all of the grid's, and say what the records say."""
 
 import json
+import re
 import zlib
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from palcore import pages
 from palcore.data.disturb import CONDITIONS
 from palcore.options import check_options
+from workflow import build_book
 from workflow.cells import defaults, expand, read_grid
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -115,3 +117,16 @@ def test_a_page_shows_what_is_there_and_no_more(show, tmp_path):
     assert "PAL, weight" in text
     [row] = [line for line in text.splitlines() if line.startswith("feature cosine, weight 0.3")]
     assert row.split()[4:] == ["0", "-", "-", "-"]
+
+
+def test_the_links_of_a_page_lead_to_the_records_beside_it(show, complete, tmp_path):
+    """A page lies in notebooks/ of the built book, and the records in its results/."""
+    (tmp_path / "results").symlink_to(complete)
+    build_book.copy_records(tmp_path, tmp_path / "html")
+    (tmp_path / "html" / "notebooks").mkdir()
+    links = re.findall(r"\]\((.*?)\)", show("results_controls", complete))
+    assert len(links) == (9 + 14) * 3
+    assert all((tmp_path / "html" / "notebooks" / link).resolve().is_file() for link in links)
+    (tmp_path / "results").unlink()
+    build_book.copy_records(tmp_path, tmp_path / "html")
+    assert not (tmp_path / "html" / "results").exists()
