@@ -41,7 +41,7 @@ strategy = "mean"  # none (cross-entropy only), all, mean or half
 attribution = "grad_input"  # grad or grad_input
 score = "abs_logits"  # what is differentiated: abs_logits or logits
 loss = "pal"  # of the attribution: pal, or a rival (energy, rrr or cosine)
-pal_weight = 1.0  # total loss = cross-entropy + pal_weight * PAL or its rival
+pal_weight = 1.0  # of PAL, or its rival, beside the cross-entropy
 sigma = 3 / 112  # width of a landmark's Gaussian, as a fraction of the image side
 jaw = 1.0  # weight of the 17 jaw landmarks in the heatmap; 0 leaves them out
 landmark_source = "own"  # landmarks that training aims at: own, or those of another face (shuffled)

@@ -139,6 +139,15 @@ def stage(files, target=SOURCE):
             path.unlink()
 
 
+def copy_records(root=ROOT, html=BUILD / "html"):
+    """Put the run records beside the pages, where the result pages' links lead."""
+    shutil.rmtree(html / "results", ignore_errors=True)
+    for path in sorted(root.glob("results/*/*.json")):
+        target = html / path.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
 def build_html():
     """Jupyter Book with warnings as errors, into _build/html. Returns its exit code."""
     # --path-output is the repository: the program adds `_build` itself.
@@ -148,6 +157,7 @@ def build_html():
     if code:
         # Sphinx warns about a page only while it reads it: forget what was read, or the next build would pass.
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+    copy_records()
     return code
 
 
