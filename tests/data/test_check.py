@@ -433,8 +433,10 @@ def test_the_command_takes_the_order_of_the_landmark_files(tmp_path):
     copies.write_rafdb(tmp_path, order="x_y")
     result = run("rafdb", "--data-dir", tmp_path)
     assert result.exit_code == 1
-    assert f"  landmarks in {tmp_path}/landmarks read in the order row_column: the chin lies below the brows in " in result.stdout
-    assert "PROBLEM: test, landmarks swapped: 15\n" in result.stdout  # each of the 14 faces, and all of them
+    sentence = "the chin lies below the brows in 0% of 14 faces, so rows and columns are exchanged: give landmark_order x_y"
+    assert (
+        f"PROBLEM: test, landmarks swapped: 1\n  landmarks in {tmp_path}/landmarks read as row_column: {sentence}" in result.stdout
+    )
     assert run("rafdb", "--data-dir", tmp_path, "--landmark-order", "x_y").exit_code == 0
 
 
