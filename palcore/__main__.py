@@ -63,7 +63,11 @@ def landmarks(
     """
     from palcore.landmarks import LICENCE, landmark_dataset
 
-    path, summary = landmark_dataset(dataset, data_dir, out)
+    try:
+        path, summary = landmark_dataset(dataset, data_dir, out)
+    except KeyboardInterrupt:
+        print("stopped: the same command goes on where it was", file=sys.stderr)
+        raise typer.Exit(130) from None
     print(f"{path}: {summary.faces:,} faces, {summary.new:,} of them new; a face was found in {summary.found:,}")
     print(LICENCE)
     if summary.unreadable:
@@ -78,6 +82,7 @@ def check(
     dataset: DATASET,
     data_dir: DATA_DIR,
     landmarks: Annotated[Path | None, typer.Option(help="landmark table or folder, where it is not in DATA_DIR")] = None,
+    landmark_order: Annotated[str | None, typer.Option(help="of rafdb's landmark files: row_column if not given, or x_y")] = None,
     json: Annotated[Path | None, typer.Option(help="also write everything to this file")] = None,
 ):
     """Look at every face of a data set and list all that is wrong. Exits with 1 where that would break or bias a run."""
@@ -85,7 +90,8 @@ def check(
     from palcore.data.report import report_lines, report_record
     from palcore.records import commit, versions, write_json
 
-    report = check(dataset, data_dir, landmarks, progress=True)
+    options = {"landmark_order": landmark_order} if landmark_order else {}
+    report = check(dataset, data_dir, landmarks, progress=True, **options)
     if json:
         write_json(json, {**report_record(report, data_dir), "commit": commit(), "versions": versions()})
     print("\n".join(report_lines(report)))

@@ -241,6 +241,15 @@ def test_the_command_shows_progress_and_the_licence(tmp_path, monkeypatch):
     )
 
 
+def test_an_interrupted_command_says_how_to_go_on(tmp_path, monkeypatch):
+    copies.write_fer2013(tmp_path)
+    monkeypatch.setattr(landmarks, "dlib_detector", lambda: stopping_after(3))
+    result = run("fer2013", "--data-dir", tmp_path, "--out", tmp_path / "own.csv")
+    assert result.exit_code == 130
+    assert result.stderr.endswith("stopped: the same command goes on where it was\n")
+    assert len((tmp_path / "own.csv.part").read_text().splitlines()) == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

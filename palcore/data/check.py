@@ -39,11 +39,14 @@ def _images(part, what):
 
 
 def _landmarks(part, digests, owners):
-    """The problems of a split's landmarks, each face's first one only."""
+    """The problems of a split's landmarks, each face's first one only, and what all faces share only once."""
+    names = set(part.files)
+    shared = {problem.kind for problem in part.problems if problem.file not in names}
     told = {problem.file for problem in part.problems if problem.kind == "face box" or problem.kind.startswith("landmarks")}
     seen = faults.shape_problems(part.files, part.landmarks)
     seen += faults.borrowed_landmarks(part.files, part.landmarks, digests, owners)
-    return [problem for problem in seen if problem.file not in told] + _follow_problem(part, digests)
+    seen = [problem for problem in seen if problem.file not in told and problem.kind not in shared]
+    return seen + ([] if shared & {"landmarks swapped", "landmarks elsewhere"} else _follow_problem(part, digests))
 
 
 def _follow_problem(part, digests):

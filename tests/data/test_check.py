@@ -429,6 +429,17 @@ def test_the_command_exits_with_1_only_for_what_would_break_or_bias_a_run(copy, 
     assert record["problems"] == {"image unreadable": {"train": [f"DATA_DIR/{names[1]} {sentence}"]}}
 
 
+def test_the_command_takes_the_order_of_the_landmark_files(tmp_path):
+    copies.write_rafdb(tmp_path, order="x_y")
+    result = run("rafdb", "--data-dir", tmp_path)
+    assert result.exit_code == 1
+    sentence = "the chin lies below the brows in 0% of 14 faces, so rows and columns are exchanged: give landmark_order x_y"
+    assert (
+        f"PROBLEM: test, landmarks swapped: 1\n  landmarks in {tmp_path}/landmarks read as row_column: {sentence}" in result.stdout
+    )
+    assert run("rafdb", "--data-dir", tmp_path, "--landmark-order", "x_y").exit_code == 0
+
+
 def test_many_sentences_are_counted_in_the_text_and_listed_in_the_record(copy):
     folder, names = copy("fer2013")
     for name in names[:13]:
