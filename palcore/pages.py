@@ -5,8 +5,20 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from palcore import plots
-from palcore.tables import comparisons, listing, progress_sentence, read_question, summary, verdict, with_intervals
+from palcore import EMOTIONS, plots
+from palcore.records import read_record
+from palcore.tables import (
+    arm_rows,
+    comparisons,
+    face_tests,
+    listing,
+    progress_sentence,
+    read_question,
+    results_folder,
+    summary,
+    verdict,
+    with_intervals,
+)
 
 
 def in_points(found):
@@ -53,6 +65,55 @@ def show_question(question, arms, scores, compare="test_accuracy", baseline="non
     lead = f"**Verdict.** {len(found)} comparison{'s' if len(found) > 1 else ''}, corrected together:"
     display(Markdown("\n".join([lead, "", *sentences])))
     return table
+
+
+def show_face_tests(table, arms, question, results=None, baseline="none"):
+    """Show, for each arm, the faces that only it or only the baseline names rightly, seed by seed, and the bootstrap over faces.
+
+    :param table: from ``palcore.tables.read_question``; where it is empty nothing is shown.
+    :param arms: ``{label: {option: value}}``, the baseline among them.
+    :param question: name of a folder in ``results/``.
+    :param results: parent of the records' folders; None for the study's own.
+    """
+    for label, arm in arms.items():
+        seeds = [set(arm_rows(table, options)["seed"]) for options in (arms[baseline], arm)]
+        if label == baseline or not set.intersection(*seeds):
+            continue
+        rows, (difference, low, high) = face_tests(table, arm, arms[baseline], results_folder(results) / question)
+        headings = {
+            "only_baseline": f"only {baseline} right",
+            "only_arm": f"only {label} right",
+            "p": "McNemar p",
+            "p_holm": "p (Holm)",
+        }
+        shown = rows.rename(columns=headings)
+        for heading in ("McNemar p", "p (Holm)"):
+            shown[heading] = [f"{value:.2g}" for value in shown[heading]]
+        display(shown)
+        interval = f"95 % bootstrap interval over faces within the seeds {100 * low:+.1f} to {100 * high:+.1f}"
+        display(Markdown(f"`{label}` against `{baseline}`: {100 * difference:+.1f} points, {interval}."))
+
+
+def draw_recalls(table, arms, question, results=None):
+    """Recall of each expression on the test faces, mean over the seeds of each arm, as bars side by side. Returns the figure.
+
+    Parameters as for ``show_face_tests``.
+    """
+    figure, axes = plt.subplots(figsize=(7.6, 3.8), layout="constrained")
+    folder, width = results_folder(results) / question, 0.8 / len(arms)
+    for number, (label, arm) in enumerate(arms.items()):
+        records = [read_record(folder / f"{name}.json") for name in arm_rows(table, arm)["name"]]
+        if not records:
+            continue
+        recalls = [[record["metrics"]["test"]["recall"][expression] for expression in EMOTIONS] for record in records]
+        places = np.arange(len(EMOTIONS)) + width * (number - (len(arms) - 1) / 2)
+        heights = 100 * np.mean(recalls, axis=0)
+        hatch = ("", "//", "..", "xx")[number % 4]
+        axes.bar(places, heights, 0.92 * width, color=plots.COLOURS[number % len(plots.COLOURS)], hatch=hatch, label=label)
+    axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=25, ha="right")
+    axes.set(ylabel="recall (%)", ylim=(0, 100))
+    axes.legend(frameon=False, ncols=len(arms), loc="upper left")
+    return figure
 
 
 def draw_arms(table, arms, scores, label):

@@ -24,6 +24,11 @@ LEVEL = 0.05
 """Below this a corrected p value counts as an effect."""
 
 
+def results_folder(results=None):
+    """Parent of the questions' folders: ``results``, or the study's own where it is None."""
+    return repository_root() / "results" if results is None else Path(results)
+
+
 def read_question(question, results=None):
     """The records of a question as a table, see ``palcore.records.read_results``; empty where there is none yet.
 
@@ -32,7 +37,7 @@ def read_question(question, results=None):
     :param question: name of a folder in ``results/``.
     :param results: that folder's parent; None for the study's own.
     """
-    results = repository_root() / "results" if results is None else Path(results)
+    results = results_folder(results)
     try:
         table = read_results(results / question)
     except FileNotFoundError:
@@ -261,7 +266,7 @@ def progress(question, results=None):
 
     Failed attempts count too, those included that were repeated and went well then; None where no attempt was noted.
     """
-    results = repository_root() / "results" if results is None else Path(results)
+    results = results_folder(results)
     wanted = grid_cells(question)
     found = {"runs": len(wanted), "in": sum((results / question / f"{name}.json").exists() for name in wanted)}
     try:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from palcore import pages
+from palcore import EMOTIONS, pages
 from palcore.data.disturb import CONDITIONS
 from palcore.options import check_options
 from workflow import build_book
@@ -33,7 +33,14 @@ def write(folder, cell, lift=0.0):
     for name in names:
         accuracy = float(rng.uniform(0.4, 0.6)) + lift
         attribution = {"correlation": 0.5, "pointing": 0.5, "energy": 0.5}
-        metrics[name] = {"faces": FACES, "accuracy": accuracy, "mean_class_accuracy": accuracy, "attribution": attribution}
+        recall = dict.fromkeys(EMOTIONS, accuracy)
+        metrics[name] = {
+            "faces": FACES,
+            "recall": recall,
+            "accuracy": accuracy,
+            "mean_class_accuracy": accuracy,
+            "attribution": attribution,
+        }
         arrays |= {f"{name}_labels": np.zeros(FACES, np.uint8), f"{name}_probabilities": rng.random((FACES, 7)).astype(np.float16)}
     record = {"config": {key: value for key, value in options.items() if key not in ("data_dir", "out_dir", "landmarks")}}
     record |= {"metrics": metrics, "history": {"val_expression_accuracy": [0.5]}, "seconds": 60, "device": "none", "commit": "abc"}
@@ -55,10 +62,10 @@ def show(monkeypatch):
 
         monkeypatch.setattr(IPython.display, "display", display)
         monkeypatch.setattr(pages, "display", display)
-        names = {}
+        names = {"In": []}
         for cell in jupytext.read(NOTEBOOKS / f"{name}.py").cells:
             if cell.cell_type == "code":
-                exec(cell.source, names)
+                exec(cell.source, names)  # `In` is IPython's list of the cells that ran
             if "parameters" in cell.metadata.get("tags", []):
                 names["results_dir"] = str(results)
         plt.close("all")
@@ -81,6 +88,19 @@ def test_a_page_without_records_says_so(show, tmp_path, page):
     assert " runs are in." in text
     assert set(line.split()[0] for line in text.splitlines() if "runs are in." in line) == {"0"}
     assert "Verdict" not in text
+
+
+def test_the_overview_lists_every_question_and_says_what_is_shown(show, complete, tmp_path):
+    grid = read_grid()
+    empty, text = show("results", tmp_path), show("results", complete)
+    assert "No run is in yet." in empty
+    for question, described in grid["questions"].items():
+        [row] = [line for line in text.splitlines() if line.startswith(f"| [{question}]")]
+        assert described["asks"] in row
+        count = sum(question in cell.questions for cell in expand(grid))
+        assert row.endswith(f"| {count} of {count} |")
+        assert f"| 0 of {count} |" in empty
+    assert len([line for line in text.splitlines() if line.startswith("- ") and "corrected p" in line]) == 4
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -7,7 +7,7 @@ from palcore.records import read_results
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- expected: begin (written by workflow/readme_table.py from results/) -->", "<!-- expected: end -->"
-EXPERIMENTS = {"shortcut": "drawn faces", "fer2013": "FER2013"}
+EXPERIMENTS = {"shortcut-strategies": "drawn faces", "faces-full": "FER2013, all training faces"}
 
 
 def table():
@@ -18,6 +18,7 @@ def table():
     ]
     for folder, faces in EXPERIMENTS.items():
         runs = read_results(ROOT / "results" / folder)
+        runs = runs[runs["attribution"] == "grad_input"]
         for strategy in ("none", "mean"):
             rows = runs[runs["strategy"] == strategy]
             free = f"{100 * rows['shortcut_free_accuracy'].mean():.1f} %" if "shortcut_free_accuracy" in rows else ""
