@@ -75,8 +75,8 @@ show_runs(strategies, "faces-strategies", ACCURACY)
 # %% [markdown]
 # ## All training faces
 #
-# With and without PAL on all 28,709 training faces, for 16 epochs. Learning rate and dropout were chosen on the validation faces, for
-# the baseline alone.
+# With and without PAL on all 28,709 training faces, for 16 epochs. Learning rate and dropout were chosen on the validation faces,
+# for the baseline alone.
 
 # %%
 two = {name: arms[name] for name in ("none", "mean")}
