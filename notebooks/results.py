@@ -30,9 +30,11 @@ import pandas as pd
 from IPython.display import Markdown
 
 from palcore import EMOTIONS, plots
+from palcore.notebook import refuse_unknown_parameters
 from palcore.records import read_predictions, read_record, read_results, repository_root
 from palcore.statistics import bootstrap_difference, mcnemar, mean_interval, paired_by_seed
 
+refuse_unknown_parameters(In)
 plots.use_style()
 results = Path(results_dir) if results_dir else repository_root() / "results"
 shortcut, fer2013 = read_results(results / "shortcut"), read_results(results / "fer2013")

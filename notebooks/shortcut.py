@@ -41,9 +41,11 @@ from palcore import plots
 from palcore.data import load
 from palcore.heatmaps import gaussian_heatmap
 from palcore.models import with_attribution
+from palcore.notebook import refuse_unknown_parameters
 from palcore.records import read_record
 from palcore.training import check_options, train
 
+refuse_unknown_parameters(In)
 plots.use_style()
 place = Path(out_dir or tempfile.mkdtemp())
 faces = load("synthetic", split="test", seed=seed, shortcut=0.0, image_size=48)

@@ -23,14 +23,17 @@
 # papermill notebooks/train.ipynb OUT.ipynb -p strategy mean
 # papermill notebooks/train.ipynb OUT.ipynb -p strategy none
 # papermill notebooks/train.ipynb OUT.ipynb -p dataset fer2013 -p data_dir DIR
+# papermill notebooks/train.ipynb OUT.ipynb -p dataset rafdb -p data_dir DIR -p image_size 100
+# papermill notebooks/train.ipynb OUT.ipynb -p dataset affectnet -p data_dir DIR -p image_size 112
 # ```
 #
 # All options are in the next cell. The cell after it checks them, and stops at the first that makes no sense.
 
 # %% tags=["parameters"]
-dataset = "synthetic"  # synthetic or fer2013
+dataset = "synthetic"  # synthetic, fer2013, rafdb or affectnet
 data_dir = None  # folder of the data set; the synthetic faces need none
-landmarks = None  # landmark table, where it is not in data_dir
+landmarks = None  # landmark table, or folder of rafdb's landmark files, where it is not in data_dir
+landmark_order = "row_column"  # of rafdb's landmark files: row_column or x_y
 backbone = "compact"  # compact, vgg16 or resnet50
 layer = None  # layer to attribute; None: the last convolutional map
 weights = None  # None, "imagenet", or a file with the backbone's weights
@@ -63,12 +66,15 @@ seed = 0
 out_dir = None  # folder of the run; None: runs/<dataset>-<backbone>-<strategy>-<seed>
 
 # %%
+from palcore.notebook import refuse_unknown_parameters
 from palcore.training import check_options
 
+refuse_unknown_parameters(In)
 options = check_options(
     dataset=dataset,
     data_dir=data_dir,
     landmarks=landmarks,
+    landmark_order=landmark_order,
     backbone=backbone,
     layer=layer,
     weights=weights,

@@ -43,6 +43,62 @@ def robustness(
         print(f"{condition:14} accuracy {scores['accuracy']:.3f}, correlation {scores['attribution']['correlation']:.3f}")
 
 
+DATASET = Annotated[str, typer.Argument(help="rafdb, affectnet or fer2013")]
+DATA_DIR = Annotated[Path, typer.Option(help="folder of the data set")]
+
+
+@app.command()
+def landmarks(
+    dataset: DATASET,
+    data_dir: DATA_DIR,
+    out: Annotated[Path | None, typer.Option(help="the table, .csv or .csv.gz; landmarks.csv.gz in DATA_DIR if not given")] = None,
+):
+    r"""Write the table of 68 landmarks of every face of a data set. Begun again after an interruption, it goes on where it was.
+
+    Needs the extra `landmarks`; in the study's folder run
+    python -m pip install -e '.\[landmarks]'
+
+    The 68-point predictor was trained on the iBUG 300-W faces, whose licence
+    excludes commercial use: these landmarks are for research only.
+    """
+    from palcore.landmarks import LICENCE, landmark_dataset
+
+    try:
+        path, summary = landmark_dataset(dataset, data_dir, out)
+    except KeyboardInterrupt:
+        print("stopped: the same command goes on where it was", file=sys.stderr)
+        raise typer.Exit(130) from None
+    print(f"{path}: {summary.faces:,} faces, {summary.new:,} of them new; a face was found in {summary.found:,}")
+    print(LICENCE)
+    if summary.unreadable:
+        raise ValueError(
+            f"{len(summary.unreadable)} images could not be read and are not in the table, {summary.unreadable[0]} first: "
+            f"`python -m palcore check {dataset} --data-dir {data_dir}` says why"
+        )
+
+
+@app.command()
+def check(
+    dataset: DATASET,
+    data_dir: DATA_DIR,
+    landmarks: Annotated[Path | None, typer.Option(help="landmark table or folder, where it is not in DATA_DIR")] = None,
+    landmark_order: Annotated[str | None, typer.Option(help="of rafdb's landmark files: row_column if not given, or x_y")] = None,
+    json: Annotated[Path | None, typer.Option(help="also write everything to this file")] = None,
+):
+    """Look at every face of a data set and list all that is wrong. Exits with 1 where that would break or bias a run."""
+    from palcore.data.check import check
+    from palcore.data.report import report_lines, report_record
+    from palcore.records import commit, versions, write_json
+
+    options = {"landmark_order": landmark_order} if landmark_order else {}
+    report = check(dataset, data_dir, landmarks, progress=True, **options)
+    if json:
+        write_json(json, {**report_record(report, data_dir), "commit": commit(), "versions": versions()})
+    print("\n".join(report_lines(report)))
+    if report.fatal:
+        raise typer.Exit(1)
+
+
 def main():
     """Run the command line; an error of the user's prints its sentence and exits with 1."""
     try:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 from palcore.attribution import METHODS, SCORES, STRATEGIES
 from palcore.data import DATASETS
+from palcore.data.landmark_files import ORDERS
 from palcore.heatmaps import SIGMA
 from palcore.models import BACKBONES
 from palcore.rivals import LOSSES
@@ -44,6 +45,7 @@ class Options:
     label_noise: float = 0.0  # share of the training labels replaced by another class
     shortcut: float | None = 0.9  # synthetic only: how often the patch shows the label; None: no patch
     landmarks: str | None = None  # landmark table or folder, where the data set's own is elsewhere
+    landmark_order: str = "row_column"  # rafdb's text files: row_column or x_y
     robustness: bool = False  # test also under patches, shifts and blur (see palcore.data.disturb)
     seed: int = 0
     out_dir: str | None = None  # the run's folder; None: runs/<dataset>-<backbone>-<strategy>-<seed>
@@ -105,6 +107,7 @@ CHECKS = {
     "label_noise": _number(0, 1, open_end=True),
     "shortcut": _optional(_number(0, 1)),
     "landmarks": _text,
+    "landmark_order": _choice("landmark_order", ORDERS),
     "robustness": _choice("robustness", (True, False)),
     "seed": _number(0, 2**31 - 1, whole=True),
     "out_dir": _text,

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
@@ -49,6 +48,8 @@ def _processor():
 
 def device():
     """Name of the accelerator that the backend uses, or of the processor with its number of cores."""
+    import keras  # here, since reading and writing records does without it and importing it takes seconds
+
     backend = keras.backend.backend()
     names = []
     if backend == "tensorflow":

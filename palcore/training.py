@@ -25,12 +25,20 @@ __all__ = ["Options", "balanced_weights", "build", "check_options", "load_faces"
 
 
 def load_faces(options, split, **changes):
-    """The faces of one split as the options describe them (see ``palcore.data.load``)."""
+    """The faces of one split as the options describe them (see ``palcore.data.load``).
+
+    The seed of a run does not reach the real data sets: whatever is held out for validation is the same in all runs. What is
+    read once, AffectNet's small files, is kept in ``index/`` beside the run's folder.
+    """
     extra = {}
     if options.dataset == "synthetic":
         extra = {"shortcut": options.shortcut, "seed": options.seed}
     elif options.landmarks is not None:
         extra = {"landmarks": options.landmarks}
+    if options.dataset == "rafdb":
+        extra["landmark_order"] = options.landmark_order
+    elif options.dataset == "affectnet":
+        extra["index_dir"] = run_folder(options).parent / "index"
     return load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **extra, **changes})
 
 
@@ -151,8 +159,13 @@ def evaluate_conditions(options, classifier, window=None, but=()):
 
 
 def describe_data(faces):
-    """``{split or condition: {"faces": count, "fingerprint": ...}}`` for a record."""
-    return {name: {"faces": len(split), "fingerprint": split.fingerprint()} for name, split in faces.items()}
+    """``{split or condition: {"faces": count, "fingerprint": ...}}`` for a record, with what was ``dropped``, if anything."""
+
+    def facts(split):
+        dropped = {"dropped": split.dropped} if split.dropped else {}
+        return {"faces": len(split), "fingerprint": split.fingerprint(), **dropped}
+
+    return {name: facts(split) for name, split in faces.items()}
 
 
 def train(options, verbose=2):

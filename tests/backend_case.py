@@ -66,32 +66,84 @@ def pal_value_and_gradients(model, images, landmarks, loss=None):
     return float(value), found
 
 
-def finite_difference(model, images, landmarks, direction, step=4e-3, loss=None):
-    """Central difference of PAL, or another loss, along ``{path: array}``, whose overall length is 1."""
-    loss = loss or PrivilegedAttributionLoss(sigma=0.1)
+def total_value_and_gradients(model, images, landmarks, labels, loss=None, weight=0.7):
+    """The whole loss of a training step, cross-entropy plus ``weight`` times PAL, as ``compile`` and Keras put it together."""
+    model.compile(
+        "sgd",
+        loss={
+            "expression": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            "attribution": loss or PrivilegedAttributionLoss(sigma=0.1),
+        },
+        loss_weights={"expression": 1.0, "attribution": weight},
+        jit_compile=False,
+    )
+    targets = {"expression": labels, "attribution": landmarks}
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = model.compute_loss(images, targets, model(images))
+        gradients = tape.gradient(value, model.trainable_variables)
+    else:
+        import jax
+
+        state = [variable.value for variable in model.non_trainable_variables]
+
+        def compute(weights):
+            return model.compute_loss(images, targets, model.stateless_call(weights, state, images)[0])
+
+        value, gradients = jax.value_and_grad(compute)([variable.value for variable in model.trainable_variables])
+    pairs = zip(model.trainable_variables, gradients, strict=True)
+    return float(value), {variable.path: keras.ops.convert_to_numpy(gradient) for variable, gradient in pairs}
+
+
+def finite_difference(compute, model, direction, step=4e-3):
+    """Central difference of ``compute()`` along ``{path: array}``, whose overall length is 1."""
     values = []
     original = {variable.path: keras.ops.convert_to_numpy(variable.value) for variable in model.trainable_variables}
     for sign in (1, -1):
         for variable in model.trainable_variables:
             variable.assign(original[variable.path] + sign * step * direction[variable.path])
-        values.append(float(loss(landmarks, model(images)["attribution"])))
+        values.append(compute())
     for variable in model.trainable_variables:
         variable.assign(original[variable.path])
     return (values[0] - values[1]) / (2 * step)
 
 
+def unit(arrays):
+    """``{path: array}`` scaled to an overall length of 1."""
+    length = np.sqrt(sum(np.sum(np.square(array)) for array in arrays.values()))
+    return {path: array / length for path, array in arrays.items()}
+
+
 def measure(results, key, model, images, landmarks, loss=None):
-    """Outputs of a model, and a loss with its gradient and the finite difference along that gradient, under ``key/...``."""
+    """Outputs of a model; PAL (or ``loss``) alone and the whole loss, their gradients and finite differences: ``key/...``."""
+    loss = loss or PrivilegedAttributionLoss(sigma=0.1)
+    labels = np.arange(len(images)) % 7
     outputs = model(images)
     results[f"{key}/logits"] = keras.ops.convert_to_numpy(outputs["expression"])
     results[f"{key}/map"] = keras.ops.convert_to_numpy(outputs["attribution"])
-    value, gradients = pal_value_and_gradients(model, images, landmarks, loss)
-    length = np.sqrt(sum(np.sum(np.square(gradient)) for gradient in gradients.values()))
-    direction = {path: gradient / length for path, gradient in gradients.items()}
-    results[f"{key}/value"] = value
-    results[f"{key}/slope"] = length
-    results[f"{key}/difference"] = finite_difference(model, images, landmarks, direction, loss=loss)
-    results[f"{key}/gradient"] = np.concatenate([gradient.ravel() for gradient in gradients.values()])
+
+    def pal():
+        return float(loss(landmarks, model(images)["attribution"]))
+
+    def total():
+        return total_value_and_gradients(model, images, landmarks, labels, loss)[0]
+
+    for term, compute, (value, gradients) in (
+        ("pal", pal, pal_value_and_gradients(model, images, landmarks, loss)),
+        ("total", total, total_value_and_gradients(model, images, landmarks, labels, loss)),
+    ):
+        results[f"{key}/{term}/value"] = value
+        results[f"{key}/{term}/gradient"] = np.concatenate([gradient.ravel() for gradient in gradients.values()])
+        # Along the gradient, where the slope is steepest, and halfway between it and a random direction.
+        rng = np.random.default_rng(11)
+        steepest = unit(gradients)
+        drawn = unit({path: rng.normal(size=array.shape) for path, array in gradients.items()})
+        mixed = unit({path: steepest[path] + drawn[path] for path in drawn})
+        for name, direction in (("steepest", steepest), ("mixed", mixed)):
+            results[f"{key}/{term}/{name}/slope"] = sum(np.sum(gradients[path] * direction[path]) for path in direction)
+            results[f"{key}/{term}/{name}/difference"] = finite_difference(compute, model, direction)
 
 
 def main(out):

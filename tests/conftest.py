@@ -8,6 +8,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# No deadline: how long an example takes says more about the machine than about the code.
+settings.register_profile("study", deadline=None)
+settings.load_profile("study")
 
 
 @pytest.fixture

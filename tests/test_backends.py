@@ -29,15 +29,18 @@ def results(tmp_path_factory):
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("term", ["pal", "total"])
 @pytest.mark.parametrize("case", CASES)
-def test_gradient_of_pal_equals_finite_difference(results, backend, case):
-    slope, difference = results[backend][f"{case}/slope"], results[backend][f"{case}/difference"]
-    assert slope > 1e-3
-    assert difference == pytest.approx(slope, rel=0.02)
+def test_gradient_with_respect_to_the_weights_equals_finite_differences(results, backend, term, case):
+    """PAL alone, and the whole loss of a training step."""
+    for direction in ("steepest", "mixed"):
+        slope, difference = (results[backend][f"{case}/{term}/{direction}/{name}"] for name in ("slope", "difference"))
+        assert slope > 1e-3
+        assert difference == pytest.approx(slope, rel=0.02)
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("quantity", ["logits", "map", "value", "gradient"])
+@pytest.mark.parametrize("quantity", ["logits", "map", "pal/value", "pal/gradient", "total/value", "total/gradient"])
 def test_backends_agree(results, case, quantity):
     tensorflow, jax = (results[backend][f"{case}/{quantity}"] for backend in ("tensorflow", "jax"))
     np.testing.assert_allclose(tensorflow, jax, rtol=2e-3, atol=2e-5)

@@ -1,5 +1,6 @@
 """Fail where a notebook's pair is stale, holds outputs, or lacks its cell of parameters: part of `make lint`."""
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -39,6 +40,15 @@ def problems(folder=NOTEBOOKS):
     return found
 
 
+def name_cells(notebook):
+    """Give each cell an id made from its text, not a random one: a pair that is written again changes only where its text did."""
+    seen = {}
+    for cell in notebook.cells:
+        digest = hashlib.sha256(cell.source.encode()).hexdigest()[:8]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+
+
 def write_pairs(folder=NOTEBOOKS):
     """Write each .ipynb from its .py, the source, without outputs. One that is right already is left alone."""
     for path in sorted(folder.glob("*.py")):
@@ -48,6 +58,7 @@ def write_pairs(folder=NOTEBOOKS):
             held = any(cell.get("outputs") or cell.get("execution_count") for cell in old.cells)
             if not held and as_source(old) == as_source(notebook):
                 continue
+        name_cells(notebook)
         jupytext.write(notebook, target)
         print(f"wrote {target.name}")
 

@@ -26,6 +26,24 @@ def load(name, data_dir=None, split="train", **options):
     :raises ValueError: for an unknown name, split or option, a missing ``data_dir``, or contents that make no sense.
     :raises FileNotFoundError: where ``data_dir`` or a file in it is missing.
     """
+    data_dir = _check(name, data_dir, split, options)
+    return import_module(DATASETS[name]).load(data_dir, split, **options)
+
+
+def list_faces(name, data_dir, split="train", **options):
+    """One split of a real data set as it lies in its folder, with all problems, as ``palcore.data.listing.Listing``.
+
+    :param options: of the data set's own ``list_faces``: ``landmarks`` (False: leave them out) and the options of ``load`` that say
+        how a folder is read.
+    :raises ValueError: as for ``load``, but not for contents that make no sense.
+    :raises FileNotFoundError: where ``data_dir`` is missing.
+    """
+    data_dir = _check(name, data_dir, split, options, "list_faces")
+    return import_module(DATASETS[name]).list_faces(data_dir, split, **options)
+
+
+def _check(name, data_dir, split, options, function="load"):
+    """The folder as a path, once the arguments of ``load`` or ``list_faces`` make sense."""
     if name not in DATASETS:
         raise ValueError(f"unknown dataset {name!r}: choose from {', '.join(DATASETS)}")
     if split not in SPLITS:
@@ -42,9 +60,11 @@ def load(name, data_dir=None, split="train", **options):
     image_size = options.get("image_size")
     if image_size is not None and (isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1):
         raise ValueError(f"image_size {image_size!r} of dataset {name}: it must be a positive whole number of pixels, or None")
-    loader = import_module(DATASETS[name]).load
+    loader = getattr(import_module(DATASETS[name]), function, None)
+    if loader is None:
+        raise ValueError(f"dataset {name} has no folder to look into: choose from {', '.join(list(DATASETS)[1:])}")
     known = list(inspect.signature(loader).parameters)[2:]
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(f"unknown option {unknown[0]!r} of dataset {name}: choose from {', '.join(known)}")
-    return loader(data_dir, split, **options)
+    return data_dir

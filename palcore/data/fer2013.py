@@ -8,7 +8,9 @@ import pandas as pd
 
 from palcore import EMOTIONS
 from palcore.data.landmark_table import landmarks_of
-from palcore.data.table import Faces, LazyImages, read_image
+from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of, frame_problems, landmark_problem
+from palcore.data.probe import first_file, probe_images
+from palcore.data.table import read_image
 
 FOLDERS = {
     "angry": "anger",
@@ -27,24 +29,42 @@ CSV_LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "n
 USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 """What the challenge called each split, in the column ``Usage`` and in file names."""
 
+PUBLISHED = {
+    "train": dict(zip(EMOTIONS, (3171, 4097, 436, 7215, 4830, 3995, 4965), strict=True)),
+    "validation": dict(zip(EMOTIONS, (415, 496, 56, 895, 653, 467, 607), strict=True)),
+    "test": dict(zip(EMOTIONS, (416, 528, 55, 879, 594, 491, 626), strict=True)),
+}
+"""Faces of each expression in the owner's splits."""
+
+KNOWN_COPIES = {"train/test": 288, "validation/test": 44}
+"""Test faces whose picture, equal to the last pixel, stands in another split as well, as the owner ships them."""
+
 SUFFIXES = (".jpg", ".jpeg", ".png")
 SIDE = 48
 CHUNK = 2000
+LAYOUT = "data_dir must hold train/, validation/, test/, or fer2013.csv"
 
 
 def _folder_rows(data_dir, split):
-    """Names ``split/folder/file``, paths and labels. Copies without ``validation/`` hold those faces in ``test/``."""
+    """Names ``split/folder/file``, paths, labels, problems. Copies without ``validation/`` hold those faces in ``test/``."""
     merged = split != "train" and not (data_dir / "validation").is_dir()
     root = data_dir / ("test" if merged else split)
     if not root.is_dir():
-        raise FileNotFoundError(f"no folder {root} for fer2013: data_dir must hold train/, validation/, test/, or fer2013.csv")
-    unknown = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name not in FOLDERS)
-    if unknown:
-        raise ValueError(f"unknown folder {unknown[0]!r} in {root}: those of fer2013 are {', '.join(FOLDERS)}")
+        return [], [], [], [Problem("layout", str(root), f"no folder {root} for fer2013: {LAYOUT}")]
+    problems = [
+        Problem(
+            "label",
+            str(root / name),
+            f"unknown folder {name!r} in {root}: those of fer2013 are {', '.join(FOLDERS)}",
+        )
+        for name in sorted(path.name for path in root.iterdir() if path.is_dir() and path.name not in FOLDERS)
+    ]
     files, paths, labels = [], [], []
     for folder, emotion in FOLDERS.items():
         if not (root / folder).is_dir():
-            raise FileNotFoundError(f"no folder {root / folder} for fer2013: each split has {', '.join(FOLDERS)}")
+            sentence = f"no folder {root / folder} for fer2013: each split has {', '.join(FOLDERS)}"
+            problems.append(Problem("layout", str(root / folder), sentence))
+            continue
         for path in sorted((root / folder).iterdir()):
             if path.suffix.lower() in SUFFIXES and not (merged and not path.name.startswith(f"{USAGES[split]}_")):
                 files.append(f"{split}/{folder}/{path.name}")
@@ -52,58 +72,95 @@ def _folder_rows(data_dir, split):
                 labels.append(EMOTIONS.index(emotion))
     if not files:
         wanted = f" called {USAGES[split]}_*" if merged else ""
-        raise FileNotFoundError(f"no images{wanted} in {root} for the {split} split of fer2013: check data_dir")
-    return files, paths, labels
+        sentence = f"no images{wanted} in {root} for the {split} split of fer2013: check data_dir"
+        problems.append(Problem("layout", str(root), sentence))
+    return files, paths, labels, problems
 
 
-def _pixels(texts, numbers, path):
-    """``(N, 48, 48)`` uint8 from the column ``pixels``."""
-    images = np.empty((len(texts), SIDE * SIDE), np.uint8)
-    for position, (text, number) in enumerate(zip(texts, numbers, strict=True)):
+def _csv_piece(piece, split, path, rows):
+    """Adds the faces of a part of the table to ``rows``: lists of names, images, labels and problems."""
+    files, images, labels, problems = rows
+    for row, usage in piece.loc[~piece["Usage"].isin(USAGES.values()), "Usage"].items():
+        if split == "train":  # it belongs to no split: it is told once
+            sentence = f"Usage {usage!r} in row {row} of {path}: it must be one of {', '.join(USAGES.values())}"
+            problems.append(Problem("label", f"fer2013.csv:{row}", sentence))
+    for row, emotion, text in piece.loc[piece["Usage"] == USAGES[split], ["emotion", "pixels"]].itertuples():
+        name = f"fer2013.csv:{row}"
+        known = emotion in range(len(CSV_LABELS))
+        if not known:
+            sentence = f"emotion {emotion} in row {row} of {path}: it must be in 0..{len(CSV_LABELS) - 1}"
+            problems.append(Problem("label", name, sentence))
         try:
             values = np.fromstring(str(text), np.int64, sep=" ")
         except ValueError:
             values = np.empty(0)
         if values.size != SIDE * SIDE or values.min() < 0 or values.max() > 255:
-            raise ValueError(f"row {number} of {path} does not have {SIDE * SIDE} whole numbers from 0 to 255 in its pixels")
-        images[position] = values
-    return images.reshape(-1, SIDE, SIDE)
+            sentence = f"row {row} of {path} does not have {SIDE * SIDE} whole numbers from 0 to 255 in its pixels"
+            problems.append(Problem("image unreadable", name, sentence))
+            values = np.zeros(SIDE * SIDE)
+        files.append(name)
+        images.append(values.astype(np.uint8).reshape(SIDE, SIDE))
+        labels.append(EMOTIONS.index(CSV_LABELS[int(emotion)]) if known else UNKNOWN)
 
 
 def _csv_rows(path, split):
-    """Names, images and labels, read a piece at a time: the whole text is several times larger than its pixels."""
-    files, images, labels = [], [], []
+    """Names, images, labels, problems, read a piece at a time: the whole text is several times larger than its pixels."""
+    rows = [], [], [], []
+    problem = None
     try:
         with pd.read_csv(path, chunksize=CHUNK, skipinitialspace=True) as pieces:
             for piece in pieces:
                 missing = {"emotion", "pixels", "Usage"} - set(piece.columns)
                 if missing:
-                    raise ValueError(f"{path} lacks the column {sorted(missing)[0]!r}: it has emotion, pixels and Usage")
-                unknown = piece[~piece["Usage"].isin(USAGES.values())]
-                if len(unknown):
-                    row, usage = unknown.index[0], unknown["Usage"].iat[0]
-                    raise ValueError(f"Usage {usage!r} in row {row} of {path}: it must be one of {', '.join(USAGES.values())}")
-                piece = piece[piece["Usage"] == USAGES[split]]
-                wrong = piece[~piece["emotion"].isin(range(len(CSV_LABELS)))]
-                if len(wrong):
-                    row, emotion = wrong.index[0], wrong["emotion"].iat[0]
-                    raise ValueError(f"emotion {emotion} in row {row} of {path}: it must be in 0..{len(CSV_LABELS) - 1}")
-                files += [f"fer2013.csv:{row}" for row in piece.index]
-                images.append(_pixels(piece["pixels"], piece.index, path))
-                labels += [EMOTIONS.index(CSV_LABELS[int(emotion)]) for emotion in piece["emotion"]]
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError) as problem:
-        raise ValueError(f"{path} cannot be read ({problem}): it must be fer2013's csv file") from None
-    if not files:
-        raise ValueError(f"{path} has no row with Usage {USAGES[split]}: it lacks the {split} split")
-    return files, np.concatenate(images), labels
+                    problem = f"{path} lacks the column {sorted(missing)[0]!r}: it has emotion, pixels and Usage"
+                    break
+                _csv_piece(piece, split, path, rows)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError) as error:
+        problem = f"{path} cannot be read ({error}): it must be fer2013's csv file"
+    if problem is None and not rows[0]:
+        problem = f"{path} has no row with Usage {USAGES[split]}: it lacks the {split} split"
+    if problem is not None:
+        rows[3].insert(0, Problem("table", str(path), problem))
+    return rows
 
 
 def _colour(picture):
     return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
 
 
-def _first_file(folder, *names):
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+def list_faces(data_dir, split, landmarks=None, undetected="keep"):
+    """One split as it lies in the folder or the csv file, see ``palcore.data.listing``.
+
+    :param landmarks: as for ``load``, or False to leave them out.
+    """
+    data_dir = Path(data_dir)
+    folder = data_dir if data_dir.is_dir() else data_dir.parent
+    csv = data_dir if data_dir.is_file() else first_file(folder, "fer2013.csv", "fer2013.csv.gz")
+    if csv is None:
+        files, items, labels, problems = _folder_rows(folder, split)
+        frames, broken = probe_images(items)
+        problems += [Problem(kind, files[row], sentence) for row, (kind, sentence) in broken.items()]
+        frame, odd = frame_problems(files, frames, SIDE, "fer2013")
+        problems += odd
+        read, path = read_image, str
+    else:
+        files, items, labels, problems = _csv_rows(csv, split)
+        frame, frames = (SIDE, SIDE), np.full((len(files), 2), SIDE)
+        read, path = _colour, lambda _: str(csv)
+    points = np.full((len(files), 68, 2), np.nan, np.float32)
+    table = Path(landmarks).expanduser() if landmarks else first_file(folder, "landmarks.csv.gz", "landmarks.csv")
+    if landmarks is not False and table is None:
+        sentence = (
+            f"no landmark table landmarks.csv.gz in {folder} for fer2013: give its path as landmarks, or make it with "
+            "`python -m palcore landmarks fer2013`"
+        )
+        problems.append(Problem("landmarks missing", str(folder), sentence))
+    elif landmarks is not False:
+        points, found = landmarks_of(files, table, frame, undetected)
+        problems += found + landmark_problem(points, f"landmark table {table}")
+    return Listing(
+        "fer2013", split, np.array(files, str), items, read, path, np.array(labels, np.int64), points, frames, SIDE, problems
+    )
 
 
 def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="keep"):
@@ -126,26 +183,4 @@ def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="k
     :raises FileNotFoundError: where images or landmarks are missing.
     :raises ValueError: for contents that make no sense, or landmarks that lack a face.
     """
-    data_dir = Path(data_dir)
-    folder = data_dir if data_dir.is_dir() else data_dir.parent
-    csv = data_dir if data_dir.is_file() else _first_file(folder, "fer2013.csv", "fer2013.csv.gz")
-    if csv is None:
-        files, items, labels = _folder_rows(folder, split)
-        read = read_image
-    else:
-        files, items, labels = _csv_rows(csv, split)
-        read = _colour
-    table = Path(landmarks) if landmarks else _first_file(folder, "landmarks.csv.gz", "landmarks.csv")
-    if table is None:
-        raise FileNotFoundError(
-            f"no landmark table landmarks.csv.gz in {folder} for fer2013: give its path as landmarks, or make it with "
-            "`python -m palcore landmarks fer2013`"
-        )
-    return Faces(
-        "fer2013",
-        split,
-        LazyImages(items, read, image_size or SIDE),
-        landmarks_of(files, table, (SIDE, SIDE), undetected),
-        np.array(labels, np.int64),
-        np.array(files),
-    )
+    return faces_of(list_faces(data_dir, split, landmarks, undetected), image_size)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from palcore.data.listing import KINDS, Problem
+
 COORDINATES = [f"{axis}{landmark}" for landmark in range(68) for axis in "xy"]
 COLUMNS = ["file", "found", *COORDINATES]
 """Header of the study's own form: fractions of the image's sides, from the top-left corner."""
@@ -28,6 +30,78 @@ def _read(path):
         raise ValueError(f"landmark table {path} cannot be read ({problem}): it must be a whole .csv or .csv.gz file") from None
 
 
+def examine_landmark_table(path):
+    """All of a table with all that is wrong with it.
+
+    :return: ``(files, found, landmarks, in_pixels, problems)``: ``(N,)`` str, ``(N,)`` bool, ``(N, 68, 2)`` float64 as they stand
+        in the table, whether those are pixels, and a list of ``palcore.data.listing.Problem``. A table that cannot be read has
+        no rows and one problem.
+    """
+    path = Path(path)
+    nothing = np.zeros(0, str), np.zeros(0, bool), np.zeros((0, 68, 2)), False
+    try:
+        table = _read(path)
+    except (FileNotFoundError, ValueError) as problem:
+        kind = "layout" if isinstance(problem, FileNotFoundError) else "table"
+        return *nothing, [Problem(kind, str(path), str(problem))]
+    header = list(table.columns)
+    if header not in (COLUMNS, PIXEL_COLUMNS):
+        sentence = (
+            f"landmark table {path} has {len(header)} columns beginning {', '.join(header[:4])}: "
+            f"it must have {len(COLUMNS)}, file, found (or detected), x0, y0, ... x67, y67"
+        )
+        return *nothing, [Problem("table", str(path), sentence)]
+    problems = []
+    nameless = table["file"].isna()
+    if nameless.any():
+        sentence = f"row {int(np.argmax(nameless))} of landmark table {path} names no file: remove it"
+        problems.append(Problem("table", str(path), sentence))
+        table = table[~nameless]
+    repeated = table["file"].duplicated()
+    for name in table["file"][repeated].unique():
+        problems.append(Problem("table", name, f"landmark table {path} names {name} more than once: remove a row"))
+    table = table[~repeated]
+    marks = table[header[1]]
+    good = marks.isin([0, 1])
+    for name, value in zip(table["file"][~good], marks[~good], strict=True):
+        sentence = f"column {header[1]} of landmark table {path} is {value} for {name}: it must be 0 or 1"
+        problems.append(Problem("table", name, sentence))
+    table = table[good]
+    files, found = table["file"].to_numpy(str), table[header[1]].to_numpy(np.float64) == 1
+    values = table[COORDINATES]
+    try:
+        landmarks = values.to_numpy(np.float64)
+    except ValueError:
+        numbers = values.apply(pd.to_numeric, errors="coerce")
+        landmarks = numbers.to_numpy(np.float64)
+        for row, column in np.argwhere((numbers.isna() & values.notna()).to_numpy()):
+            text = values.iat[row, column]
+            sentence = f"landmark table {path} has {text!r} for {COORDINATES[column]} of {files[row]}: it must be a number"
+            problems.append(Problem("landmarks unreadable", files[row], sentence))
+    landmarks = landmarks.reshape(-1, 68, 2)
+    unreadable = {problem.file for problem in problems if problem.kind == "landmarks unreadable"}
+    for row in np.flatnonzero(found & ~np.isfinite(landmarks).all(axis=(1, 2))):
+        if files[row] not in unreadable:
+            sentence = f"landmarks of {files[row]} in {path} are not finite: correct or remove the row"
+            problems.append(Problem("landmarks not finite", files[row], sentence))
+    return files, found, landmarks, header[1] == "detected", problems
+
+
+def _fractions(landmarks, found, in_pixels, frames, path):
+    """Landmarks in fractions of ``frames`` (width and height of all images, or ``(N, 2)``)."""
+    if in_pixels:
+        frames = np.asarray(frames, float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            landmarks = (landmarks + 0.5) / np.where(frames > 0, frames, np.nan).reshape(-1, 1, 2)
+    seen = landmarks[found & np.isfinite(landmarks).all(axis=(1, 2))]
+    if len(seen) and np.median(np.abs(seen)) > FARTHEST:
+        form = "fractions of the image's sides"
+        if in_pixels:
+            form = "pixels of images of {:g}x{:g}".format(*np.ravel(frames)[:2])
+        raise ValueError(f"landmarks in {path} reach {seen.max():g}, which are not {form}: make the table again")
+    return landmarks
+
+
 def read_landmark_table(path, pixels=None):
     """Landmarks of many faces from a ``.csv`` or ``.csv.gz`` file.
 
@@ -42,40 +116,12 @@ def read_landmark_table(path, pixels=None):
     :raises ValueError: for another header, a name that occurs twice, coordinates that are no numbers, not finite where a face
         was found, or pixels in a table of fractions.
     """
-    path = Path(path)
-    table = _read(path)
-    header = list(table.columns)
-    if header not in (COLUMNS, PIXEL_COLUMNS):
-        raise ValueError(
-            f"landmark table {path} has {len(header)} columns beginning {', '.join(header[:4])}: "
-            f"it must have {len(COLUMNS)}, file, found (or detected), x0, y0, ... x67, y67"
-        )
-    if table["file"].isna().any():
-        raise ValueError(f"row {int(np.argmax(table['file'].isna()))} of landmark table {path} names no file: remove it")
-    repeated = table["file"][table["file"].duplicated()]
-    if len(repeated):
-        raise ValueError(f"landmark table {path} names {repeated.iloc[0]} more than once: remove a row")
-    marks = table[header[1]]
-    wrong = np.flatnonzero(~marks.isin([0, 1]))
-    if wrong.size:
-        name, value = table["file"].iat[wrong[0]], marks.iat[wrong[0]]
-        raise ValueError(f"column {header[1]} of landmark table {path} is {value} for {name}: it must be 0 or 1")
-    try:
-        landmarks = table[COORDINATES].to_numpy(np.float64).reshape(-1, 68, 2)
-    except ValueError as problem:
-        raise ValueError(f"landmark table {path} has a coordinate that is no number ({problem}): correct it") from None
-    if header[1] == "detected":
-        if pixels is None:
-            raise ValueError(f"landmark table {path} is in pixels (column detected): give the images' size to read it")
-        landmarks = (landmarks + 0.5) / np.asarray(pixels)
-    found = marks.to_numpy() == 1
-    broken = np.flatnonzero(found & ~np.isfinite(landmarks).all(axis=(1, 2)))
-    if broken.size:
-        raise ValueError(f"landmarks of {table['file'].iat[broken[0]]} in {path} are not finite: correct or remove the row")
-    if found.any() and np.median(np.abs(landmarks[found])) > FARTHEST:
-        form = "fractions of the image's sides" if header[1] == "found" else f"pixels of images of {tuple(pixels)}"
-        raise ValueError(f"landmarks in {path} reach {landmarks[found].max():g}, which are not {form}: make the table again")
-    return table["file"].tolist(), found, landmarks.astype(np.float32)
+    files, found, landmarks, in_pixels, problems = examine_landmark_table(path)
+    if problems:
+        raise KINDS[problems[0].kind](problems[0].sentence)
+    if in_pixels and pixels is None:
+        raise ValueError(f"landmark table {path} is in pixels (column detected): give the images' size to read it")
+    return files.tolist(), found, _fractions(landmarks, found, in_pixels, pixels, path).astype(np.float32)
 
 
 def _open(path, mode):
@@ -108,28 +154,48 @@ def append_rows(path, files, found, landmarks):
             writer.writerow([name, int(seen), *(f"{value:.5f}" for value in np.asarray(points).ravel())])
 
 
-def landmarks_of(files, path, pixels=None, undetected="keep"):
-    """Landmarks of some faces from a table that has at least those.
+def landmarks_of(files, path, frames, undetected="keep", key=str):
+    """Landmarks of some faces from a table that should have at least those.
 
     :param files: their names.
     :param path: the table, see ``read_landmark_table``.
-    :param pixels: likewise.
+    :param frames: width and height of the images, of all alike or ``(N, 2)``.
     :param undetected: ``"keep"`` what the table has where no face was found, or ``"leave_out"``: NaN, so that PAL ignores the
         face while the cross-entropy does not.
-    :return: ``(N, 68, 2)`` float32 in fractions.
-    :raises ValueError: for faces that the table lacks, or an unknown ``undetected``.
+    :param key: what makes a name of the table the face's name.
+    :return: ``(landmarks, problems)``: ``(N, 68, 2)`` float32 in fractions, NaN for faces that the table lacks, and a list of
+        ``palcore.data.listing.Problem``.
+    :raises ValueError: for an unknown ``undetected``.
     """
     if undetected not in ("keep", "leave_out"):
         raise ValueError(f"undetected {undetected!r} of landmark table {path}: choose keep or leave_out")
-    names, found, points = read_landmark_table(path, pixels)
-    rows = pd.Index(names).get_indexer(pd.Index(files))
-    lacking = np.flatnonzero(rows < 0)
-    if lacking.size:
-        raise ValueError(
-            f"landmark table {path} lacks {lacking.size} of {len(files)} faces, {files[lacking[0]]} first: "
-            "make it again with `python -m palcore landmarks`"
-        )
-    points = points[rows]
+    names, found, points, in_pixels, problems = examine_landmark_table(path)
+    wanted = set(files)
+    problems = [problem for problem in problems if problem.kind in ("layout", "table") or key(problem.file) in wanted]
+    index = pd.Index([key(name) for name in names])
+    if not index.is_unique:
+        twice = index[index.duplicated()][0]
+        return np.full((len(files), 68, 2), np.nan, np.float32), [
+            Problem("table", twice, f"landmark table {path} names {twice} more than once: remove a row")
+        ]
+    rows = index.get_indexer(pd.Index(files))
+    absent = rows < 0
+    landmarks = np.full((len(files), 68, 2), np.nan)
+    landmarks[~absent] = points[rows[~absent]]
+    seen = np.zeros(len(files), bool)
+    seen[~absent] = found[rows[~absent]]
+    try:
+        landmarks = _fractions(landmarks, seen, in_pixels, frames, path)
+    except ValueError as problem:
+        problems.append(Problem("landmarks elsewhere", str(path), str(problem)))
+        landmarks[:] = np.nan
     if undetected == "leave_out":
-        points[~found[rows]] = np.nan
-    return points
+        landmarks[~seen] = np.nan
+    if not any(problem.kind in ("layout", "table") for problem in problems):
+        told = {key(problem.file) for problem in problems}
+        lacking = [name for name in np.asarray(files)[absent] if name not in told]
+        problems += [
+            Problem("landmarks missing", name, f"landmark table {path} lacks {name}: `python -m palcore landmarks` adds it")
+            for name in lacking
+        ]
+    return landmarks.astype(np.float32), problems

@@ -3,6 +3,9 @@
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+VALIDATION_SHARE = 0.1
+"""Part of the training faces that becomes the validation split where the owner gives none."""
+
 
 def stratified_split(labels, share, seed):
     """Rows of two parts of a data set with the same mixture of classes.
@@ -25,6 +28,32 @@ def stratified_split(labels, share, seed):
         )
     first, second = train_test_split(np.arange(len(labels)), test_size=share, random_state=seed, stratify=labels)
     return np.sort(first), np.sort(second)
+
+
+def in_split(files, labels, split, share, seed):
+    """Rows of the owner's training faces that are ``train``, or those that are ``validation``.
+
+    A function of names, labels and seed alone, whatever the order of the names. Small sets hold out more than ``share``, so
+    that there is a face of each class.
+
+    :param files: ``(N,)`` names.
+    :param labels: ``(N,)``; negative ones are ``train``.
+    :param split: ``train`` or ``validation``.
+    :param share: see ``stratified_split``.
+    :return: ``(rows, None)``; where no part of that size has each class, no rows for ``validation``, and the reason.
+    """
+    everything = np.arange(len(files))
+    labelled = np.flatnonzero(np.asarray(labels) >= 0)
+    if not labelled.size:
+        return (everything if split == "train" else labelled), None
+    labelled = labelled[np.argsort(np.asarray(files, str)[labelled], kind="stable")]
+    classes = len(np.unique(labels[labelled]))
+    try:
+        _, held_out = stratified_split(labels[labelled], max(share, min(0.5, classes / len(labelled))), seed)
+    except ValueError as problem:
+        return (everything if split == "train" else labelled[:0]), str(problem)
+    held_out = np.sort(labelled[held_out])
+    return (held_out if split == "validation" else np.setdiff1d(everything, held_out)), None
 
 
 def take_share(faces, share, seed):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -74,6 +74,7 @@ class Faces:
       image's top-left corner; values outside [0, 1] are legal.
     - ``labels``: ``(N,)`` int64 in 0..6, the order of ``palcore.EMOTIONS``.
     - ``files``: ``(N,)`` str, each face's name in its data set (unique within a split).
+    - ``dropped``: ``{reason: count}`` of the owner's faces that are not here: another class, a file that is missing.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Faces:
     landmarks: np.ndarray
     labels: np.ndarray
     files: np.ndarray
+    dropped: dict = field(default_factory=dict)
 
     def __post_init__(self):
         count = len(self.files)

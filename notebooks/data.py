@@ -1,0 +1,260 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The data
+#
+# The study reads four data sets. One is drawn by the study itself and is always there. Three hold photographs of real people, and
+# their owners decide who may have them, so this page shows drawn faces only. What it says about the real ones is computed from
+# the constants that their loaders use, and from records in `results/`, which hold numbers and no pictures.
+#
+# | name | faces | where from |
+# |---|---|---|
+# | `synthetic` | drawn, 68 exact landmarks each | {py:mod}`palcore.data.synthetic` |
+# | `rafdb` | from the web, 100 by 100 pixels, cut out and aligned | RAF-DB {cite}`li2017reliable` |
+# | `affectnet` | from the web, in all sizes, with landmarks | AffectNet {cite}`mollahosseini2019affectnet` |
+# | `fer2013` | from the web, 48 by 48 grey pixels | FER2013 {cite}`goodfellow2013challenges` |
+#
+# Whatever the owner ships, {py:func}`palcore.data.load` turns it into one form: a table of names, labels and landmarks in memory,
+# and images that are read when they are asked for.
+
+# %% tags=["parameters"]
+seed = 0
+faces_drawn = 350  # drawn faces whose landmarks are shown
+
+# %%
+import json
+from importlib import import_module
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+
+from palcore import EMOTIONS, plots
+from palcore.data import DATASETS, fer2013, figures, load, rafdb
+from palcore.data.affectnet_forms import EXPRESSIONS
+from palcore.records import repository_root
+
+plots.use_style()
+results = repository_root() / "results"
+landmark_record = json.loads((results / "landmarks" / "fer2013.json").read_text())
+check_record = json.loads((results / "check" / "fer2013.json").read_text())
+
+# %% [markdown]
+# ## The faces
+#
+# A drawn face has a skin, brows, eyes, a nose and lips, and eight numbers that move them after the action units of FACS
+# {cite}`ekman1978facial`. Identity, pose, light, background and noise are random. The 68 landmarks are the points that the parts
+# are drawn from, so they are exact. The coloured patch in the corner is the shortcut of the experiment in
+# {doc}`shortcut`. Below each face is the heatmap that PAL compares the attribution with ({eq}`cell-average`).
+
+# %% mystnb={"image": {"alt": "Seven drawn faces, one of each expression, with 68 landmark dots each, and below each its heatmap."}}
+import keras
+
+from palcore.heatmaps import gaussian_heatmap
+
+faces = load("synthetic", split="test", seed=seed, count=faces_drawn)
+heatmaps = keras.ops.convert_to_numpy(gaussian_heatmap(faces.landmarks[:7], 14))
+figure = plots.draw_faces(faces.images[:7], faces.landmarks[:7], heatmaps, faces.labels[:7])
+
+# %% [markdown]
+# ## How many faces of each expression
+#
+# People who put pictures on the web smile. Happiness is the largest class of every real data set, fear and disgust are small, and
+# the bars are far from equal. Where the test faces are mixed like the training faces, a network that always answers with the
+# largest class is right more often than by chance. That is why the study reports the *mean-class accuracy* beside the accuracy:
+# the average of seven recalls, in which every expression counts the same.
+
+# %% mystnb={"image": {"alt": "Share of each expression in four data sets, as bars for training and marks for test faces."}}
+names = {"synthetic": "drawn faces", "rafdb": "RAF-DB", "affectnet": "AffectNet", "fer2013": "FER2013"}
+published = {name: import_module(DATASETS[name]).PUBLISHED for name in ("rafdb", "affectnet", "fer2013")}
+drawn = {split: load("synthetic", split=split).counts() for split in ("train", "validation", "test")}
+counts = {names["synthetic"]: drawn} | {names[name]: published[name] for name in published}
+figure = figures.draw_class_shares(counts)
+
+# %%
+table = pd.DataFrame({(name, split): counts[name][split] for name in counts for split in counts[name]}).loc[list(EMOTIONS)]
+table.loc["all"] = table.sum()
+table.style.format("{:,}")
+
+# %% [markdown]
+# The numbers of the real data sets are those that their owners publish, and
+# `python -m palcore check` prints them beside those of a copy. RAF-DB and AffectNet come without a validation split of their own
+# for us to use: a small part of their training faces, with the same mixture of expressions, becomes that
+# ({py:func}`palcore.data.splits.in_split`). AffectNet's own validation set serves as the test split, as in other work, because its
+# test set is not public.
+
+# %%
+rows = {}
+for name, splits in counts.items():
+    train, test = splits["train"], splits["test"]
+    largest = max(train, key=train.get)
+    rows[name] = {
+        "largest class": largest if len(set(train.values())) > 1 else "all alike",
+        "largest to smallest": f"{max(train.values()) / min(train.values()):.1f} : 1",
+        "accuracy of always answering it": f"{test[largest] / sum(test.values()):.1%}",
+        "mean-class accuracy of that": f"{1 / len(EMOTIONS):.1%}",
+    }
+pd.DataFrame(rows).T
+
+# %% [markdown]
+# ## Which number means which expression
+#
+# Every owner counts in another order, and a mistake here is silent: the network trains, and learns the wrong names. The loaders
+# hold the orders as constants, and this table is made from them. The study's own order is RAF-DB's, counted from 0.
+
+# %%
+orders = {
+    "this study": dict(enumerate(EMOTIONS)),
+    "RAF-DB": dict(enumerate(rafdb.LABELS, start=1)),
+    "AffectNet": dict(enumerate(EXPRESSIONS)),
+    "FER2013, csv": dict(enumerate(fer2013.CSV_LABELS)),
+}
+pd.DataFrame(orders).sort_index().fillna("").rename_axis("number")
+
+# %%
+Markdown(
+    "In FER2013's folders the expressions have names: "
+    + ", ".join(f"`{folder}` is {emotion}" for folder, emotion in fer2013.FOLDERS.items())
+    + "."
+)
+
+# %% [markdown]
+# ## Where the landmarks lie
+#
+# The 68 points follow the order of the iBUG 300-W faces {cite}`sagonas2013faces`: jaw, brows, nose, eyes, mouth. They are stored as
+# fractions of the image's width and height from its top-left corner, so that no resizing touches them. Points outside the
+# image are kept: a jaw that is cut off still pulls the heatmap to the right place.
+#
+# On the left are the landmarks of many drawn faces. On the right is FER2013: the mean of each landmark over the faces
+# in which a detector found a face, and an ellipse of one standard deviation.
+
+# %% mystnb={"image": {"alt": "Left, clouds of 68 landmarks of drawn faces; right, FER2013's mean landmarks and their spread."}}
+shape = landmark_record["shape"]
+figure = figures.draw_landmark_clouds(
+    faces.landmarks,
+    np.array(shape["mean"]),
+    np.array(shape["covariance"]),
+    (f"{len(faces):,} drawn faces", f"FER2013: {shape['found']:,} faces found"),
+)
+
+# %%
+outside = ((faces.landmarks < 0) | (faces.landmarks > 1)).mean()
+Markdown(
+    f"The faces of FER2013 fill their images, and {shape['coordinates_outside']:.1%} of the coordinates lie outside; of the drawn "
+    f"faces, {outside:.1%}. A face was found in {shape['found'] / shape['faces']:.1%} of FER2013. The others keep the predictor's "
+    "answer to a box at the centre, and are marked. `undetected='leave_out'` takes their landmarks away: PAL then ignores "
+    "the face, and the cross-entropy does not."
+)
+
+# %% [markdown]
+# RAF-DB's text files hold the **row first and then the column**. A file read the wrong way round still looks like numbers
+# between 0 and 100. So the loader says the order out loud (`landmark_order`) and looks: the chin must lie below the brows, in
+# most faces. The check looks at each face as well. Exchanging x and y mirrors a face, turning the head does not, so
+# {py:func}`palcore.data.faults.mirrored` tells the one from the other.
+#
+# ## Landmarks for those who have none
+#
+# ```sh
+# python -m palcore landmarks rafdb --data-dir DIR
+# ```
+#
+# finds a face in each image with dlib's detector {cite}`king2009dlib`, places the 68 points with its predictor
+# {cite}`kazemi2014one`, and writes `landmarks.csv.gz` where the loader looks for it. An interrupted run goes on where it stopped.
+# It needs the extra `landmarks`.
+#
+# Does it give what others have got? The FER2013 of this study came with a table that somebody else's script had made with the same
+# predictor. Both were compared on faces drawn at random.
+
+# %%
+record = landmark_record["agreement"]
+distance, per_face = record["distance_of_landmarks"], record["distance_of_faces"]
+neither = record["distance_of_faces_found_by_neither"]
+versions = ", ".join(f"{name} {version}" for name, version in landmark_record["versions"].items())
+Markdown(
+    f"Of {record['faces']} faces, both found a face in {record['found_by_both']}, the table alone in "
+    f"{record['found_by_table_only']}, our command alone in {record['found_by_detector_only']}, neither in "
+    f"{record['found_by_neither']}. Where both did, the landmarks lie {distance['50']:.2%} of the image's side apart in the median "
+    f"(95 % of them within {distance['95']:.1%}); averaged over a face's 68, {per_face['50']:.2%}. Where neither did, both guess "
+    f"from a box of their own, and a face's landmarks differ by {neither['50']:.1%} in the median. ({versions}.)\n\n"
+    f"{landmark_record['licence']}"
+)
+
+# %% [markdown]
+# ## What is wrong with FER2013
+#
+# `python -m palcore check fer2013 --data-dir DIR` looks at every face and lists all that is wrong at once. This is what it
+# says about the copy that this study's results come from.
+
+# %%
+copies, sizes = check_record["copies"], check_record["faces"]
+blank = sum(len(sentences) for sentences in check_record["notes"].get("image blank", {}).values())
+problems = sum(len(sentences) for kinds in check_record["problems"].values() for sentences in kinds.values())
+Markdown(
+    f"**{copies['crossing']} pictures stand in more than one split**, equal to the last pixel. {copies['train/test']} of the "
+    f"{sizes['test']:,} test faces ({copies['train/test'] / sizes['test']:.1%}) are also training faces, "
+    f"{copies['validation/test']} are also validation faces, and {copies['train/validation']} of the validation faces are also "
+    "training faces. "
+    f"{copies['crossing_with_other_label']} of these pictures carry different labels in different places. Within the splits, "
+    f"{copies['repeated_within']:,} faces repeat an earlier one. {blank} images have one colour all over.\n\n"
+    f"Besides these copies the check found {problems} problems that would break or bias a run."
+)
+
+# %% [markdown]
+# So a share of FER2013's test accuracy is memory. The copies are part of the benchmark: every published result includes them, and
+# so do ours, since numbers without them could be compared with nobody's. They do not bias the comparison this study makes, because
+# networks with and without PAL are tested on the same faces. In a copy whose counts are the owner's, the check reports them
+# as notes. Any more of them, or any in another data set, make it exit with 1.
+
+# %% [markdown]
+# ## What the owners allow
+#
+# This table sums up; the owner's own text decides. `data/README.md` in the repository says where to ask, which files to expect and
+# how to check them.
+#
+# | data set | how to get it | what it may be used for |
+# |---|---|---|
+# | drawn faces | `palcore.data.load("synthetic")` | anything, under the licence of the code |
+# | RAF-DB | by request to its authors, from a university's address | non-commercial research; no passing on |
+# | AffectNet | by request to its authors, with a signed agreement | non-commercial research; no passing on |
+# | FER2013 | the pages of the ICML 2013 challenge | research; the photographs remain their owners' |
+# | landmarks by `python -m palcore landmarks` | made from a copy that you have | non-commercial research, as the predictor |
+#
+# No photograph of these sets, and no landmark of a single person in them, is part of this repository or of this book.
+#
+# ## A data set of your own
+#
+# A further data set is one module and one line in {py:mod}`palcore.data`. The module says what lies in the folder. Everything else,
+# from the check to the landmark command to training, works from that.
+#
+# ```python
+# """My faces: FOLDER/train/ and FOLDER/test/, with the expression in the file's name."""
+#
+# PUBLISHED = {}  # {"train": {"surprise": 100, ...}, "test": {...}}, if somebody has counted
+#
+#
+# def list_faces(data_dir, split, landmarks=None, undetected="keep", seed=0):
+#     ...  # names, paths, labels 0..6 in the order of palcore.EMOTIONS, and a Problem for whatever is wrong
+#     return Listing("mine", split, names, paths, read_image, str, labels, points, frames, side, problems)
+#
+#
+# def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="keep"):
+#     return faces_of(list_faces(data_dir, split, landmarks, undetected, seed), image_size)
+# ```
+#
+# {py:class}`~palcore.data.listing.Listing` describes the columns, {py:func}`~palcore.data.splits.in_split` cuts a validation
+# split from train, and {py:func}`~palcore.data.landmark_table.landmarks_of` reads a landmark table. A problem is listed and
+# not raised, so that the check can name all of them; {py:func}`~palcore.data.listing.faces_of` raises the first that would stop a
+# run. {py:mod}`palcore.data.rafdb` is an example to copy.

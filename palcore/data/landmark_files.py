@@ -1,0 +1,73 @@
+"""68 landmarks in a text file of their own for each face."""
+
+from pathlib import Path
+
+import numpy as np
+
+from palcore.data.listing import Problem
+from palcore.data.probe import in_parallel
+
+ORDERS = ("row_column", "x_y")
+"""What the two numbers of a line are: the row and then the column, or the other way round."""
+
+
+def read_landmark_file(path):
+    """The two columns of a text file with 68 lines of two numbers, tabs or spaces between them, ``(68, 2)`` float64.
+
+    :raises FileNotFoundError: where there is no such file.
+    :raises ValueError: for other than 68 lines of two finite numbers.
+    """
+    kind, values = _read(path)
+    if kind:
+        raise (FileNotFoundError if kind == "landmarks missing" else ValueError)(values)
+    return values
+
+
+def _read(path):
+    """``(None, values)``, or the kind of problem and its sentence."""
+    try:
+        text = Path(path).read_text("utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        return (
+            "landmarks missing",
+            f"no landmark file {path}: `python -m palcore landmarks` makes a table instead",
+        )
+    except (UnicodeDecodeError, OSError):
+        return "landmarks unreadable", f"landmark file {path} is no text: it must have 68 lines of two numbers"
+    lines = [line.split() for line in text.splitlines() if not line.isspace()]
+    lines = [line for line in lines if line]
+    if len(lines) != 68:
+        return "landmarks not 68", f"landmark file {path} has {len(lines)} lines: it must have 68, of two numbers each"
+    try:
+        values = np.array(lines, np.float64)
+    except ValueError:
+        values = np.empty(0)
+    if values.shape != (68, 2):
+        return "landmarks unreadable", f"landmark file {path} has a line that is not two numbers: it must have 68 lines of two"
+    if not np.isfinite(values).all():
+        return "landmarks not finite", f"landmark file {path} has a number that is not finite: correct it"
+    return None, values
+
+
+def landmarks_from_files(files, paths, frame, order):
+    """Landmarks of some faces, each from its own file.
+
+    :param files: names of the faces.
+    :param paths: their landmark files, in pixels, the first pixel's centre at (0, 0).
+    :param frame: ``(width, height)`` of the images.
+    :param order: one of ``ORDERS``.
+    :return: ``(landmarks, problems)``: ``(N, 68, 2)`` float32 in fractions, NaN where there are none, and a list of
+        ``palcore.data.listing.Problem``.
+    :raises ValueError: for an unknown order.
+    """
+    if order not in ORDERS:
+        raise ValueError(f"landmark_order {order!r}: choose from {', '.join(ORDERS)}")
+    landmarks, problems = np.full((len(files), 68, 2), np.nan, np.float32), []
+    results = [result for piece in in_parallel(lambda some: [_read(path) for path in some], paths) for result in piece]
+    for row, (kind, values) in enumerate(results):
+        if kind:
+            problems.append(Problem(kind, str(files[row]), values))
+        else:
+            points = values[:, ::-1] if order == "row_column" else values
+            landmarks[row] = (points + 0.5) / frame
+    return landmarks, problems

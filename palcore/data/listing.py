@@ -1,0 +1,179 @@
+"""What a data set's folder holds, with everything that is wrong with it: ``load`` stops at the first problem, the check lists all.
+
+A data set is one module with ``PUBLISHED``, ``SIDE`` and two functions: ``list_faces(data_dir, split, landmarks=None, ...)``, which
+never stops at a bad file, and ``load(data_dir, split, image_size=None, seed=0, ...)``, which is ``faces_of`` that listing.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from palcore.data.table import Faces, LazyImages
+
+KINDS = {
+    "layout": FileNotFoundError,  # a folder or table is missing, or holds nothing
+    "table": ValueError,  # a table cannot be read
+    "label": ValueError,  # no number, out of range, given twice
+    "repeated": ValueError,  # the same face twice in a table
+    "label missing": FileNotFoundError,
+    "face box": ValueError,  # outside the picture
+    "image missing": FileNotFoundError,
+    "image unreadable": ValueError,  # no image, or cut short
+    "image size": ValueError,  # not that of the other faces
+    "landmarks missing": FileNotFoundError,
+    "landmarks unreadable": ValueError,
+    "landmarks not 68": ValueError,
+    "landmarks not finite": ValueError,
+    "landmarks swapped": ValueError,  # (row, column) taken for (x, y), or the other way round
+    "landmarks elsewhere": ValueError,  # not on the image: in pixels of another size
+}
+"""The kinds of problem, and the error that each is where it stops a run."""
+
+UNKNOWN = -1
+"""Label of a face whose own label makes no sense."""
+
+UPRIGHT = 0.8
+"""Share of faces that must be upright. Of FER2013's 99.98 % are, and 0.01 % with x and y exchanged."""
+
+CENTRE = (0.25, 0.85)
+"""Where the median face has the mean of its landmarks, along each axis. FER2013: 0.50 and 0.61."""
+
+
+MOST_JUDGED = 20_000
+"""Faces that are looked at to see whether a whole table is right."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: its kind (``KINDS``), the face or the path that it concerns, and the sentence that says so.
+
+    One that is not ``fatal`` costs that face and no more.
+    """
+
+    kind: str
+    file: str
+    sentence: str
+    fatal: bool = True
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One split of a data set as its owner ships it, unchecked; one row a face, the faces with problems among them.
+
+    - ``files``: ``(N,)`` str, each face's name in its data set; landmark tables use it.
+    - ``items``: what ``read`` takes; ``read(item)`` is the image ``(H, W, 3)`` uint8 RGB, or raises ``FileNotFoundError`` or
+      ``ValueError``. ``path(item)`` says where that image is.
+    - ``labels``: ``(N,)`` int64 in 0..6, or ``UNKNOWN``.
+    - ``landmarks``: ``(N, 68, 2)`` float32 in fractions as in ``Faces``; NaN where there are none.
+    - ``frames``: ``(N, 2)`` width and height of each image as far as it was looked at (0: it was not, or it cannot be read).
+    - ``problems``: what was noticed so far; images have not been decoded.
+    - ``dropped``: ``{class: count}`` of the faces that are no part of the seven-class task.
+    - ``side``: side in pixels that the owner's images have; None where they differ.
+    """
+
+    name: str
+    split: str
+    files: np.ndarray
+    items: Sequence
+    read: Callable
+    path: Callable
+    labels: np.ndarray
+    landmarks: np.ndarray
+    frames: np.ndarray
+    side: int | None
+    problems: list = field(default_factory=list)
+    dropped: dict = field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.files)
+
+
+def upright(landmarks):
+    """Whether the chin lies below the brows, and more below than beside them, ``(N,)`` bool; False for NaN.
+
+    :param landmarks: ``(N, 68, 2)``, x to the right and y down.
+    """
+    x, y = np.moveaxis(landmarks[:, 8] - landmarks[:, 17:27].mean(axis=1), -1, 0)
+    return y > np.abs(x)
+
+
+def landmark_problem(landmarks, where, remedy="make the table again"):
+    """What is wrong with the landmarks of a whole split, as a list with at most one ``Problem``.
+
+    :param landmarks: ``(N, 68, 2)`` in fractions; faces without any are left out.
+    :param where: what they were read from and how, for the sentence.
+    :param remedy: what to do where x and y are exchanged.
+    """
+    landmarks = landmarks[:: 1 + len(landmarks) // MOST_JUDGED]
+    spread = landmarks.max(axis=1) > landmarks.min(axis=1)
+    judged = landmarks[np.isfinite(landmarks).all(axis=(1, 2)) & spread.any(axis=1)]
+    if not len(judged):
+        return []
+    share = upright(judged).mean()
+    if share < UPRIGHT:
+        seen = f"the chin lies below the brows in {share:.0%} of {len(judged)} faces"
+        sentence = f"{where}: {seen}, so rows and columns are exchanged: {remedy}"
+        return [Problem("landmarks swapped", where, sentence)]
+    centre = np.median(judged.mean(axis=1), axis=0)
+    if np.any((centre < CENTRE[0]) | (centre > CENTRE[1])):
+        sentence = (
+            f"{where}: the middle of the face lies at ({centre[0]:.2f}, {centre[1]:.2f}) of the image's sides, so the landmarks "
+            "are in pixels of another image size"
+        )
+        return [Problem("landmarks elsewhere", where, sentence)]
+    return []
+
+
+def frame_problems(files, frames, side, name):
+    """Problems of images that have another size than most of the split, whose landmarks would be misplaced.
+
+    :param frames: ``(N, 2)`` width and height; 0 for those that could not be read.
+    :return: ``((width, height) of most, problems)``.
+    """
+    sizes, counts = np.unique(frames[frames[:, 0] > 0], axis=0, return_counts=True)
+    if not len(sizes):
+        return (side, side), []
+    usual = tuple(int(value) for value in sizes[np.argmax(counts)])
+    odd = np.flatnonzero((frames[:, 0] > 0) & (frames != usual).any(axis=1))
+    problems = []
+    for row in odd:
+        width, height = frames[row]
+        sentence = f"image {files[row]} of {name} has {width}x{height} pixels: the others have {usual[0]}x{usual[1]}"
+        problems.append(Problem("image size", str(files[row]), sentence))
+    return usual, problems
+
+
+def faces_of(listing, image_size=None):
+    """The faces of a listing, once nothing fatal is wrong with it.
+
+    Faces with problems that are not fatal are left out, counted in ``dropped``, and warned of.
+
+    :param image_size: side in pixels; None for the owner's.
+    :raises ValueError: the first fatal problem's sentence, with the number of the others.
+    :raises FileNotFoundError: likewise, where something is missing.
+    """
+    fatal = [problem for problem in listing.problems if problem.fatal]
+    if fatal:
+        others = f" ({len(fatal) - 1} more: `python -m palcore check {listing.name}` lists all)" if len(fatal) > 1 else ""
+        raise KINDS[fatal[0].kind](fatal[0].sentence + others)
+    dropped = dict(listing.dropped)
+    kept = np.ones(len(listing), bool)
+    if listing.problems:
+        lost = {problem.file for problem in listing.problems}
+        kept = ~np.isin(listing.files, list(lost))
+        for problem in listing.problems:
+            dropped[problem.kind] = dropped.get(problem.kind, 0) + 1
+        left_out = f"{(~kept).sum()} of {len(listing)} faces left out"
+        warnings.warn(f"{listing.name} {listing.split}: {left_out}, first: {listing.problems[0].sentence}", stacklevel=3)
+    faces = Faces(
+        listing.name,
+        listing.split,
+        LazyImages(listing.items, listing.read, image_size or listing.side),
+        listing.landmarks,
+        listing.labels,
+        listing.files,
+        dropped,
+    )
+    return faces if kept.all() else faces.subset(kept)

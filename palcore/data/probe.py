@@ -1,0 +1,85 @@
+"""Image files looked at without decoding them: their size, and whether they are whole."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
+"""What the last bytes of a whole file hold."""
+
+TAIL = 4096
+THREADS = 8
+CHUNK = 256
+
+
+def probe_image(path):
+    """Width and height of an image file from its first bytes.
+
+    A file whose end is not marked as such is decoded to see whether anything is missing.
+
+    :raises FileNotFoundError: where there is no such file.
+    :raises ValueError: where the file is no image, or is cut short.
+    """
+    try:
+        with open(path, "rb") as file:
+            image = Image.open(file)
+            size = image.size
+            length = file.seek(0, 2)
+            file.seek(max(length - TAIL, 0))
+            if ENDS.get(image.format, b"") not in file.read():
+                file.seek(0)
+                Image.open(file).load()
+    except (FileNotFoundError, IsADirectoryError):
+        raise FileNotFoundError(f"no image file {path}: check data_dir") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{path} cannot be read as an image: replace the file, or remove its row") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise ValueError(f"{path} is cut short or damaged: replace the file, or remove its row") from None
+    return size
+
+
+def _probe_all(paths):
+    sizes, problems = np.zeros((len(paths), 2), np.int32), {}
+    for row, path in enumerate(paths):
+        try:
+            sizes[row] = probe_image(path)
+        except (FileNotFoundError, ValueError) as problem:
+            problems[row] = ("image missing" if isinstance(problem, FileNotFoundError) else "image unreadable", str(problem))
+    return sizes, problems
+
+
+def in_parallel(function, items, what=None):
+    """``function`` of consecutive pieces of ``items``, by several threads, results in order.
+
+    :param what: shown with a progress bar; None for no bar.
+    """
+    pieces = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    with ThreadPoolExecutor(THREADS) as pool, tqdm(total=len(items), desc=what, disable=what is None, unit="face") as bar:
+        results = []
+        for piece, result in zip(pieces, pool.map(function, pieces), strict=True):
+            results.append(result)
+            bar.update(len(piece))
+    return results
+
+
+def probe_images(paths, what=None):
+    """Sizes of many image files.
+
+    :param paths: a sequence.
+    :param what: see ``in_parallel``.
+    :return: ``(sizes, problems)``: ``(N, 2)`` int32 width and height, 0 where there are none, and ``{row: (kind, sentence)}``.
+    """
+    sizes, problems, start = [np.zeros((0, 2), np.int32)], {}, 0
+    for piece, found in in_parallel(_probe_all, list(paths), what):
+        sizes.append(piece)
+        problems |= {start + row: problem for row, problem in found.items()}
+        start += len(piece)
+    return np.concatenate(sizes), problems
+
+
+def first_file(folder, *names):
+    """The first of some files that exists in a folder, or None."""
+    return next((Path(folder) / name for name in names if (Path(folder) / name).is_file()), None)

@@ -1,0 +1,204 @@
+"""RAF-DB (Li, Deng and Du, 2017): 15,339 aligned faces of 100x100 pixels with one of seven basic expressions."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from palcore import EMOTIONS
+from palcore.data.landmark_files import ORDERS, landmarks_from_files
+from palcore.data.landmark_table import landmarks_of
+from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of, frame_problems, landmark_problem
+from palcore.data.probe import first_file, probe_images
+from palcore.data.splits import VALIDATION_SHARE, in_split
+from palcore.data.table import read_image
+
+LABELS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+"""The expression that each number means, counted from 1."""
+
+PUBLISHED = {
+    "train": dict(zip(LABELS, (1290, 281, 717, 4772, 1982, 705, 2524), strict=True)),
+    "test": dict(zip(LABELS, (329, 74, 160, 1185, 478, 162, 680), strict=True)),
+}
+"""Faces of each expression in the owner's splits. There is no validation split: it is a part of train."""
+
+SIDE = 100
+LIST = "list_patition_label.txt"  # the owner's spelling
+NAME = re.compile(r"(train|test)_\d+\.jpg")
+LAYOUT = (
+    "data_dir must hold Image/aligned/ and EmoLabel/list_patition_label.txt, or DATASET/train/1/ to 7/ and DATASET/test/1/ to 7/"
+)
+
+
+def face_name(path):
+    """The name in the owner's list, ``train_00001.jpg``, of ``Image/aligned/train_00001_aligned.jpg``."""
+    name = Path(str(path)).name
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem.removesuffix('_aligned')}{dot}{suffix}"
+
+
+def _listed_rows(root, part):
+    """Names, paths, labels and problems of one of the owner's parts, by the list of labels."""
+    table, images = root / "EmoLabel" / LIST, root / "Image" / "aligned"
+    files, labels, problems = [], [], []
+    for path in (table, images):
+        if not path.exists():
+            problems.append(Problem("layout", str(path), f"no {path} for rafdb: {LAYOUT}"))
+    if problems:
+        return [], [], [], problems
+    try:
+        lines = table.read_text("utf-8-sig").splitlines()
+    except (UnicodeDecodeError, OSError):
+        return [], [], [], [Problem("table", str(table), f"{table} is no text: it must have lines such as `train_00001.jpg 5`")]
+    seen = set()
+    for number, line in enumerate(lines, start=1):
+        words = line.split()
+        if not words:
+            continue
+        if not NAME.fullmatch(words[0]) or len(words) != 2:
+            if part == "train":  # it belongs to no part: it is told once
+                sentence = f"line {number} of {table} is {line.strip()!r}: it must be such as `train_00001.jpg 5`"
+                problems.append(Problem("table", str(table), sentence))
+            continue
+        name, label = words
+        if not name.startswith(part):
+            continue
+        if name in seen:
+            problems.append(Problem("label", name, f"line {number} of {table} names {name} a second time: remove a line"))
+            continue
+        seen.add(name)
+        if label not in ("1", "2", "3", "4", "5", "6", "7"):
+            sentence = f"label {label} of {name} in line {number} of {table}: it must be a whole number from 1 to 7"
+            problems.append(Problem("label", name, sentence))
+        files.append(name)
+        labels.append(EMOTIONS.index(LABELS[int(label) - 1]) if label in list("1234567") else UNKNOWN)
+    if not files:
+        sentence = f"{table} names no {part} faces: it must have lines such as `{part}_00001.jpg 5`"
+        problems.append(Problem("layout", str(table), sentence))
+    return files, [images / name.replace(".", "_aligned.") for name in files], labels, problems
+
+
+def _folder_rows(root, part):
+    """Likewise, where the folder that a face lies in is its label."""
+    files, paths, labels, problems = [], [], [], []
+    folder = root / part
+    if not folder.is_dir():
+        return [], [], [], [Problem("layout", str(folder), f"no folder {folder} for rafdb: {LAYOUT}")]
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name not in list("1234567"):
+            sentence = f"unknown folder {path.name!r} in {folder}: those of rafdb are 1 to 7"
+            problems.append(Problem("label", str(path), sentence))
+    seen = {}
+    for number, emotion in enumerate(LABELS, start=1):
+        inner = folder / str(number)
+        if not inner.is_dir():
+            problems.append(Problem("layout", str(inner), f"no folder {inner} for rafdb: each part has 1 to 7"))
+            continue
+        for path in sorted(inner.iterdir()):
+            if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
+                continue
+            name = face_name(path)
+            if name in seen:
+                sentence = f"{name} lies in {seen[name]} and in {inner}: a face has one label"
+                problems.append(Problem("label", name, sentence))
+                continue
+            seen[name] = inner
+            files.append(name)
+            paths.append(path)
+            labels.append(EMOTIONS.index(emotion))
+    if not files:
+        problems.append(Problem("layout", str(folder), f"no images in {folder} for rafdb: check data_dir"))
+    order = np.argsort(files, kind="stable")
+    return [files[row] for row in order], [paths[row] for row in order], [labels[row] for row in order], problems
+
+
+def _root(data_dir):
+    """The folder that holds ``Image/`` and ``EmoLabel/`` and whether that is so; else the one that holds ``train/1/``."""
+    for folder in (data_dir, data_dir / "basic"):
+        if (folder / "EmoLabel").is_dir() or (folder / "Image").is_dir():
+            return folder, True
+    for folder in (data_dir / "DATASET", data_dir):
+        if (folder / "train").is_dir() or (folder / "test").is_dir():
+            return folder, False
+    return data_dir, True
+
+
+def _landmarks(data_dir, root, given, files, paths, frame, order, undetected):
+    """Landmarks, where they are from, and problems: what is given, or what lies in or above the images' folder."""
+    places = list(dict.fromkeys([root, root.parent] if root.name in ("DATASET", "basic") else [root]))
+    if given:
+        choices = [Path(given).expanduser()]
+    else:
+        choices = [place / "landmarks" for place in places if (place / "landmarks").is_dir()]
+        choices += [table for place in places if (table := first_file(place, "landmarks.csv.gz", "landmarks.csv"))]
+    nothing = np.full((len(files), 68, 2), np.nan, np.float32)
+    if not choices:
+        sentence = (
+            f"no landmarks/ and no landmarks.csv.gz in {data_dir} for rafdb: give their path as landmarks, or make a table with "
+            "`python -m palcore landmarks rafdb`"
+        )
+        return nothing, [Problem("landmarks missing", str(data_dir), sentence)]
+    if len(choices) > 1:
+        sentence = f"both {choices[0]} and {choices[1]} hold landmarks of rafdb: give the path of one as landmarks"
+        return nothing, [Problem("layout", str(choices[1]), sentence)]
+    source = choices[0]
+    if not source.is_dir():
+        points, problems = landmarks_of(files, source, frame, undetected, face_name)
+        return points, problems + landmark_problem(points, f"landmark table {source}")
+    # The files go with the images, whatever those are called in a copy.
+    points, problems = landmarks_from_files(files, [source / f"{Path(name).stem}_aligned.txt" for name in files], frame, order)
+    other = ORDERS[1 - ORDERS.index(order)]
+    return points, problems + landmark_problem(points, f"landmarks in {source} read as {order}", f"give landmark_order {other}")
+
+
+def list_faces(data_dir, split, landmarks=None, landmark_order="row_column", undetected="keep", seed=0):
+    """One split as it lies in the folder, see ``palcore.data.listing``; a face whose label is wrong counts as train.
+
+    :param landmarks: as for ``load``, or False to leave them out.
+    """
+    data_dir = Path(data_dir)
+    part = "test" if split == "test" else "train"
+    root, listed = _root(data_dir)
+    files, paths, labels, problems = (_listed_rows if listed else _folder_rows)(root, part)
+    labels = np.array(labels, np.int64)
+    if part == "train":
+        rows, unsplit = in_split(files, labels, split, VALIDATION_SHARE, seed)
+        files, paths, labels = [files[row] for row in rows], [paths[row] for row in rows], labels[rows]
+        if split == "validation" and len(files):
+            problems = []  # those of train
+        problems += [Problem("label", str(root), f"no validation split of rafdb: {unsplit}")] if unsplit else []
+    frames, broken = probe_images(paths)
+    problems += [Problem(kind, files[row], sentence) for row, (kind, sentence) in broken.items()]
+    frame, odd = frame_problems(files, frames, SIDE, "rafdb")
+    problems += odd
+    points = np.full((len(files), 68, 2), np.nan, np.float32)
+    if landmarks is not False:
+        points, found = _landmarks(data_dir, root, landmarks, files, paths, frame, landmark_order, undetected)
+        problems += found
+    return Listing("rafdb", split, np.array(files, str), paths, read_image, str, labels, points, frames, SIDE, problems)
+
+
+def load(data_dir, split, image_size=None, seed=0, landmarks=None, landmark_order="row_column", undetected="keep"):
+    """RAF-DB's basic expressions as its owners ship them, or in the common copies with a folder for each label.
+
+    ``Image/aligned/train_00001_aligned.jpg`` with ``EmoLabel/list_patition_label.txt``, or ``DATASET/train/5/`` and so on. Faces
+    are called as in the owner's list, ``train_00001.jpg``, in both. The validation split is a tenth of train, with the same
+    mixture of expressions.
+
+    The release has 5 and 37 landmarks, not 68. Those are read from ``landmarks/train_00001_aligned.txt``: 68 lines of two
+    numbers in pixels, the first pixel's centre at (0, 0), **the row first and then the column**; values outside the image are
+    legal. Or from a landmark table (``palcore.data.landmark_table``), whose names may have folders and ``_aligned``.
+
+    :param data_dir: the folder with ``Image/`` and ``EmoLabel/``, or with ``basic/`` that holds those, or with ``DATASET/``, or
+        with what that holds.
+    :param split: ``train``, ``validation`` or ``test``.
+    :param image_size: side in pixels; None for 100.
+    :param seed: draws the validation faces from train.
+    :param landmarks: folder of text files, or a landmark table; None for ``landmarks/`` or ``landmarks.csv.gz`` beside ``Image/``
+        or ``DATASET/``.
+    :param landmark_order: what the text files' numbers are: ``row_column`` or ``x_y``.
+    :param undetected: of a table, see ``palcore.data.landmark_table.landmarks_of``.
+    :raises FileNotFoundError: where images or landmarks are missing.
+    :raises ValueError: for contents that make no sense.
+    """
+    return faces_of(list_faces(data_dir, split, landmarks, landmark_order, undetected, seed), image_size)
