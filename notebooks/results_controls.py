@@ -81,7 +81,7 @@ show_runs(landmarks, "landmarks", ACCURACY)
 # Each loss had three weights, of which the accuracy on the validation faces chose one. Face crops need no weight.
 
 # %%
-WEIGHTS = {"pal": (0.3, 1.0, 3.0), "energy": (0.3, 1.0, 3.0), "rrr": (1.0, 10.0, 100.0), "cosine": (0.3, 1.0, 3.0)}
+WEIGHTS = {"pal": (0.3, 1.0, 3.0), "energy": (0.3, 1.0, 3.0), "rrr": (100.0, 1000.0, 10000.0), "cosine": (0.3, 1.0, 3.0)}
 NAMES = {"pal": "PAL", "energy": "energy outside", "rrr": "right for the right reasons", "cosine": "feature cosine"}
 everything = read_question("rivals", results_dir)
 chosen = {"none": {"strategy": "none", "crop": None}}
