@@ -16,12 +16,12 @@
 # # Results at a glance
 #
 # What has been asked, how far each answer is, and what it says so far. The pages below this one have the tables, the figures and
-# every run. All numbers are computed here from the records in `results/`, one small file a run: change a record, and the page
+# every run. All numbers are computed here from the records in `results/runs/`, one small file a run: change a record, and the page
 # changes.
 
 # %% tags=["parameters"]
 seed = 0  # nothing is drawn at random on this page
-results_dir = None  # parent of the records' folders; None: the study's own results/
+results_dir = None  # folder that holds runs/; None: the study's own results/
 
 # %%
 from IPython.display import Markdown, display

@@ -21,7 +21,7 @@
 
 # %% tags=["parameters"]
 seed = 0  # of the bootstrap
-results_dir = None  # parent of the records' folders; None: the study's own results/
+results_dir = None  # folder that holds runs/; None: the study's own results/
 
 # %%
 from IPython.display import display
@@ -73,7 +73,7 @@ if len(landmarks):
     figure = draw_arms(landmarks, arms, ACCURACY, "accuracy on FER2013's test faces (%)")
 
 # %% tags=["hide-output"]
-show_runs(landmarks, "landmarks", ACCURACY)
+show_runs(landmarks, ACCURACY)
 
 # %% [markdown]
 # ## Rivals
@@ -115,4 +115,4 @@ if len(rivals):
     display(with_intervals(summary(rivals, tried, SCORES)))
 
 # %% tags=["hide-output"]
-show_runs(rivals, "rivals", ACCURACY)
+show_runs(rivals, ACCURACY)

@@ -21,7 +21,7 @@
 
 # %% tags=["parameters"]
 seed = 0  # of the bootstrap
-results_dir = None  # parent of the records' folders; None: the study's own results/
+results_dir = None  # folder that holds runs/; None: the study's own results/
 
 # %%
 from IPython.display import Markdown, display
@@ -63,13 +63,13 @@ full = show_question("faces-full", both, SCORES, results=results_dir)
 
 # %% mystnb={"image": {"alt": "Recall of each expression on the test faces, without and with PAL, as paired bars."}}
 if len(full):
-    figure = draw_recalls(full, both, "faces-full", results_dir)
+    figure = draw_recalls(full, both, results_dir)
 
 # %%
-show_face_tests(full, both, "faces-full", results_dir)
+show_face_tests(full, both, results_dir)
 
 # %% tags=["hide-output"]
-show_runs(full, "faces-full", ACCURACY)
+show_runs(full, ACCURACY)
 
 # %% [markdown]
 # ## Strategies
@@ -86,10 +86,10 @@ if len(strategies):
 # The same comparison face by face: which faces does only one of the two networks of a seed name rightly?
 
 # %%
-show_face_tests(strategies, arms, "faces-strategies", results_dir)
+show_face_tests(strategies, arms, results_dir)
 
 # %% tags=["hide-output"]
-show_runs(strategies, "faces-strategies", ACCURACY)
+show_runs(strategies, ACCURACY)
 
 # %% [markdown]
 # ## All training faces
@@ -102,7 +102,7 @@ two = {name: arms[name] for name in ("none", "mean")}
 full = show_question("faces-full", two, SCORES, results=results_dir)
 
 # %% tags=["hide-output"]
-show_runs(full, "faces-full", ACCURACY)
+show_runs(full, ACCURACY)
 
 # %% [markdown]
 # ## VGG16 and ResNet50
@@ -116,7 +116,7 @@ pairs = {label: f"{arm['backbone']}, none" for label, arm in large.items() if ar
 deep = show_question("faces-gpu", large, SCORES, baseline=pairs, results=results_dir)
 
 # %% tags=["hide-output"]
-show_runs(deep, "faces-gpu", ACCURACY)
+show_runs(deep, ACCURACY)
 
 # %% [markdown]
 # ## Little data
@@ -139,7 +139,7 @@ if len(little):
     figure = draw_arms(little, few, ACCURACY, "accuracy on FER2013's test faces (%)")
 
 # %% tags=["hide-output"]
-show_runs(little, "little-data", ACCURACY)
+show_runs(little, ACCURACY)
 
 # %% [markdown]
 # ## Noisy labels
@@ -161,7 +161,7 @@ if len(noisy):
     figure = draw_arms(noisy, wrong, ACCURACY, "accuracy on FER2013's test faces (%)")
 
 # %% tags=["hide-output"]
-show_runs(noisy, "noisy-labels", ACCURACY)
+show_runs(noisy, ACCURACY)
 
 # %% [markdown]
 # ## Patches, shifts and blur

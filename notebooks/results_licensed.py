@@ -20,7 +20,7 @@
 
 # %% tags=["parameters"]
 seed = 0  # of the bootstrap
-results_dir = None  # parent of the records' folders; None: the study's own results/
+results_dir = None  # folder that holds runs/; None: the study's own results/
 
 # %%
 from IPython.display import Markdown, display
@@ -64,7 +64,7 @@ table below."""
 # %%
 display(what_to_run("rafdb", "RAF-DB"))
 rafdb = show_question("rafdb", arms, SCORES, baseline=pairs, results=results_dir)
-show_runs(rafdb, "rafdb", {"test_accuracy": "accuracy"})
+show_runs(rafdb, {"test_accuracy": "accuracy"})
 
 # %% [markdown]
 # ## AffectNet
@@ -72,4 +72,4 @@ show_runs(rafdb, "rafdb", {"test_accuracy": "accuracy"})
 # %%
 display(what_to_run("affectnet", "AffectNet"))
 affectnet = show_question("affectnet", arms, SCORES, baseline=pairs, results=results_dir)
-show_runs(affectnet, "affectnet", {"test_accuracy": "accuracy"})
+show_runs(affectnet, {"test_accuracy": "accuracy"})

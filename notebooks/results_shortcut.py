@@ -17,12 +17,12 @@
 #
 # Drawn faces carry a patch that shows the label. Each test face is seen twice: with the patch as in training, and with the patch at
 # random. A network that reads the face loses nothing when the patch stops telling the truth. Every number here is computed from
-# the records in `results/`; means are over seeds, with 95 % intervals (Student's t), differences are paired by seed, and p values
+# the records in `results/runs/`; means are over seeds, with 95 % intervals (Student's t), differences are paired by seed, and p values
 # are corrected after Holm over each table.
 
 # %% tags=["parameters"]
 seed = 0  # of the bootstrap
-results_dir = None  # parent of the records' folders; None: the study's own results/
+results_dir = None  # folder that holds runs/; None: the study's own results/
 
 # %%
 from palcore import plots
@@ -57,7 +57,7 @@ if len(strategies):
     figure = draw_arms(strategies, arms, PAIR, "accuracy on test faces (%)")
 
 # %% tags=["hide-output"]
-show_runs(strategies, "shortcut-strategies", PAIR)
+show_runs(strategies, PAIR)
 
 # %% [markdown]
 # ## How strong the shortcut is
@@ -79,7 +79,7 @@ if len(strength):
     figure = draw_arms(strength, strengths, PAIR, "accuracy on test faces (%)")
 
 # %% tags=["hide-output"]
-show_runs(strength, "shortcut-strength", PAIR)
+show_runs(strength, PAIR)
 
 # %% [markdown]
 # ## How heavy PAL is
@@ -96,7 +96,7 @@ if len(weighted):
     figure = draw_arms(weighted, weights, PAIR, "accuracy on test faces (%)")
 
 # %% tags=["hide-output"]
-show_runs(weighted, "shortcut-weight", PAIR)
+show_runs(weighted, PAIR)
 
 # %% [markdown]
 # ## The right place, or any place?
@@ -122,4 +122,4 @@ if len(placed):
     figure = draw_arms(placed, places, PAIR, "accuracy on test faces (%)")
 
 # %% tags=["hide-output"]
-show_runs(placed, "shortcut-landmarks", PAIR)
+show_runs(placed, PAIR)

@@ -14,7 +14,7 @@ from palcore.tables import (
     listing,
     progress_sentence,
     read_question,
-    results_folder,
+    runs_folder,
     summary,
     verdict,
     with_intervals,
@@ -42,13 +42,13 @@ def in_points(found):
 def show_question(question, arms, scores, compare="test_accuracy", baseline="none", what="accuracy", results=None):
     """Show how far a question is, its table, the comparisons with the baseline, and a verdict for each arm.
 
-    :param question: name of a folder in ``results/``.
+    :param question: a question of ``workflow/grid.yml``.
     :param arms: ``{label: {option: value}}``.
     :param scores: ``{column: heading}``; shares, shown in per cent.
     :param compare: the column whose differences are tested.
     :param baseline: label of the arm that the others are compared with, or ``{label: label of its baseline}``.
     :param what: ``compare`` in the words of a sentence.
-    :param results: parent of the records' folders; None for the study's own.
+    :param results: folder that holds ``runs/``; None for the study's own.
     :return: the table of runs, see ``palcore.tables.read_question``.
     """
     table = read_question(question, results)
@@ -67,19 +67,18 @@ def show_question(question, arms, scores, compare="test_accuracy", baseline="non
     return table
 
 
-def show_face_tests(table, arms, question, results=None, baseline="none"):
+def show_face_tests(table, arms, results=None, baseline="none"):
     """Show, for each arm, the faces that only it or only the baseline names rightly, seed by seed, and the bootstrap over faces.
 
     :param table: from ``palcore.tables.read_question``; where it is empty nothing is shown.
     :param arms: ``{label: {option: value}}``, the baseline among them.
-    :param question: name of a folder in ``results/``.
-    :param results: parent of the records' folders; None for the study's own.
+    :param results: folder that holds ``runs/``; None for the study's own.
     """
     for label, arm in arms.items():
         seeds = [set(arm_rows(table, options)["seed"]) for options in (arms[baseline], arm)]
         if label == baseline or not set.intersection(*seeds):
             continue
-        rows, (difference, low, high) = face_tests(table, arm, arms[baseline], results_folder(results) / question)
+        rows, (difference, low, high) = face_tests(table, arm, arms[baseline], runs_folder(results))
         headings = {
             "only_baseline": f"only {baseline} right",
             "only_arm": f"only {label} right",
@@ -94,13 +93,13 @@ def show_face_tests(table, arms, question, results=None, baseline="none"):
         display(Markdown(f"`{label}` against `{baseline}`: {100 * difference:+.1f} points, {interval}."))
 
 
-def draw_recalls(table, arms, question, results=None):
+def draw_recalls(table, arms, results=None):
     """Recall of each expression on the test faces, mean over the seeds of each arm, as bars side by side. Returns the figure.
 
     Parameters as for ``show_face_tests``.
     """
     figure, axes = plt.subplots(figsize=(7.6, 3.8), layout="constrained")
-    folder, width = results_folder(results) / question, 0.8 / len(arms)
+    folder, width = runs_folder(results), 0.8 / len(arms)
     for number, (label, arm) in enumerate(arms.items()):
         records = [read_record(folder / f"{name}.json") for name in arm_rows(table, arm)["name"]]
         if not records:
@@ -141,14 +140,13 @@ def draw_arms(table, arms, scores, label):
     return figure
 
 
-def show_runs(table, question, scores):
+def show_runs(table, scores):
     """Every run with the record that it comes from and the command that made it, as a table in Markdown.
 
     :param table: from ``palcore.tables.read_question``.
-    :param question: name of the folder in ``results/``.
     :param scores: ``{column: heading}``.
     """
-    shown = listing(table, scores, question)
+    shown = listing(table, scores)
     if shown.empty:
         return
     for heading in scores.values():

@@ -111,7 +111,7 @@ def publish(run, results, name=None):
     """Copy a run's record and predictions into the committed results, as ``NAME.json`` and ``NAME.npz``.
 
     :param run: the run folder.
-    :param results: the folder of one experiment, such as ``results/fer2013``.
+    :param results: the folder of records, such as ``results/runs``.
     :param name: file name without suffix; default: the run folder's name.
     :return: path of the copied record.
     """
@@ -124,18 +124,19 @@ def publish(run, results, name=None):
     return results / f"{name}.json"
 
 
-def read_results(folder):
-    """All records of an experiment as a table, one row per run, sorted by name.
+def read_results(folder, paths=None):
+    """All records of a folder as a table, one row per run, sorted by name.
 
     Columns: ``name``; each option of the configuration; ``<test>_<score>`` for each test condition (``test``,
     ``shortcut_free``) and score (``accuracy``, ``mean_class_accuracy``, ``macro_f1``, ``correlation``, ``pointing``, ``energy`` and
     so on); ``validation_accuracy`` after the last epoch; ``minutes``, ``device``, ``commit``.
 
-    :param folder: such as ``results/fer2013``.
-    :raises FileNotFoundError: where the folder holds no record.
+    :param folder: such as ``results/runs``.
+    :param paths: of some of its records; None for all.
+    :raises FileNotFoundError: where there is no record.
     """
     rows = []
-    for path in sorted(Path(folder).glob("*.json")):
+    for path in sorted(Path(folder).glob("*.json")) if paths is None else paths:
         record = read_record(path)
         row = {"name": path.stem, **record["config"]}
         for condition, scores in record["metrics"].items():

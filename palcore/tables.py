@@ -24,25 +24,26 @@ LEVEL = 0.05
 """Below this a corrected p value counts as an effect."""
 
 
-def results_folder(results=None):
-    """Parent of the questions' folders: ``results``, or the study's own where it is None."""
-    return repository_root() / "results" if results is None else Path(results)
+def runs_folder(results=None):
+    """Where the committed records and predictions lie, a pair of files a run: ``runs`` in ``results``; None: the study's own."""
+    return (repository_root() / "results" if results is None else Path(results)) / "runs"
 
 
 def read_question(question, results=None):
-    """The records of a question as a table, see ``palcore.records.read_results``; empty where there is none yet.
+    """The records of a question's runs as a table, see ``palcore.records.read_results``; empty where there is none yet.
 
-    Options that are newer than a record have their defaults.
+    A run may answer several questions; ``workflow/grid.yml`` says which. Options that are newer than a record have their
+    defaults.
 
-    :param question: name of a folder in ``results/``.
-    :param results: that folder's parent; None for the study's own.
+    :param question: a question of ``workflow/grid.yml``.
+    :param results: folder that holds ``runs/``; None for the study's own.
     """
-    results = results_folder(results)
-    try:
-        table = read_results(results / question)
-    except FileNotFoundError:
+    folder, wanted = runs_folder(results), set(grid_cells(question))
+    paths = [path for path in sorted(folder.glob("*.json")) if path.stem in wanted]
+    if not paths:
         return pd.DataFrame(columns=["name", *asdict(Options())])
-    configs = [read_record(results / question / f"{name}.json")["config"] for name in table["name"]]
+    table = read_results(folder, paths)
+    configs = [read_record(path)["config"] for path in paths]
     for option, default in asdict(Options()).items():
         table[option] = [config.get(option, default) for config in configs]
     return table
@@ -162,7 +163,7 @@ def face_tests(table, arm, baseline, folder, condition="test"):
     :param table: from ``read_question``.
     :param arm: ``{option: value}``.
     :param baseline: likewise.
-    :param folder: where the predictions lie, ``results/QUESTION``.
+    :param folder: where the predictions lie, see ``runs_folder``.
     :param condition: test condition.
     :return: ``(table by seed, (difference, low, high))``: the table has the faces that only one of the two names rightly and
         McNemar's p, corrected after Holm over the seeds in ``p_holm``.
@@ -227,15 +228,14 @@ def command(config):
     return shlex.join(words)
 
 
-def listing(table, scores, question):
+def listing(table, scores):
     """Every run, one a row: its scores, device and commit, a link to its record and the command that made it.
 
     :param table: from ``read_question``.
     :param scores: ``{column: heading}``.
-    :param question: name of the folder in ``results/``, for the links.
     :return: a table whose column ``record`` is Markdown.
     """
-    shown = pd.DataFrame({"record": [f"[{name}](../results/{question}/{name}.json)" for name in table["name"]]})
+    shown = pd.DataFrame({"record": [f"[{name}](../results/runs/{name}.json)" for name in table["name"]]})
     shown["seed"] = table["seed"].to_numpy()
     for column, heading in scores.items():
         shown[heading] = table[column].to_numpy() if column in table else np.nan
@@ -266,15 +266,14 @@ def progress(question, results=None):
 
     Failed attempts count too, those included that were repeated and went well then; None where no attempt was noted.
     """
-    results = results_folder(results)
-    wanted = grid_cells(question)
-    found = {"runs": len(wanted), "in": sum((results / question / f"{name}.json").exists() for name in wanted)}
+    folder, wanted = runs_folder(results), grid_cells(question)
+    found = {"runs": len(wanted), "in": sum((folder / f"{name}.json").exists() for name in wanted)}
     try:
-        with (results / question / "attempts.csv").open() as file:
-            rows = list(csv.DictReader(file))
+        with (folder / "attempts.csv").open() as file:
+            rows = [row for row in csv.DictReader(file) if row["cell"] in wanted]
     except FileNotFoundError:
-        return found | {"attempts": None, "failed": None}
-    return found | {column: sum(int(row[column]) for row in rows) for column in ("attempts", "failed")}
+        rows = []
+    return found | {column: sum(int(row[column]) for row in rows) if rows else None for column in ("attempts", "failed")}
 
 
 def progress_sentence(question, results=None):

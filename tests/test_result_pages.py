@@ -44,10 +44,9 @@ def write(folder, cell, lift=0.0):
         arrays |= {f"{name}_labels": np.zeros(FACES, np.uint8), f"{name}_probabilities": rng.random((FACES, 7)).astype(np.float16)}
     record = {"config": {key: value for key, value in options.items() if key not in ("data_dir", "out_dir", "landmarks")}}
     record |= {"metrics": metrics, "history": {"val_expression_accuracy": [0.5]}, "seconds": 60, "device": "none", "commit": "abc"}
-    for question in cell.questions:
-        (folder / question).mkdir(parents=True, exist_ok=True)
-        (folder / question / f"{cell.name}.json").write_text(json.dumps(record))
-        np.savez(folder / question / f"{cell.name}.npz", **arrays)
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    (folder / "runs" / f"{cell.name}.json").write_text(json.dumps(record))
+    np.savez(folder / "runs" / f"{cell.name}.npz", **arrays)
 
 
 @pytest.fixture

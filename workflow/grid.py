@@ -4,7 +4,7 @@ python workflow/grid.py list [QUESTION ...]      cells, with the minutes that ea
 python workflow/grid.py command CELL ...         the papermill line that runs a cell by hand
 python workflow/grid.py run [SNAKEMAKE OPTION ...]    run the grid (`make grid` does it)
 python workflow/grid.py attempt CELL [fer2013=DIR ...]   what Snakemake calls: run one cell and note how it ended
-python workflow/grid.py publish [QUESTION ...]   copy finished runs into results/QUESTION/
+python workflow/grid.py publish [QUESTION ...]   copy finished runs into results/runs/
 """
 
 import argparse
@@ -41,7 +41,7 @@ def state(cell, root=ROOT):
 
 
 def publish(cells, root=ROOT, questions=()):
-    """Copy the record and predictions of each finished cell into `results/QUESTION/`, and how often each cell was tried.
+    """Copy the record and predictions of each finished cell into `results/runs/`, and how often each cell was tried.
 
     A file that is there already with the same bytes is left alone, as are published cells whose run folder is gone.
 
@@ -49,26 +49,34 @@ def publish(cells, root=ROOT, questions=()):
     """
     from palcore.records import publish as copy
 
-    tried, copied = attempts(root), 0
-    for title in dict.fromkeys(title for cell in cells for title in cell.questions):
-        if questions and title not in questions:
+    results, copied = Path(root) / "results" / "runs", 0
+    for cell in cells:
+        if questions and not set(questions) & set(cell.questions):
             continue
-        results = Path(root) / "results" / title
-        members = [cell for cell in cells if title in cell.questions]
-        for cell in members:
-            run, copy_of = Path(root) / cell.folder, results / f"{cell.name}.json"
-            if not (run / "record.json").exists():
-                continue
-            if copy_of.exists() and json.loads(copy_of.read_text()) == json.loads((run / "record.json").read_text()):
-                continue
-            copy(run, results, cell.name)
-            copied += 1
-        rows = [(cell.name, *tried[cell.name].values()) for cell in members if cell.name in tried]
-        if rows:
-            results.mkdir(parents=True, exist_ok=True)
-            lines = ["cell,attempts,finished,failed", *(",".join(map(str, row)) for row in rows)]
-            (results / "attempts.csv").write_text("\n".join(lines) + "\n")
+        run, copy_of = Path(root) / cell.folder, results / f"{cell.name}.json"
+        if not (run / "record.json").exists():
+            continue
+        if copy_of.exists() and json.loads(copy_of.read_text()) == json.loads((run / "record.json").read_text()):
+            continue
+        copy(run, results, cell.name)
+        copied += 1
+    tried = {**published_attempts(results), **attempts(root)}
+    rows = [(cell.name, *tried[cell.name].values()) for cell in cells if cell.name in tried]
+    if rows:
+        results.mkdir(parents=True, exist_ok=True)
+        lines = ["cell,attempts,finished,failed", *(",".join(map(str, row)) for row in rows)]
+        (results / "attempts.csv").write_text("\n".join(lines) + "\n")
     return copied
+
+
+def published_attempts(results):
+    """`attempts` as they were published before: another machine's, say, whose run folders are not here."""
+    path = Path(results) / "attempts.csv"
+    found = {}
+    for line in path.read_text().splitlines()[1:] if path.exists() else []:
+        name, *counts = line.rsplit(",", 3)
+        found[name] = dict(zip(("attempts", "finished", "failed"), map(int, counts), strict=True))
+    return found
 
 
 def attempt(cell, data_dir=None, threads=2, root=ROOT):
@@ -170,7 +178,7 @@ def main(words=None):
         if name not in grid["questions"]:
             sys.exit(f"unknown question {name!r}: choose from {', '.join(grid['questions'])}")
     if given.action == "publish":
-        print(f"{publish(cells, questions=given.names)} runs copied into results/")
+        print(f"{publish(cells, questions=given.names)} runs copied into results/runs/")
         return
     for cell in cells:
         if not given.names or set(given.names) & set(cell.questions):

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from palcore.records import read_results
+from palcore.tables import read_question
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- expected: begin (written by workflow/readme_table.py from results/) -->", "<!-- expected: end -->"
@@ -16,8 +16,8 @@ def table():
         "| faces | strategy | runs | epochs | minutes | accuracy on test faces | patch at random |",
         "|---|---|---|---|---|---|---|",
     ]
-    for folder, faces in EXPERIMENTS.items():
-        runs = read_results(ROOT / "results" / folder)
+    for question, faces in EXPERIMENTS.items():
+        runs = read_question(question)
         runs = runs[runs["attribution"] == "grad_input"]
         for strategy in ("none", "mean"):
             rows = runs[runs["strategy"] == strategy]
