@@ -23,6 +23,7 @@ place=$(mktemp -d /tmp/slurm-XXXXXX)
 started=()
 stop() {
   code=$?
+  scancel --me 2>/dev/null && sleep 3  # a job's processes outlive the daemons otherwise
   for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
   if [ "$code" != 0 ]; then find "$place" -name '*.log' -exec tail -v -n 20 {} +; fi
