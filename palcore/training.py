@@ -1,5 +1,6 @@
 """One run: flat options in, a folder with the record, the predictions and the classifier out."""
 
+import os
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -40,6 +41,11 @@ def load_faces(options, split, **changes):
     elif options.dataset == "affectnet":
         extra["index_dir"] = run_folder(options).parent / "index"
     return load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **extra, **changes})
+
+
+def _threads(options):
+    """Files are decoded side by side; drawn faces are kept once drawn, and several threads would only draw some of them twice."""
+    return 1 if options.dataset == "synthetic" else min(8, os.cpu_count() or 1)
 
 
 def training_faces(options):
@@ -143,12 +149,12 @@ def evaluate_conditions(options, classifier, window=None, but=()):
         adds there is ``<condition>_called`` in place of labels and probabilities.
     """
     watched = with_attribution(classifier, options.layer, options.attribution, "mean", options.score)
-    metrics, predictions, faces = {}, {}, {}
+    metrics, predictions, faces, threads = {}, {}, {}, _threads(options)
     for condition, test in _test_conditions(options).items():
         if condition in but:
             continue
         test = test if window is None else crop_faces(test, window)
-        metrics[condition], arrays = evaluate(watched, FaceBatches(test, options.batch_size), options.sigma)
+        metrics[condition], arrays = evaluate(watched, FaceBatches(test, options.batch_size, threads=threads), options.sigma)
         if condition in CONDITIONS:
             arrays = {"called": np.argmax(arrays["probabilities"], axis=-1), "correlation": arrays["correlation"]}
         for name, array in arrays.items():
@@ -206,6 +212,7 @@ def _train(options, folder, verbose):
     faces["train"] = _aim(faces["train"], options)
     image_size = faces["train"].images.size
     guided = options.strategy != "none"
+    threads = _threads(options)
     batches = FaceBatches(
         faces["train"],
         options.batch_size,
@@ -215,9 +222,10 @@ def _train(options, folder, verbose):
         balanced=options.sampling == "balanced",
         class_weight=balanced_weights(faces["train"].labels) if options.class_weight == "balanced" else None,
         attribution=guided,
+        threads=threads,
     )
     classifier, model = build(options, image_size, steps=len(batches) * options.epochs)
-    validation = FaceBatches(faces["validation"], options.batch_size, attribution=guided)
+    validation = FaceBatches(faces["validation"], options.batch_size, attribution=guided, threads=threads)
     fitted = model.fit(
         batches,
         validation_data=validation,
