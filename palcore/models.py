@@ -5,7 +5,7 @@ from keras import layers
 
 from palcore.attribution import AttributionHead
 from palcore.graph import split_at
-from palcore.weights import SCALINGS, load_backbone_weights
+from palcore.weights import SCALINGS, load_backbone_weights, scaling_of
 
 BACKBONES = ("compact", "vgg16", "resnet50")
 SMALLEST = {"compact": 32, "vgg16": 32, "resnet50": 32}
@@ -56,7 +56,7 @@ def build_classifier(backbone="compact", image_size=64, weights=None, units=512,
     :param units: width of each of the two dense layers.
     :param dropout: share of units dropped after the map and after the first dense layer, in [0, 1).
     :param scaling: how pixels become the backbone's input; one of ``palcore.weights.SCALINGS``. None takes the one of the
-        weights: ``"unit"`` for compact, ``"vggface"`` for a file whose name says so, else ``"imagenet"``.
+        weights (``palcore.weights.scaling_of``).
     :param classes: number of logits.
     :raises ValueError: for an unknown backbone or scaling, an image that is too small, or weights that do not fit.
     :raises FileNotFoundError: where ``weights`` names no file.
@@ -70,7 +70,7 @@ def build_classifier(backbone="compact", image_size=64, weights=None, units=512,
     if backbone == "compact" and weights is not None:
         raise ValueError(f"weights {weights!r} for backbone compact: it has none to load; choose vgg16 or resnet50, or None")
     if scaling is None:
-        scaling = "unit" if backbone == "compact" else "vggface" if "vggface" in str(weights).lower() else "imagenet"
+        scaling = scaling_of(backbone, weights)
     if scaling not in SCALINGS:
         raise ValueError(f"unknown scaling {scaling!r}: choose from {', '.join(SCALINGS)}")
     image = keras.Input((image_size, image_size, 3), name="image")

@@ -1,6 +1,7 @@
 """One run: flat options in, a folder with the record, the predictions and the classifier out."""
 
 import math
+import os
 import time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -275,6 +276,8 @@ def _train(options, folder, verbose):
     faces = {"train": training_faces(options), "validation": load_faces(options, "validation")}
     image_size = faces["train"].images.size
     guided = options.strategy != "none"
+    # Files are decoded side by side; drawn faces are kept once drawn, and several threads would only draw some of them twice.
+    threads = 1 if options.dataset == "synthetic" else min(8, os.cpu_count() or 1)
     batches = FaceBatches(
         faces["train"],
         options.batch_size,
@@ -284,9 +287,10 @@ def _train(options, folder, verbose):
         balanced=options.sampling == "balanced",
         class_weight=balanced_weights(faces["train"].labels) if options.class_weight == "balanced" else None,
         attribution=guided,
+        threads=threads,
     )
     classifier, model = build(options, image_size, steps=len(batches) * options.epochs)
-    validation = FaceBatches(faces["validation"], options.batch_size, attribution=guided)
+    validation = FaceBatches(faces["validation"], options.batch_size, attribution=guided, threads=threads)
     fitted = model.fit(
         batches,
         validation_data=validation,
@@ -304,7 +308,7 @@ def _train(options, folder, verbose):
     watched = with_attribution(classifier, options.layer, options.attribution, "mean", options.score)
     metrics, predictions = {}, {}
     for condition, test in _test_conditions(options).items():
-        metrics[condition], arrays = evaluate(watched, FaceBatches(test, options.batch_size), options.sigma)
+        metrics[condition], arrays = evaluate(watched, FaceBatches(test, options.batch_size, threads=threads), options.sigma)
         predictions |= {f"{condition}_{name}": array for name, array in arrays.items()}
         faces[condition] = test
     np.savez_compressed(

@@ -1,5 +1,6 @@
 """Pixel scalings of pretrained backbones, and their weights from files."""
 
+import re
 from pathlib import Path
 
 import h5py
@@ -24,9 +25,20 @@ SCALINGS = {
     "unit": _unit,
     "imagenet": _mean_bgr([103.939, 116.779, 123.68]),
     "vggface": _mean_bgr([93.5940, 104.7624, 129.1863]),
+    "vggface2": _mean_bgr([91.4953, 103.8827, 131.0912]),
 }
-"""How RGB pixels in 0..255 become a backbone's input: ``unit`` maps them to [-1, 1]; ``imagenet`` and ``vggface`` reverse the
-channels to BGR and subtract the mean colour of ImageNet (Caffe's numbers, as Keras's VGG16 and ResNet50 expect) or of VGG-Face."""
+"""How RGB pixels in 0..255 become a backbone's input: ``unit`` maps them to [-1, 1]; the others reverse the channels to BGR and
+subtract a mean colour: ``imagenet`` that of ImageNet (Caffe's numbers, as Keras's VGG16 and ResNet50 expect), ``vggface`` that of
+VGG-Face (VGG16), ``vggface2`` that of VGGFace2 (ResNet50)."""
+
+VGGFACE_LAYER = re.compile(r"conv(\d)_(\d)")
+"""VGG-Face's name of a convolution of VGG16."""
+
+VGGFACE2_LAYER = re.compile(r"conv(\d)_(\d)_(1x1_proj|1x1_reduce|3x3|1x1_increase)(/bn)?")
+"""VGGFace2's name of a layer of ResNet50, but for the first convolution, which is ``conv1/7x7_s2``."""
+
+VGGFACE2_EPSILON = 1e-3
+"""What batch normalisation adds to the variance there; ResNet50 of Keras adds less."""
 
 
 def _layers_of(file):
@@ -43,19 +55,54 @@ def _layers_of(file):
     return {name: arrays for name, arrays in found.items() if arrays}
 
 
-def _keras_names(names):
-    """VGG-Face's layer names (``conv1_1``) as Keras's (``block1_conv1``); other names as they are."""
-    return {
-        f"block{name[4]}_conv{name[6]}" if len(name) == 7 and name.startswith("conv") and name[5] == "_" else name: name
-        for name in names
-    }
+def keras_name(name):
+    """Keras's name of a layer in VGG-Face's (``conv1_1``: ``block1_conv1``) or VGGFace2's layout (``conv2_1_3x3/bn``:
+    ``conv2_block1_2_bn``); other names as they are."""
+    if name.startswith("conv1/7x7_s2"):
+        return "conv1_bn" if name.endswith("/bn") else "conv1_conv"
+    if match := VGGFACE_LAYER.fullmatch(name):
+        return "block{}_conv{}".format(*match.groups())
+    if match := VGGFACE2_LAYER.fullmatch(name):
+        stage, block, part, norm = match.groups()
+        number = ("1x1_proj", "1x1_reduce", "3x3", "1x1_increase").index(part)
+        return f"conv{stage}_block{block}_{number}_{'bn' if norm else 'conv'}"
+    return name
+
+
+def _read_layers(path):
+    try:
+        with h5py.File(path) as file:
+            return _layers_of(file)
+    except OSError:
+        raise ValueError(f"weights file {path} is no HDF5 file: give an .h5 or .keras file that Keras wrote") from None
+
+
+def scaling_of(backbone, weights):
+    """Name of the scaling (``SCALINGS``) that weights expect.
+
+    A file in VGG-Face's or VGGFace2's layout, or one whose name says so, expects the mean colour of those faces.
+
+    :param backbone: ``compact``, ``vgg16`` or ``resnet50``.
+    :param weights: None, ``"imagenet"`` or a path.
+    :raises ValueError: for an ``.h5`` file that cannot be read.
+    """
+    if backbone == "compact":
+        return "unit"
+    faces = "vggface2" if backbone == "resnet50" else "vggface"
+    path = Path(weights or "")
+    if "vggface" in re.sub("[_ -]", "", path.name.lower()):
+        return faces
+    if path.suffix != ".h5" or not path.is_file():
+        return "imagenet"
+    return faces if any(keras_name(name) != name for name in _read_layers(path)) else "imagenet"
 
 
 def load_backbone_weights(backbone, path):
     """Load a file into a backbone's layers, by name.
 
-    Reads Keras's ``.weights.h5`` and ``.keras``, and the older ``.h5`` layout (whole models or weights only) with Keras's or
-    VGG-Face's layer names. Layers of the file that the backbone lacks, such as a dense top, are left out.
+    Reads Keras's ``.weights.h5`` and ``.keras``, and the older ``.h5`` layout (whole models or weights only) with the layer names
+    of Keras, VGG-Face (VGG16) or VGGFace2 (ResNet50). Layers of the file that the backbone lacks, such as a dense top, are left
+    out.
 
     :param backbone: a Keras model.
     :param path: the file.
@@ -67,11 +114,7 @@ def load_backbone_weights(backbone, path):
         raise FileNotFoundError(f"no weights file {path}: give None, imagenet, or the path of an .h5 or .keras file")
     if path.suffix == ".keras":
         return _copy(backbone, _layers_of_model(keras.models.load_model(path, compile=False)), path)
-    try:
-        with h5py.File(path) as file:
-            arrays = _layers_of(file)
-    except OSError:
-        raise ValueError(f"weights file {path} is no HDF5 file: give an .h5 or .keras file that Keras wrote") from None
+    arrays = _read_layers(path)
     if arrays:
         return _copy(backbone, arrays, path)
     try:
@@ -91,8 +134,18 @@ def _layers_of_model(model):
     return found
 
 
+def _fitted(name, given, layer):
+    """Arrays of a file as a layer of Keras's takes them: VGGFace2's convolutions lack a bias, and its epsilon is another."""
+    if name.startswith("conv1/7x7_s2") or VGGFACE2_LAYER.fullmatch(name):
+        if isinstance(layer, layers.BatchNormalization) and len(given) == 4:
+            return [*given[:3], given[3] + (VGGFACE2_EPSILON - layer.epsilon)]
+        if len(given) == 1 and len(layer.weights) == 2:
+            return [given[0], np.zeros(given[0].shape[-1], given[0].dtype)]
+    return given
+
+
 def _copy(backbone, arrays, path):
-    names = _keras_names(arrays)
+    names = {keras_name(name): name for name in arrays}
     for layer in backbone.layers:
         if not layer.weights:
             continue
@@ -101,7 +154,7 @@ def _copy(backbone, arrays, path):
             raise ValueError(
                 f"weights file {path} has no layer {layer.name} of {backbone.name}: it has {', '.join(list(arrays)[:6])}, ..."
             )
-        given = arrays[names[layer.name]]
+        given = _fitted(names[layer.name], arrays[names[layer.name]], layer)
         if [array.shape for array in given] != wanted:
             raise ValueError(
                 f"layer {layer.name} of weights file {path} has shapes {[array.shape for array in given]}: "

@@ -25,7 +25,6 @@ from palcore.data.affectnet import PUBLISHED as AFFECTNET
 from palcore.data.affectnet_forms import EXPRESSIONS
 from palcore.data.rafdb import LABELS as RAFDB_LABELS
 from palcore.data.rafdb import PUBLISHED as RAFDB
-from palcore.records import commit, device, repository_root, versions, write_json
 
 OTHERS = {"contempt": 3750, "none": 33088, "uncertain": 11645, "no face": 82414}
 """Rows of ``training.csv`` that are no part of the seven-class task; the form with folders has contempt only."""
@@ -114,25 +113,28 @@ def measure(layout, folder, index_dir):
     """Load the three splits as a run does, then stream batches; what that took, as a dictionary."""
     dataset = layout.partition("_")[0]
     options = {"index_dir": index_dir} if dataset == "affectnet" else {}
-    started, before = time.perf_counter(), gigabytes()
+    before, started, working = gigabytes(), time.perf_counter(), time.process_time()
     faces = {split: load(dataset, folder, split, image_size=IMAGE_SIZE, **options) for split in ("train", "validation", "test")}
-    seconds, loaded = time.perf_counter() - started, gigabytes()
-    from palcore.data.batches import FaceBatches
+    seconds, worked, loaded = time.perf_counter() - started, time.process_time() - working, gigabytes()
+    from palcore.data.batches import FaceBatches  # with it comes Keras and its backend, which are no part of the start
 
     batches = FaceBatches(faces["train"], BATCH_SIZE, augment=True, shuffle=True, threads=2)
     imported = gigabytes()
     streaming = time.perf_counter()
     for number in range(BATCHES):
-        batches[number]
+        batches[number % len(batches)]
+        if (number + 1) % len(batches) == 0:
+            batches.on_epoch_end()
     rate = BATCHES * BATCH_SIZE / (time.perf_counter() - streaming)
     return {
         "faces": {split: len(part) for split, part in faces.items()},
         "dropped": {split: part.dropped for split, part in faces.items() if part.dropped},
         "start_seconds": round(seconds, 1),
+        "start_cpu_seconds": round(worked, 1),
         "gigabytes": {
-            "python": round(before, 2),
+            "before": round(before, 2),
             "loaded": round(loaded, 2),
-            "keras imported": round(imported, 2),
+            "with Keras": round(imported, 2),
             "streaming": round(gigabytes(), 2),
         },
         "faces_per_second": round(rate),
@@ -165,6 +167,8 @@ def main():
         shutil.rmtree(index_dir, ignore_errors=True)
         starts[layout] = {name: in_new_process(layout, folder, index_dir) for name in ("first", "second")}
         print(layout, json.dumps(starts[layout]))
+    from palcore.records import commit, device, repository_root, versions, write_json
+
     record = {
         "starts": starts,
         "image_size": IMAGE_SIZE,

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from palcore import EMOTIONS
 from palcore.data.listing import UNKNOWN
-from palcore.data.probe import in_parallel, probe_image
+from palcore.data.probe import in_pieces, probe_image
 
 EXPRESSIONS = (
     "neutral",
@@ -40,7 +40,7 @@ COLUMNS = (
     "arousal",
 )
 BOX = list(COLUMNS[1:5])
-ROWS = 20_000
+ROWS = 50_000
 """Rows of the csv form that are read at a time."""
 
 _headers = {}
@@ -176,7 +176,7 @@ def read_npy_form(folder):
     stems = {path.name.removesuffix(".jpg") for path in (folder / "images").glob("*.jpg")}
     stems |= {path.name.removesuffix("_exp.npy") for path in (folder / "annotations").glob("*_exp.npy")}
     stems = sorted(stems, key=lambda stem: (len(stem), stem))
-    pieces = in_parallel(partial(_npy_faces, folder), stems, f"affectnet {folder.name}: index")
+    pieces = in_pieces(partial(_npy_faces, folder), stems, f"affectnet {folder.name}: index")
     return _collected([f"{stem}.jpg" for stem in stems], [row for piece in pieces for row in piece])
 
 
@@ -206,6 +206,10 @@ def _csv_face(row, images, table):
     if not inside:
         problems.append(("face box", f"face box ({shown}) of {name} in {where} lies outside its picture: correct it"))
     return (label, points, frame, problems), box
+
+
+def _csv_faces(images, table, rows):
+    return [_csv_face(row, images, table) for row in rows]
 
 
 def _no_table(sentence):
@@ -238,7 +242,7 @@ def read_csv_form(table, images):
             for piece in pieces:
                 columns = piece[COLUMNS[0]], piece[BOX].to_numpy().tolist(), piece[COLUMNS[5]], piece["expression"]
                 piece = list(zip(piece.index, *columns, strict=True))
-                done = in_parallel(lambda some: [_csv_face(row, images, table) for row in some], piece)
+                done = in_pieces(partial(_csv_faces, images, table), piece)
                 for (number, name, box, *_), (row, numbers) in zip(piece, [one for some in done for one in some], strict=True):
                     earlier = number if numbers is None else seen.setdefault((name, *box), number)
                     if earlier != number:

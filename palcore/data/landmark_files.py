@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from palcore.data.listing import Problem
-from palcore.data.probe import in_parallel
+from palcore.data.probe import in_pieces
 
 ORDERS = ("row_column", "x_y")
 """What the two numbers of a line are: the row and then the column, or the other way round."""
@@ -49,6 +49,10 @@ def _read(path):
     return None, values
 
 
+def _read_all(paths):
+    return [_read(path) for path in paths]
+
+
 def landmarks_from_files(files, paths, frame, order):
     """Landmarks of some faces, each from its own file.
 
@@ -63,7 +67,7 @@ def landmarks_from_files(files, paths, frame, order):
     if order not in ORDERS:
         raise ValueError(f"landmark_order {order!r}: choose from {', '.join(ORDERS)}")
     landmarks, problems = np.full((len(files), 68, 2), np.nan, np.float32), []
-    results = [result for piece in in_parallel(lambda some: [_read(path) for path in some], paths) for result in piece]
+    results = [result for piece in in_pieces(_read_all, paths) for result in piece]
     for row, (kind, values) in enumerate(results):
         if kind:
             problems.append(Problem(kind, str(files[row]), values))

@@ -1,9 +1,13 @@
+import threading
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
 from palcore.data import load
 from palcore.data.batches import FaceBatches, epoch_order
+from palcore.data.table import Faces, LazyImages
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +104,71 @@ def test_nonsense_is_refused(faces, options, sentence):
 def test_no_faces_make_no_batches(faces):
     with pytest.raises(ValueError, match="no faces to make batches of"):
         FaceBatches(faces.subset([]))
+
+
+def test_a_batch_is_read_by_several_threads_at_once(faces):
+    together = threading.Barrier(3, timeout=20)
+
+    def read(item):
+        together.wait()  # passes only where three faces are being read at the same time
+        return np.full((32, 32, 3), item, np.uint8)
+
+    images = LazyImages(np.arange(70), read, 32)
+    batch, _ = FaceBatches(replace(faces, images=images), 12, threads=3)[0]
+    np.testing.assert_array_equal(batch[:, 0, 0, 0], np.arange(12))
+
+
+@pytest.mark.parametrize("augment", [False, True, {"crop": 0.2}])
+def test_batches_are_a_pydataset_of_bytes(faces, augment):
+    batches = FaceBatches(faces, 8, image_size=40, augment=augment)
+    assert isinstance(batches, keras.utils.PyDataset)
+    images, targets = batches[0]
+    assert images.dtype == np.uint8 and images.shape == (8, 40, 40, 3)
+    assert targets["attribution"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [
+        {"flip": 1.0, "angle": 0.0, "scale": 0.0, "shift": 0.0},
+        {"flip": 0.0, "angle": 0.5, "scale": 0.0, "shift": 0.0},
+        {"flip": 0.0, "angle": 0.0, "scale": 0.0, "shift": 0.0, "crop": 0.3},
+        {"flip": 0.5, "angle": 0.3, "scale": 0.1, "shift": 0.1, "crop": 0.2},
+    ],
+    ids=["flip", "rotation", "crop", "all"],
+)
+@pytest.mark.parametrize("size", [48, 64, 100])
+def test_landmarks_move_with_every_change_and_resize(augment, size):
+    """Of each face only a bright dot is drawn, at the tip of the nose, which stays itself when the face is mirrored."""
+    rng = np.random.default_rng(1)
+    places = rng.uniform(0.4, 0.6, (12, 2)).astype(np.float32)
+    centres = (np.arange(64) + 0.5) / 64
+
+    def read(item):
+        x, y = places[item]
+        light = 250 * np.exp(-((centres - x) ** 2 + (centres[:, None] - y) ** 2) / (2 * 0.04**2))
+        return np.repeat(light.round().astype(np.uint8)[..., None], 3, axis=2)
+
+    landmarks = np.repeat(places[:, None], 68, axis=1)
+    dots = Faces("dots", "train", LazyImages(np.arange(12), read, 64), landmarks, np.arange(12) % 7, np.arange(12).astype(str))
+    images, targets = FaceBatches(dots, 12, image_size=size, augment=augment, shuffle=True, seed=3)[0]
+    light = images[..., 0].astype(float)
+    grid = (np.arange(size) + 0.5) / size
+    seen = np.stack([(light.sum(axis=1) * grid).sum(axis=1), (light.sum(axis=2) * grid).sum(axis=1)], axis=-1)
+    seen /= light.sum(axis=(1, 2))[:, None]
+    np.testing.assert_allclose(seen, targets["attribution"][:, 30], atol=0.005)
+    before = places[epoch_order(dots.labels, 3, 0, shuffle=True)]
+    assert np.abs(targets["attribution"][:, 30] - before).max() > 0.01
+
+
+def test_balanced_batches_show_each_class_as_often_as_any_other():
+    labels = np.repeat(np.arange(7), [1290, 281, 717, 4772, 1982, 705, 2524])
+    orders = [epoch_order(labels, 0, epoch, balanced=True) for epoch in range(3)]
+    for order in orders:
+        counts = np.bincount(labels[order], minlength=7)
+        # Seven classes, 12,271 draws: 1,753 each, give or take four standard deviations.
+        assert np.abs(counts - len(labels) / 7).max() < 4 * np.sqrt(len(labels) / 7)
+    # Within a class each face is as likely as the others: the rarest 281 all come, some six times each.
+    shown = np.bincount(orders[0][labels[orders[0]] == 1], minlength=len(labels))[labels == 1]
+    assert shown.mean() == pytest.approx(6.24, rel=0.1) and shown.max() < 20
+    assert np.any(orders[0] != orders[1])

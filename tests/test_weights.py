@@ -1,0 +1,167 @@
+"""Weights from files: Keras's layouts, and those of VGG-Face and VGGFace2."""
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from palcore.models import build_classifier
+from palcore.weights import SCALINGS, keras_name, load_backbone_weights, scaling_of
+
+layers = keras.layers
+STAGES = {2: 3, 3: 4, 4: 6, 5: 3}
+"""Blocks of each stage of ResNet50."""
+
+
+def vggface2_names():
+    """Names of the layers with weights in VGGFace2's ResNet50, in the order of its file."""
+    names = ["conv1/7x7_s2", "conv1/7x7_s2/bn"]
+    for stage, blocks in STAGES.items():
+        for block in range(1, blocks + 1):
+            for part in ("1x1_reduce", "3x3", "1x1_increase", *(("1x1_proj",) if block == 1 else ())):
+                names += [f"conv{stage}_{block}_{part}", f"conv{stage}_{block}_{part}/bn"]
+    return names
+
+
+def write_old_h5(path, weights):
+    """The layout of Keras 1 and 2: a group for each layer, which may lie in groups itself, and names in attributes."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name in weights]
+        for name, arrays in weights.items():
+            group = file.create_group(name)
+            group.attrs["weight_names"] = [f"{name}/{number}:0".encode() for number in range(len(arrays))]
+            for number, array in enumerate(arrays):
+                group.create_dataset(f"{name}/{number}:0", data=array)
+
+
+def block(convolution, norm, add, epsilon, bias):
+    """The first convolution and a block of a small ResNet."""
+    image = keras.Input((16, 16, 3))
+
+    def step(features, name, width, size, strides=1):
+        features = layers.Conv2D(width, size, strides, padding="same", use_bias=bias, name=convolution(name))(features)
+        return layers.BatchNormalization(epsilon=epsilon, name=norm(name))(features)
+
+    features = layers.ReLU()(step(image, "stem", 4, 7, 2))
+    inner = layers.ReLU()(step(features, "1x1_reduce", 4, 1))
+    inner = layers.ReLU()(step(inner, "3x3", 4, 3))
+    inner = step(inner, "1x1_increase", 8, 1)
+    outer = layers.ReLU()(add([inner, step(features, "1x1_proj", 8, 1)]))
+    return keras.Model(image, outer, name="small")
+
+
+def vggface2_block():
+    names = {"stem": "conv1/7x7_s2"}
+    # Keras 3 takes no slash in a layer's name, the older one did.
+    return block(
+        lambda name: names.get(name, f"conv2_1_{name}").replace("/", "|"),
+        lambda name: f"{names.get(name, f'conv2_1_{name}')}/bn".replace("/", "|"),
+        layers.Add(),
+        1e-3,
+        False,
+    )
+
+
+def keras_block():
+    numbers = {"1x1_proj": 0, "1x1_reduce": 1, "3x3": 2, "1x1_increase": 3}
+    return block(
+        lambda name: "conv1_conv" if name == "stem" else f"conv2_block1_{numbers[name]}_conv",
+        lambda name: "conv1_bn" if name == "stem" else f"conv2_block1_{numbers[name]}_bn",
+        layers.Add(),
+        1.001e-5,
+        True,
+    )
+
+
+def test_vggface2_weights_give_the_same_features(tmp_path, rng):
+    source = vggface2_block()
+    for layer in source.layers:
+        if layer.weights:
+            layer.set_weights([rng.uniform(0.001, 0.2, weight.shape) for weight in layer.weights])
+    weights = {layer.name.replace("|", "/"): layer.get_weights() for layer in source.layers if layer.weights}
+    write_old_h5(tmp_path / "faces.h5", weights | {"classifier": [np.zeros((3, 3)), np.zeros(3)]})
+    target = keras_block()
+    load_backbone_weights(target, tmp_path / "faces.h5")
+    image = rng.normal(0, 1, (2, 16, 16, 3)).astype(np.float32)
+    np.testing.assert_allclose(target(image), source(image), rtol=1e-4)
+    assert scaling_of("resnet50", tmp_path / "faces.h5") == "vggface2"
+
+
+def test_each_layer_of_resnet50_has_its_vggface2_name():
+    model = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(32, 32, 3))
+    names = [keras_name(name) for name in vggface2_names()]
+    assert sorted(names) == sorted(layer.name for layer in model.layers if layer.weights)
+
+
+def test_keras_names_stay_as_they_are():
+    for name in ("block1_conv1", "conv1_conv", "conv2_block1_0_bn", "fc6", "conv2_1_1x1_down"):
+        assert keras_name(name) == name
+    assert [keras_name(name) for name in ("conv1_1", "conv5_3")] == ["block1_conv1", "block5_conv3"]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "name", "first", "scaling"),
+    [
+        ("vgg16", "weights.h5", "block1_conv1", "imagenet"),
+        ("vgg16", "weights.h5", "conv1_1", "vggface"),
+        ("vgg16", "rcmalli_vggface_tf_notop_vgg16.h5", "block1_conv1", "vggface"),
+        ("vgg16", "VGG_Face-mine.keras", None, "vggface"),
+        ("vgg16", "mine.keras", None, "imagenet"),
+        ("resnet50", "weights.h5", "conv1_conv", "imagenet"),
+        ("resnet50", "weights.h5", "conv1/7x7_s2", "vggface2"),
+        ("resnet50", "rcmalli_vggface_tf_notop_resnet50.h5", "conv1/7x7_s2", "vggface2"),
+    ],
+)
+def test_each_layout_has_its_own_scaling(backbone, name, first, scaling, tmp_path):
+    if first:
+        write_old_h5(tmp_path / name, {first: [np.zeros((3, 3, 3, 4))]})
+    assert scaling_of(backbone, str(tmp_path / name)) == scaling
+
+
+def test_scaling_without_a_file():
+    assert [scaling_of("compact", None), scaling_of("vgg16", None), scaling_of("resnet50", "imagenet")] == [
+        "unit", "imagenet", "imagenet",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scaling", "bgr"), [("imagenet", (103.939, 116.779, 123.68)), ("vggface", (93.594, 104.7624, 129.1863)),
+                         ("vggface2", (91.4953, 103.8827, 131.0912))]
+)  # fmt: skip
+def test_means_are_subtracted_in_the_order_blue_green_red(scaling, bgr):
+    image = keras.Input((1, 1, 3))
+    scaled = keras.Model(image, SCALINGS[scaling](image))(np.array([[[[200.0, 100.0, 50.0]]]]))
+    np.testing.assert_allclose(np.ravel(scaled), np.array([50.0, 100.0, 200.0]) - bgr, rtol=1e-5)
+
+
+def small_vgg(width=4):
+    image = keras.Input((8, 8, 3))
+    features = layers.Conv2D(width, 3, name="block1_conv1")(image)
+    return keras.Model(image, layers.Conv2D(5, 3, name="block1_conv2")(features), name="small")
+
+
+@pytest.mark.parametrize("layout", [".weights.h5", ".keras", "whole .h5", "names of VGG-Face"])
+def test_every_layout_fills_a_backbone_and_refuses_another(layout, tmp_path):
+    source = small_vgg()
+    path = tmp_path / ("faces.h5" if "h5" not in layout and "keras" not in layout else f"source{layout.split()[-1]}")
+    if layout == ".weights.h5":
+        source.save_weights(path)
+    elif layout == "names of VGG-Face":
+        write_old_h5(path, {f"conv1_{number}": source.get_layer(f"block1_conv{number}").get_weights() for number in (1, 2)})
+    else:
+        source.save(path)
+    target = small_vgg()
+    load_backbone_weights(target, path)
+    for given, wanted in zip(target.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(given, wanted)
+    sentence = "weights of .* do not fit small" if layout == ".weights.h5" else "layer block1_conv1 of weights file .* has shapes"
+    with pytest.raises(ValueError, match=sentence) as refused:
+        load_backbone_weights(small_vgg(width=6), path)
+    assert "\n" not in str(refused.value) and str(path) in str(refused.value)
+
+
+def test_weights_of_a_file_keep_their_scaling_in_the_classifier(tmp_path, monkeypatch):
+    monkeypatch.setattr("palcore.models.load_backbone_weights", lambda backbone, path: None)
+    write_old_h5(tmp_path / "faces.h5", {"conv1_1": [np.zeros((3, 3, 3, 64))]})
+    classifier = build_classifier("vgg16", 32, str(tmp_path / "faces.h5"), units=4)
+    np.testing.assert_allclose(np.ravel(classifier.get_layer("scale").mean), [93.594, 104.7624, 129.1863], rtol=1e-5)
