@@ -2,14 +2,17 @@
 
 from importlib import import_module
 
+import joblib
 import numpy as np
+from tqdm import tqdm
 
 from palcore import EMOTIONS
 from palcore.data import DATASETS, faults, list_faces
 from palcore.data.listing import Problem
-from palcore.data.probe import in_parallel
 from palcore.data.report import Report
 from palcore.data.table import SPLITS
+
+THREADS = 4
 
 
 def _look(part, row):
@@ -26,8 +29,10 @@ def _images(part, what):
     told = {problem.file for problem in part.problems if problem.kind in ("image missing", "image unreadable", "face box")}
     rows = [row for row, file in enumerate(part.files) if file not in told]
     digests, problems = [None] * len(part), []
-    pieces = in_parallel(lambda some: [_look(part, row) for row in some], rows, what)
-    results = [result for piece in pieces for result in piece]
+    # Threads, since decoding is OpenCV's work and not Python's.
+    pool = joblib.Parallel(THREADS, prefer="threads", return_as="generator", batch_size=128)
+    results = pool(joblib.delayed(_look)(part, row) for row in rows)
+    results = tqdm(results, total=len(rows), desc=what, disable=what is None, unit="face")
     for row, (digest, trouble) in zip(rows, results, strict=True):
         digests[row] = digest
         file = str(part.files[row])
