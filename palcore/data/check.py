@@ -135,7 +135,7 @@ def check(name, data_dir, landmarks=None, progress=False, **options):
     published = {split: {emotion: counts[emotion] for emotion in EMOTIONS} for split, counts in published.items()}
     counts = {split: _class_counts(part.labels) for split, part in parts.items()}
     owned = dict(counts)
-    if "validation" not in published:  # cut from train by this study
+    if published and "validation" not in published:  # cut from train by this study
         owned["train"] = {emotion: counts["train"][emotion] + counts["validation"][emotion] for emotion in EMOTIONS}
         del owned["validation"]
     pictures = faults.pictures_table({split: (part.files, part.labels, digests[split]) for split, part in parts.items()})

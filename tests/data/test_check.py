@@ -382,6 +382,15 @@ def test_copies_that_the_owner_ships_are_notes_in_a_whole_copy_only(copy, monkey
     assert [problem.kind for problem in check("fer2013", folder).fatal] == ["copy", "copy"]
 
 
+def test_a_data_set_that_nobody_has_counted(copy, monkeypatch):
+    folder, _ = copy("fer2013")
+    monkeypatch.setattr(fer2013, "PUBLISHED", {})
+    report = check("fer2013", folder)
+    assert report.fatal == [] and not any(report.problems.values())
+    assert {split: sum(counts.values()) for split, counts in report.counts.items()} == {"train": 28, "validation": 14, "test": 14}
+    assert report_lines(report)[1].split() == ["surprise", "4", "2", "2"]
+
+
 def test_landmarks_that_fit_no_image_better_than_another_are_noticed(monkeypatch):
     faces = load("synthetic", split="test", count=140, image_size=48, shortcut=None)
 
