@@ -1,12 +1,13 @@
 """How long the real data sets take to start, and how much memory they need, at their full size: ``results/benchmark/data.json``.
 
-We may not have the images, so their folders are generated: as many files as the owners ship, names, labels, annotations and
-landmarks of their own, but a few drawn faces (hard links) for all images. Run it on a disk with room for 1.5 million files:
+We may not have the images, so their folders are generated: as many files as the owners ship, under their names, with their labels,
+but a few drawn faces with their landmarks take turns (the images as hard links). Run it on a disk with room for a million files:
 
     python workflow/benchmark_data.py FOLDER
 """
 
 import argparse
+import io
 import json
 import os
 import resource
@@ -50,9 +51,17 @@ def shuffled(counts, seed):
     return np.random.default_rng(seed).permutation(names)
 
 
+def as_npy(array):
+    """The bytes of a ``.npy`` file."""
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
 def write_rafdb(folder):
     paths, points = drawn(folder / "drawn", 100)
     images, landmarks, lines = folder / "Image" / "aligned", folder / "landmarks", []
+    texts = ["".join(f"{round(y)}\t{round(x)}\n" for x, y in face) for face in points]
     images.mkdir(parents=True)
     landmarks.mkdir()
     (folder / "EmoLabel").mkdir()
@@ -61,8 +70,7 @@ def write_rafdb(folder):
         for number, emotion in enumerate(tqdm(shuffled(RAFDB[part], seed), desc=f"rafdb {part}"), start=1):
             stem, row = f"{part}_{number:0{digits}d}", rng.integers(DRAWN)
             os.link(paths[row], images / f"{stem}_aligned.jpg")
-            moved = np.round(points[row][:, ::-1] + rng.normal(0, 0.5, (68, 2))).astype(int)
-            (landmarks / f"{stem}_aligned.txt").write_text("".join(f"{a}\t{b}\n" for a, b in moved))
+            (landmarks / f"{stem}_aligned.txt").write_text(texts[row])
             lines.append(f"{stem}.jpg {RAFDB_LABELS.index(emotion) + 1}\n")
     (folder / "EmoLabel" / "list_patition_label.txt").write_text("".join(lines))
 
@@ -73,18 +81,21 @@ def write_affectnet(folder):
         images, annotations = folder / place / "images", folder / place / "annotations"
         images.mkdir(parents=True)
         annotations.mkdir()
+        contents = [as_npy(face.ravel()) for face in points]
+        numbers = {name: as_npy(str(number)) for number, name in enumerate(EXPRESSIONS)}
         counts = AFFECTNET[part] | {"contempt": OTHERS["contempt"] if part == "train" else 499}
         rng = np.random.default_rng(seed)
         for number, emotion in enumerate(tqdm(shuffled(counts, seed), desc=f"affectnet {place}")):
             row = rng.integers(DRAWN)
             os.link(paths[row], images / f"{number}.jpg")
-            np.save(annotations / f"{number}_exp.npy", str(EXPRESSIONS.index(emotion)))
-            np.save(annotations / f"{number}_lnd.npy", (points[row] + rng.normal(0, 1, (68, 2))).ravel())
+            (annotations / f"{number}_exp.npy").write_bytes(numbers[emotion])
+            (annotations / f"{number}_lnd.npy").write_bytes(contents[row])
 
 
 def write_affectnet_csv(folder):
     paths, points = drawn(folder / "drawn", 224)
     pictures = folder / "Manually_Annotated_Images"
+    texts = [";".join(f"{value:.2f}" for value in face.ravel()) for face in points]
     header = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n"
     for seed, (part, table) in enumerate((("train", "training.csv"), ("test", "validation.csv"))):
         counts = AFFECTNET[part] | (OTHERS if part == "train" else dict.fromkeys(OTHERS, 500))
@@ -97,8 +108,7 @@ def write_affectnet_csv(folder):
                     place.mkdir(parents=True, exist_ok=True)
                 name = f"{number % 1000}/{part}{number:056x}.jpg"
                 os.link(paths[row], pictures / name)
-                moved = ";".join(f"{value:.2f}" for value in (points[row] + rng.normal(0, 1, (68, 2))).ravel())
-                file.write(f"{name},8,6,204,208,{moved},{EXPRESSIONS.index(emotion)},0.1,-0.1\n")
+                file.write(f"{name},8,6,204,208,{texts[row]},{EXPRESSIONS.index(emotion)},0.1,-0.1\n")
 
 
 WRITERS = {"rafdb": write_rafdb, "affectnet": write_affectnet, "affectnet_csv": write_affectnet_csv}

@@ -12,7 +12,8 @@ DATASETS = {
     "rafdb": "palcore.data.rafdb",
     "affectnet": "palcore.data.affectnet",
 }
-"""Module of each data set. It offers ``load(data_dir, split, image_size=None, seed=0, ...)`` and is imported when asked for."""
+"""Module of each data set. It offers ``load(data_dir, split, image_size=None, seed=0, ...)`` and, where there is a folder to
+look into, ``list_faces(data_dir, split, ...)`` (``palcore.data.listing``). It is imported when asked for."""
 
 
 def load(name, data_dir=None, split="train", **options):

@@ -47,7 +47,7 @@ _headers = {}
 
 
 def read_array(path):
-    """The array of a ``.npy`` file without pickled objects. Most headers repeat, and are understood once.
+    """The values of a ``.npy`` file without pickled objects, ``(N,)``. Most headers repeat, and are understood once.
 
     :raises FileNotFoundError: where there is no such file.
     :raises ValueError: where it is no such array, or is cut short.
@@ -61,18 +61,19 @@ def read_array(path):
         version = np.lib.format.read_magic(file)[0]
         if version not in read:
             raise ValueError(f"version {version} of the .npy format")
-        shape, _, dtype = read[version](file)
+        shape, fortran, dtype = read[version](file)
         if dtype.hasobject:
             raise ValueError("it holds Python objects")
         if version == 1:
-            _headers[header] = shape, dtype
+            _headers[header] = shape, fortran, dtype
         start = file.tell()
     else:
-        shape, dtype = _headers[header]
+        shape, fortran, dtype = _headers[header]
     count = int(np.prod(shape))
     if len(data) - start < count * dtype.itemsize:
         raise ValueError("it is cut short")
-    return np.frombuffer(data, dtype, count, start)
+    values = np.frombuffer(data, dtype, count, start)
+    return values.reshape(shape, order="F").ravel() if fortran else values
 
 
 def expression(text):
