@@ -145,7 +145,7 @@ def check(name, data_dir, landmarks=None, progress=False, **options):
     if shipped and any(repeated[pair] for pair in known):
         count = int((copies["split"] == "test").sum())
         sentence = f"{name} comes from its owner with {count:,} test faces that stand in another split"
-        problems["test"] = [*problems["test"], Problem("copy", "test", f"{sentence}: every result on it includes them", False)]
+        problems["test"] = [*problems["test"], Problem("copy", "test", f"{sentence}: results on its splits include them", False)]
     for more in (_copy_problems(copies, shipped), _count_problems(name, owned, published)):
         for split, found in more.items():
             problems[split] = problems[split] + found

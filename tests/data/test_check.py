@@ -372,7 +372,7 @@ def test_copies_that_the_owner_ships_are_notes_in_a_whole_copy_only(copy, monkey
     monkeypatch.setattr(fer2013, "KNOWN_COPIES", {"train/test": 1, "validation/test": 0})
     report = check("fer2013", folder)
     assert report.fatal == []
-    sentence = "fer2013 comes from its owner with 1 test faces that stand in another split: every result on it includes them"
+    sentence = "fer2013 comes from its owner with 1 test faces that stand in another split: results on its splits include them"
     assert found(report, False) == [
         ("test", "copy", sentence),
         ("test", "copy", f"{test} of test is the same picture as {train} of train"),
