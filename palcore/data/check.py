@@ -2,14 +2,17 @@
 
 from importlib import import_module
 
+import joblib
 import numpy as np
+from tqdm import tqdm
 
 from palcore import EMOTIONS
 from palcore.data import DATASETS, faults, list_faces
 from palcore.data.listing import Problem
-from palcore.data.probe import in_parallel
 from palcore.data.report import Report
 from palcore.data.table import SPLITS
+
+THREADS = 4
 
 
 def _look(part, row):
@@ -26,8 +29,10 @@ def _images(part, what):
     told = {problem.file for problem in part.problems if problem.kind in ("image missing", "image unreadable", "face box")}
     rows = [row for row, file in enumerate(part.files) if file not in told]
     digests, problems = [None] * len(part), []
-    pieces = in_parallel(lambda some: [_look(part, row) for row in some], rows, what)
-    results = [result for piece in pieces for result in piece]
+    # Threads, since decoding is OpenCV's work and not Python's.
+    pool = joblib.Parallel(THREADS, prefer="threads", return_as="generator", batch_size=128)
+    results = pool(joblib.delayed(_look)(part, row) for row in rows)
+    results = tqdm(results, total=len(rows), desc=what, disable=what is None, unit="face")
     for row, (digest, trouble) in zip(rows, results, strict=True):
         digests[row] = digest
         file = str(part.files[row])
@@ -130,7 +135,7 @@ def check(name, data_dir, landmarks=None, progress=False, **options):
     published = {split: {emotion: counts[emotion] for emotion in EMOTIONS} for split, counts in published.items()}
     counts = {split: _class_counts(part.labels) for split, part in parts.items()}
     owned = dict(counts)
-    if "validation" not in published:  # cut from train by this study
+    if published and "validation" not in published:  # cut from train by this study
         owned["train"] = {emotion: counts["train"][emotion] + counts["validation"][emotion] for emotion in EMOTIONS}
         del owned["validation"]
     pictures = faults.pictures_table({split: (part.files, part.labels, digests[split]) for split, part in parts.items()})
@@ -140,7 +145,7 @@ def check(name, data_dir, landmarks=None, progress=False, **options):
     if shipped and any(repeated[pair] for pair in known):
         count = int((copies["split"] == "test").sum())
         sentence = f"{name} comes from its owner with {count:,} test faces that stand in another split"
-        problems["test"] = [*problems["test"], Problem("copy", "test", f"{sentence}: every result on it includes them", False)]
+        problems["test"] = [*problems["test"], Problem("copy", "test", f"{sentence}: results on its splits include them", False)]
     for more in (_copy_problems(copies, shipped), _count_problems(name, owned, published)):
         for split, found in more.items():
             problems[split] = problems[split] + found

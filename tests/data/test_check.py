@@ -372,7 +372,7 @@ def test_copies_that_the_owner_ships_are_notes_in_a_whole_copy_only(copy, monkey
     monkeypatch.setattr(fer2013, "KNOWN_COPIES", {"train/test": 1, "validation/test": 0})
     report = check("fer2013", folder)
     assert report.fatal == []
-    sentence = "fer2013 comes from its owner with 1 test faces that stand in another split: every result on it includes them"
+    sentence = "fer2013 comes from its owner with 1 test faces that stand in another split: results on its splits include them"
     assert found(report, False) == [
         ("test", "copy", sentence),
         ("test", "copy", f"{test} of test is the same picture as {train} of train"),
@@ -380,6 +380,15 @@ def test_copies_that_the_owner_ships_are_notes_in_a_whole_copy_only(copy, monkey
     more = next(name for name in names[::-1] if name.startswith("test/happy"))
     shutil.copyfile(folder / train, folder / more)
     assert [problem.kind for problem in check("fer2013", folder).fatal] == ["copy", "copy"]
+
+
+def test_a_data_set_that_nobody_has_counted(copy, monkeypatch):
+    folder, _ = copy("fer2013")
+    monkeypatch.setattr(fer2013, "PUBLISHED", {})
+    report = check("fer2013", folder)
+    assert report.fatal == [] and not any(report.problems.values())
+    assert {split: sum(counts.values()) for split, counts in report.counts.items()} == {"train": 28, "validation": 14, "test": 14}
+    assert report_lines(report)[1].split() == ["surprise", "4", "2", "2"]
 
 
 def test_landmarks_that_fit_no_image_better_than_another_are_noticed(monkeypatch):
