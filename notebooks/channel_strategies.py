@@ -106,9 +106,16 @@ pd.Series(accuracies, name="accuracy").to_frame().round(3)
 # the heatmap. On the right, each point is one cell of the map: how much attribution it has, and how much heatmap. Both are
 # standardised, which means that their mean is taken away and that they are divided by their standard deviation.
 
+
+# %%
+def standard(values):
+    """A map with mean 0 and standard deviation 1."""
+    return (values - values.mean()) / values.std()
+
+
+corner = (-1, 0)  # the patch fills this cell: last row, first column
+
 # %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "A face with a patch in the corner, the network's attribution, the heatmap, and a scatter of their cells. The cell of the patch has much attribution and no heatmap."}} tags=["hide-input"]
-standard = lambda maps: (maps - maps.mean()) / maps.std()  # noqa: E731
-corner = (-1, 0)  # the patch fills this cell
 number = int(np.argmax(attribution[(..., *corner)] / attribution.max(axis=(1, 2))))
 figure, axes = plt.subplots(1, 4, figsize=(10.2, 2.9), layout="constrained", width_ratios=(1, 1, 1, 1.35))
 axes[0].imshow(images[number], extent=(0, 1, 1, 0))
