@@ -65,7 +65,7 @@ assert points.shape == (68, 2)
 #
 # Put one round bump on each landmark and add them up.
 
-# %% mystnb={"image": {"alt": "A drawn face with 68 landmarks marked by region, then one bump at the tip of the nose, the bumps of the mouth, and all bumps added up."}}
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "A drawn face with 68 landmarks marked by region, then one bump at the tip of the nose, the bumps of the mouth, and all bumps added up."}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 4, figsize=(9.2, 3.0), layout="constrained")
 axes[0].imshow(face, extent=(0, 1, 1, 0))
 draw_landmarks(axes[0], points)
@@ -106,7 +106,7 @@ Markdown(
 # There is a shortcut that looks the same: set the pixel under each landmark to one, then blur the whole picture once with a
 # Gaussian filter. It is one pass instead of 68. {py:func}`palcore.heatmaps.blurred_heatmap` does it.
 
-# %% mystnb={"image": {"alt": "Three maps of one face: the sum of bumps, the one-pass blur, and their difference, which is not zero along brows, eyes and mouth."}}
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Three maps of one face: the sum of bumps, the one-pass blur, and their difference, which is not zero along brows, eyes and mouth."}} tags=["hide-input"]
 blurred = blurred_heatmap(points[None], image_size)[0]
 largest = np.abs(exact - blurred).max()
 figure, axes = plt.subplots(1, 3, figsize=(8.6, 2.9), layout="constrained")
@@ -144,7 +144,7 @@ Markdown(
 # : In NumPy the index -3 is legal and means the third pixel from the end. A landmark that left the image on the left comes back
 #   on the right.
 
-# %% mystnb={"image": {"alt": "Two rows of four maps, the sum above and the blur below. The blur halves coincident landmarks, drops one that left the image, shifts one, and shows one on the wrong side."}}
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Two rows of four maps, the sum above and the blur below. The blur halves coincident landmarks, drops one that left the image, shifts one, and shows one on the wrong side."}} tags=["hide-input"]
 pixels, wide = 28, 0.09
 corner = 14.98 / pixels  # just inside the lower right corner of pixel 14
 cases = {
@@ -230,7 +230,7 @@ def maps_of_width(width):
 
 # %% mystnb={"image": {"alt": "The heatmap of one face at 112, 28, 14 and 7 cells along the side, with sigma 3/112."}}
 widths = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
-frames = {f"{width}/112": to_png(draw_grid({"": maps_of_width(width)}, side=2.1), dpi=80, colours=64) for width in widths}
+frames = {f"{width}/112": to_png(draw_grid({"": maps_of_width(width)}, side=2.1), dpi=100, colours=64) for width in widths}
 FrameSlider(frames, "sigma", "The heatmap of one face at 112, 28, 14 and 7 cells along the side.", start="3/112")
 
 # %% [markdown]
@@ -281,7 +281,7 @@ above = (runners[..., 1, None] - middles) ** 2
 sampled = np.exp(-(apart[:, 0, None, :] + above[:, 0, :, None]) / (2 * SIGMA**2))
 averaged = draw(runners, cells)
 
-# %% mystnb={"image": {"alt": "Left: one bump among 7 by 7 cells with their centres. Middle and right: the value of a cell and the total of all cells while the landmark moves. The sampled curves swing between 0 and 1, the averaged total is constant."}}
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Left: one bump among 7 by 7 cells with their centres. Middle and right: the value of a cell and the total of all cells while the landmark moves. The sampled curves swing between 0 and 1, the averaged total is constant."}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.3), layout="constrained")
 plots.show_map(axes[0], draw(runners[:1], 224)[0])
 axes[0].scatter(*np.meshgrid(middles, middles), s=14, marker="+", color="white")
@@ -295,7 +295,7 @@ for axis, total, title in ((axes[1], False, "value of the middle cell"), (axes[2
         values = maps.sum(axis=(1, 2)) if total else maps[:, 3, 3]
         axis.plot(track * cells, values, dashes, linewidth=2.2, label=name)
     axis.set(xlabel="landmark's place (in cells)", title=title, ylim=(-0.03, 1.08))
-legend = axes[2].legend(frameon=False, loc="upper right")
+legend = axes[1].legend(frameon=False, loc="upper right")
 
 # %%
 sampled_total, averaged_total = sampled.sum(axis=(1, 2)), averaged.sum(axis=(1, 2))
@@ -353,7 +353,7 @@ Markdown(f"The largest deviation from brute force is {100 * worst:.4f} % of the 
 # And what does sampling do to a whole face? With 68 landmarks some bumps hit a centre and others miss it, and where many stand
 # close, part of the error averages out. What is left is noise in the target that comes from the grid, not from the face.
 
-# %% mystnb={"image": {"alt": "Four faces at 7 by 7 cells: heatmaps sampled at cell centres above, exact cell averages below. The sampled ones are spotty."}}
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Four faces at 7 by 7 cells: heatmaps sampled at cell centres above, exact cell averages below. The sampled ones are spotty."}} tags=["hide-input"]
 grid = (np.arange(7) + 0.5) / 7
 columns, rows = (np.exp(-((grid - landmarks[..., axis, None]) ** 2) / (2 * SIGMA**2)) for axis in (0, 1))
 spotty, smooth = np.einsum("nlh,nlw->nhw", rows, columns), draw(landmarks, 7)
@@ -423,7 +423,7 @@ times = {
     "exact, 7 x 7": milliseconds_per_face(lambda places: draw(places, 7), landmarks, 10),
 }
 costs = pd.DataFrame({"milliseconds per face": times})
-costs["as fast as one blur with SciPy, times"] = times[f"one blur, SciPy, {image_size} px"] / costs["milliseconds per face"]
+costs["times as fast as one SciPy blur"] = times[f"one blur, SciPy, {image_size} px"] / costs["milliseconds per face"]
 np.testing.assert_allclose(blur_opencv(landmarks), blurred_heatmap(landmarks, image_size), atol=0.02 * exact.max())
 assert times["exact, 7 x 7"] < times[f"one blur, SciPy, {image_size} px"] < times[f"68 blurs, SciPy, {image_size} px"]
 costs.round(4)
@@ -448,7 +448,7 @@ Markdown(
 # (see {py:mod}`palcore.data.augment`). For the landmarks that is 68 small products, and then the heatmap is drawn afresh. The
 # other way is to turn the heatmap itself, as one turns the image, by interpolation.
 
-# %% mystnb={"image": {"alt": "Left: a rotated face with its moved landmarks. Then the 14 by 14 heatmap drawn from the moved points, the same heatmap turned by interpolation, and their difference."}}
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Left: a rotated face with its moved landmarks. Then the 14 by 14 heatmap drawn from the moved points, the same heatmap turned by interpolation, and their difference."}} tags=["hide-input"]
 turn = augment.affine_matrix(angle=0.5, shift=(0.06, -0.04))
 turned_face, turned_points = augment.transform_image(face, turn), augment.transform_landmarks(points, turn)
 drawn = draw(turned_points[None], 14)[0]
@@ -482,7 +482,7 @@ pd.DataFrame({"correlation of the two": agreement}).round(3)
 # the right, and the number 36 has to go to the other eye. {py:data}`palcore.data.augment.FLIP_INDEX` says which number goes
 # where. As long as all landmarks weigh the same, the heatmap does not notice; with weights it does.
 
-# %% mystnb={"image": {"alt": "A face with its left eye marked; the flipped face with the mark on the left eye again, as it should be; and with the mark on the right eye, where the numbers were not exchanged."}}
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "A face with its left eye marked; the flipped face with the mark on the left eye again, as it should be; and with the mark on the right eye, where the numbers were not exchanged."}} tags=["hide-input"]
 flip = augment.flip_matrix()
 flipped = augment.transform_landmarks(points, flip)
 careless = (points @ flip[:2, :2].T + flip[:2, 2]).astype(np.float32)  # moved, but not renumbered
@@ -511,7 +511,7 @@ assert np.allclose(augment.transform_landmarks(points, flip @ turn), both_ways, 
 # The 68 points are not spread evenly over the face. Seventeen of them follow the jaw, which moves little between expressions and
 # borders on the background. Here is what each region adds to the map.
 
-# %% mystnb={"image": {"alt": "Eight maps over one face: jaw, brows, nose, eyes and mouth alone, then all of them, all without the jaw, and without the jaw with brows and mouth weighing double."}}
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Eight maps over one face: jaw, brows, nose, eyes and mouth alone, then all of them, all without the jaw, and without the jaw with brows and mouth weighing double."}} tags=["hide-input"]
 none = dict.fromkeys(REGIONS, 0)
 singles = {region: region_weights(**(none | {region: 1})) for region in REGIONS}
 mixtures = {
