@@ -48,7 +48,7 @@ def compiled(function):
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=True)
+        return tf.function(function, jit_compile=True, autograph=False)
     if backend == "jax":
         import jax
 
@@ -71,7 +71,7 @@ def weight_gradients(model, images, loss):
 
         with tf.GradientTape() as tape:
             value = loss(model(images))
-        gradients = tape.gradient(value, model.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = tape.gradient(value, model.trainable_variables)
     elif backend == "jax":
         import jax
 
@@ -80,8 +80,10 @@ def weight_gradients(model, images, loss):
         value, gradients = jax.value_and_grad(lambda weights: loss(model.stateless_call(weights, state, images)[0]))(weights)
     else:
         raise _unsupported(backend)
-    paths = [variable.path for variable in model.trainable_variables]
-    return float(value), dict(zip(paths, map(ops.convert_to_numpy, gradients), strict=True))
+    found = {}
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        found[variable.path] = np.zeros(variable.shape, np.float32) if gradient is None else ops.convert_to_numpy(gradient)
+    return float(value), found
 
 
 def weight_difference(model, images, loss, direction, step):

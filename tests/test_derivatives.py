@@ -51,6 +51,16 @@ def test_weight_gradients_are_those_of_the_other_implementation(case):
         np.testing.assert_allclose(gradient, expected[path], atol=1e-7)
 
 
+def test_a_constant_loss_has_gradients_of_zero(case):
+    model, images, landmarks, _ = case
+    constant = ops.convert_to_numpy(model(images)["attribution"])
+    loss = PrivilegedAttributionLoss(sigma=0.1)
+    value, gradients = weight_gradients(model, images, lambda outputs: loss(landmarks, constant))
+    assert value != 0
+    for variable in model.trainable_variables:
+        assert gradients[variable.path].shape == tuple(variable.shape) and not gradients[variable.path].any()
+
+
 def test_slope_equals_difference_and_the_weights_are_put_back(case):
     model, images, _, loss = case
     before = [variable.numpy().copy() for variable in model.trainable_variables]

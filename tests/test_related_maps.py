@@ -85,7 +85,7 @@ from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import with_attribution
 from palcore.related_maps import grad_cam, integrated_gradients
 model, (images, landmarks), classes = network(SMOOTH), faces(), [0, 3, 5, 6]
-found = {"grad_cam": grad_cam(model, images, classes, "last"), "integrated": integrated_gradients(model, images, classes, steps=8)}
+found = {"grad_cam": grad_cam(model, images, classes, "last"), "integrated": integrated_gradients(model, images, classes, steps=3)}
 watched, loss = with_attribution(model, "last"), PrivilegedAttributionLoss(sigma=0.1)
 _, gradients = weight_gradients(watched, images, lambda outputs: loss(landmarks, outputs["attribution"]))
 _, other = pal_value_and_gradients(watched, images, landmarks)
@@ -102,4 +102,4 @@ np.savez("maps.npz", **{name: np.asarray(maps) for name, maps in found.items()})
     there = np.load(tmp_path / "maps.npz")
     model, (images, _), classes = network(SMOOTH), faces(), [0, 3, 5, 6]
     np.testing.assert_allclose(there["grad_cam"], grad_cam(model, images, classes, "last"), rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(there["integrated"], integrated_gradients(model, images, classes, steps=8), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(there["integrated"], integrated_gradients(model, images, classes, steps=3), rtol=1e-3, atol=1e-5)
