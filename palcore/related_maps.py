@@ -48,10 +48,10 @@ def grad_cam(classifier, images, classes, layer=None):
 
 
 def integrated_gradients(classifier, images, classes, baseline=0.0, steps=64):
-    """Integrated gradients of the pixels: the gradient averaged on the way from a baseline, times the way (:eq:`integrated`).
+    """Integrated gradients: the pixels' gradient averaged on the way from a baseline, times the way.
 
-    The integral is taken by the midpoint rule. Completeness holds up to the rule's error: the attributions of an image sum to
-    the class's logit at the image minus that at the baseline.
+    See :eq:`integrated-gradients`; the integral is taken by the midpoint rule. Completeness holds up to the rule's error: the
+    attributions of an image sum to the class's logit at the image minus that at the baseline.
 
     Sundararajan, Taly and Yan, ICML 2017, arXiv 1703.01365.
 
