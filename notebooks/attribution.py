@@ -302,8 +302,12 @@ figure = draw_grid(rows, dict.fromkeys(rows, large_face[0]))
 # them.
 
 # %%
-untouched = {name.split("\n")[0]: float(np.mean(maps == 0)) for name, maps in deep_maps["resnet50"]["grad"].items()}
-assert all(untouched[layer] == 0.75 for layer in ("conv2_block3_out", "conv3_block4_out", "conv4_block6_out"))
+untouched = {}
+for name, maps in deep_maps["resnet50"]["grad"].items():
+    strided = np.zeros(maps.shape, bool)
+    strided[:, ::2, ::2] = True
+    untouched[name.split("\n")[0]] = np.mean(maps == 0)
+    assert not np.any(maps[~strided]) or name.startswith(("conv1_relu", "conv5_block3_out"))
 Markdown("Cells with a derivative of exactly 0: " + ", ".join(f"{layer} {100 * part:.0f} %" for layer, part in untouched.items()))
 
 # %%
@@ -470,7 +474,7 @@ def with_head(activation):
 
 # %%
 smooth = with_head("softplus")
-step_sizes = np.logspace(-5, -1, 13)
+step_sizes = np.logspace(-5, -1, 9)
 checks = {}
 for name, network in {"ReLU": plain, "softplus": smooth}.items():
     taught = with_attribution(network)

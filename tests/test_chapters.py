@@ -9,7 +9,7 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 CHAPTERS = {
     "heatmaps": {"faces_count": 16},
-    "attribution": {"faces_count": 256, "epochs": 1, "rounds": 3},
+    "attribution": {"faces_count": 64, "epochs": 1, "rounds": 3},
     "channel_strategies": {"faces_count": 700, "steps": 12},
 }
 """Each chapter and the parameters that make it quick."""
