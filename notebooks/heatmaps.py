@@ -375,7 +375,7 @@ Markdown(
 # %% [markdown]
 # ## What it costs
 #
-# Five ways to get a heatmap for the same faces. Three draw it at the resolution of the image, as a picture that is then stored,
+# Six ways to get a heatmap for the same faces. Four draw it at the resolution of the image, as a picture that is then stored,
 # augmented and shrunk with the image. The last two draw it at the layer's resolution, inside the loss, from 136 numbers.
 
 
@@ -429,9 +429,10 @@ assert times["exact, 7 x 7"] < times[f"one blur, SciPy, {image_size} px"] < time
 costs.round(4)
 
 # %% [markdown]
-# The times are those of the machine that built this page. (scikit-image's `gaussian` calls SciPy's filter, so it has no row of its
-# own.) The order is what counts: with the exact average there is nothing left to save by blurring all landmarks at once. What
-# travels with a face counts too:
+# The times are those of the machine that built this page, and the small ones swing. (scikit-image's `gaussian` calls SciPy's
+# filter, so it has no row of its own.) Blurring once instead of 68 times is worth it where one blurs. But the exact map at the
+# layer's resolution costs less than SciPy's single blur, so there is nothing to gain by giving up exactness. What travels with a
+# face counts too:
 
 # %%
 as_numbers, as_picture = points.astype(np.float32).nbytes, exact.astype(np.float32).nbytes
