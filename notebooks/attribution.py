@@ -28,7 +28,7 @@ seed = 0
 weights = None  # of VGG16 and ResNet50: None (random), "imagenet" (Keras downloads them), or a file that fits the backbone
 image_size = 48  # side of the faces that the small network is trained on, in pixels
 backbone_size = 64  # side of the faces that VGG16 and ResNet50 see, in pixels
-faces_count = 1408  # faces to train on
+faces_count = 1024  # faces to train on
 epochs = 3
 rounds = 12  # how often the steps are timed
 
@@ -51,7 +51,7 @@ from palcore.graph import split_at
 from palcore.heatmaps import gaussian_heatmap
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
-from palcore.related_maps import grad_cam, integrated_gradients
+from palcore.related_maps import class_score, grad_cam, integrated_gradients
 from palcore.slider import FrameSlider, to_png
 from palcore.small_multiples import draw_grid
 from palcore.training import check_options
@@ -749,12 +749,12 @@ Markdown(
 
 # %%
 chosen = tests.labels[:4]
+integrated = {name: integrated_gradients(network, shown, chosen, steps=64) for name, network in networks.items()}
 rows = {}
 for name, network in networks.items():
-    integrated = integrated_gradients(network, shown, chosen, steps=32)
     maps = {method: ops.convert_to_numpy(with_attribution(network, method=method)(shown)["attribution"]) for method in METHODS}
     maps["Grad-CAM"] = ops.convert_to_numpy(grad_cam(network, shown, chosen))
-    maps["integrated\ngradients"] = np.abs(integrated.sum(axis=-1))
+    maps["integrated\ngradients"] = np.abs(integrated[name].sum(axis=-1))
     for face in (1, 3):
         picture = {"face": shown[face], **{kind: values_here[face] for kind, values_here in maps.items()}}
         rows[f"{columns[face]}\n{name}"] = picture
@@ -769,20 +769,29 @@ figure = draw_grid(rows, {row: maps["face"] for row, maps in rows.items()})
 #
 # $$ a_{ijc} = (x - x_0)_{ijc} \int_0^1 \left. \frac{\partial z_k}{\partial x_{ijc}} \right|_{x_0 + t (x - x_0)} dt $$ (integrated-gradients)
 #
-# Implemented by {py:func}`palcore.related_maps.grad_cam` and {py:func}`palcore.related_maps.integrated_gradients`. The pooled
-# head above shows how near Grad-CAM is to `grad_input`: both weight features by derivatives. But Grad-CAM takes the mean
-# derivative of a channel first, and one class instead of all seven.
+# Implemented by {py:func}`palcore.related_maps.grad_cam` and {py:func}`palcore.related_maps.integrated_gradients`.
 #
+# Grad-CAM and `grad_input` are kin: both weight features by derivatives. Behind global pooling, where a derivative is the same at
+# every place and so equals its mean, Grad-CAM is derivative times feature to the last digit, for one class and with its sign.
+
+# %%
+pooled_head = split_at(pooled)[2]
+class_gradient = value_and_gradient(lambda f: class_score(pooled_head(f), chosen), values)[1]
+product = np.maximum(ops.convert_to_numpy(ops.sum(class_gradient * values, axis=-1)), 0)
+cam = ops.convert_to_numpy(grad_cam(pooled, shown, chosen))
+np.testing.assert_allclose(cam, product, rtol=1e-3, atol=1e-4 * max(product.max(), 1e-6))
+
+# %% [markdown]
 # Integrated gradients have a property that can be checked, *completeness*: the attributions of a picture add up to what the logit
 # gained on the way.
 
 # %%
-integrated = integrated_gradients(plain, shown, chosen, steps=128)
+attributions = integrated["without PAL"]
 z = ops.convert_to_numpy(plain(shown))[np.arange(4), chosen]
 z_black = ops.convert_to_numpy(plain(np.zeros_like(shown)))[np.arange(4), chosen]
-completeness = pd.DataFrame({"sum of attributions": integrated.sum(axis=(1, 2, 3)), "logit gained": z - z_black}, index=columns)
+completeness = pd.DataFrame({"sum of attributions": attributions.sum(axis=(1, 2, 3)), "logit gained": z - z_black}, index=columns)
 gap = np.abs(completeness.iloc[:, 0] - completeness.iloc[:, 1]).max()
-assert gap < 0.02 * np.abs(integrated).sum(axis=(1, 2, 3)).max()
+assert gap < 0.02 * np.abs(attributions).sum(axis=(1, 2, 3)).max()
 completeness.round(3)
 
 # %% [markdown]
@@ -794,7 +803,7 @@ completeness.round(3)
 # from xplique.attributions import GradCAM, IntegratedGradients
 #
 # GradCAM(plain)(shown.astype("float32"), keras.ops.one_hot(chosen, 7))
-# IntegratedGradients(plain, steps=128)(shown.astype("float32"), keras.ops.one_hot(chosen, 7))
+# IntegratedGradients(plain, steps=64)(shown.astype("float32"), keras.ops.one_hot(chosen, 7))
 # ```
 #
 # ## Exercises
