@@ -25,7 +25,7 @@
 
 # %% tags=["parameters"]
 seed = 0
-weights = None  # of VGG16 and ResNet50: None (random), "imagenet" (Keras downloads them), or a file that fits the backbone
+weights = None  # of VGG16 and ResNet50: None (random), or "imagenet" (Keras downloads them)
 image_size = 48  # side of the faces that the small network is trained on, in pixels
 backbone_size = 64  # side of the faces that VGG16 and ResNet50 see, in pixels
 faces_count = 1024  # faces to train on
@@ -60,6 +60,10 @@ plots.use_style()
 
 # %%
 options = check_options(seed=seed, weights=weights, image_size=image_size, epochs=epochs, backbone="vgg16")
+if options.weights not in (None, "imagenet"):
+    raise ValueError(f"weights {weights!r} of VGG16 and ResNet50 in this chapter: give None for random ones, or imagenet")
+if min(faces_count, 32 * rounds) < 32:
+    raise ValueError(f"faces_count {faces_count} and rounds {rounds}: give at least 32 faces and 1 round")
 backend = keras.backend.backend()
 
 # %% [markdown]
@@ -232,7 +236,6 @@ rows = {}
 for name, network in networks.items():
     for method, maps in maps_by_layer(network, shown[3:], layers).items():
         rows[f"{method}\n{name}"] = {layer: values[0] for layer, values in maps.items()}
-compact_maps = rows
 figure = draw_grid(rows, dict.fromkeys(rows, shown[3]))
 
 # %%
@@ -282,10 +285,9 @@ deeper = {
 large_face = load("synthetic", split="test", seed=seed, image_size=backbone_size, count=4).images[3:4]
 deep_maps = {}
 for backbone, names in deeper.items():
-    file = weights if weights in (None, "imagenet") or backbone in str(weights).lower() else None
-    deep = build_classifier(backbone, backbone_size, file, units=64, dropout=0.0)
+    deep = build_classifier(backbone, backbone_size, options.weights, units=64, dropout=0.0)
     deep_maps[backbone] = maps_by_layer(deep, large_face, names)
-state = "random weights" if weights is None else f"weights {weights} below a head with random weights"
+state = "random weights" if options.weights is None else "ImageNet's weights below a head with random weights"
 assert all(np.all(np.isfinite(m)) for maps in deep_maps.values() for layers in maps.values() for m in layers.values())
 
 # %% mystnb={"image": {"alt": "Grad and grad_input at five layers of VGG16: noisy over the face at first, coarse at last."}}
