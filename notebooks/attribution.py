@@ -799,7 +799,7 @@ completeness.round(3)
 # %% [markdown]
 # The library Xplique has both methods and many more. At the time of writing it runs on TensorFlow with these networks. The study
 # computes these two maps in a few lines of its own, because Xplique does not run on JAX and brings a second copy of OpenCV along.
-# In an environment with it, this draws the same:
+# In an environment with it, this computes its versions of the two:
 #
 # ```python
 # from xplique.attributions import GradCAM, IntegratedGradients
