@@ -106,3 +106,35 @@ def draw_attributions(images, rows):
     for row, name in enumerate(["face", *rows]):
         axes[row, 0].text(-0.08, 0.5, name, rotation=90, ha="right", va="center", transform=axes[row, 0].transAxes)
     return figure
+
+
+def draw_gradient_sizes(sizes):
+    """The size of each layer's gradient as bars on a logarithmic scale, a colour for each entry. Returns the figure.
+
+    :param sizes: ``{name: {layer: size}}`` with the same layers for every name (``palcore.derivatives.size_by_layer``). A size
+        of 0 has no place on the scale: it is written as 0 in its bar's place.
+    """
+    layers = list(next(iter(sizes.values())))
+    positive = [size for found in sizes.values() for size in found.values() if size > 0]
+    floor = 10.0 ** (np.floor(np.log10(min(positive))) - 1) if positive else 0.1
+    width = 0.8 / len(sizes)
+    figure, axes = plt.subplots(figsize=(1.5 + 0.68 * len(layers), 4.2), layout="constrained")
+    for number, (name, found) in enumerate(sizes.items()):
+        x = np.arange(len(layers)) + (number - (len(sizes) - 1) / 2) * width
+        axes.bar(
+            x,
+            [found[layer] or np.nan for layer in layers],
+            width,
+            label=name,
+            color=COLOURS[number],
+            hatch=("", "//", "..")[number % 3],
+        )
+        for place, layer in zip(x, layers, strict=True):
+            if found[layer] == 0:
+                axes.text(place, floor * 1.2, "0", ha="center", va="bottom", color=COLOURS[number], fontweight="bold")
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=floor)
+    axes.set_xticks(range(len(layers)), layers, rotation=40, ha="right")
+    axes.set_ylabel("size of PAL's gradient\n(root mean square)")
+    figure.legend(loc="outside upper center", ncols=len(sizes), frameon=False)
+    return figure

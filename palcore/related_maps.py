@@ -1,0 +1,77 @@
+"""Two maps that the attribution is compared with: Grad-CAM and integrated gradients.
+
+Few lines each, so that they run on every backend of the study. They explain one class after training; PAL needs neither.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from palcore.derivatives import value_and_gradient
+from palcore.graph import split_at
+
+
+def class_score(logits, classes):
+    """The sum over the faces of each face's logit ``z_k`` of its class.
+
+    :param logits: ``(N, classes)``.
+    :param classes: ``(N,)`` whole numbers.
+    :return: a float32 scalar.
+    """
+    chosen = ops.one_hot(classes, logits.shape[-1])
+    return ops.sum(ops.cast(logits, "float32") * chosen)
+
+
+def _check(images, classes):
+    if len(images) != len(classes):
+        raise ValueError(f"{len(images)} images and {len(classes)} classes: give one class for each image")
+
+
+def grad_cam(classifier, images, classes, layer=None):
+    """Grad-CAM: the channels weighted by their mean gradient, summed, its negative part cut off (:eq:`grad-cam`).
+
+    Selvaraju et al., ICCV 2017, arXiv 1610.02391.
+
+    :param classifier: a functional or sequential Keras classifier; a final softmax is left out.
+    :param images: ``(N, H, W, 3)``, values 0 to 255.
+    :param classes: ``(N,)`` the class to explain for each image.
+    :param layer: see ``palcore.models.with_attribution``; None for the last convolutional map.
+    :return: ``(N, h, w)`` float32, not negative.
+    :raises ValueError: where there is no such layer, or the numbers of images and classes differ.
+    """
+    _check(images, classes)
+    image, features, head = split_at(classifier, layer)
+    values = ops.cast(keras.Model(image, features)(images), "float32")
+    _, gradient = value_and_gradient(lambda values: class_score(head(values), classes), values)
+    weights = ops.mean(gradient, axis=(1, 2), keepdims=True)
+    return ops.relu(ops.sum(weights * values, axis=-1))
+
+
+def integrated_gradients(classifier, images, classes, baseline=0.0, steps=64):
+    """Integrated gradients: the pixels' gradient averaged on the way from a baseline, times the way.
+
+    See :eq:`integrated-gradients`; the integral is taken by the midpoint rule. Completeness holds up to the rule's error: the
+    attributions of an image sum to the class's logit at the image minus that at the baseline.
+
+    Sundararajan, Taly and Yan, ICML 2017, arXiv 1703.01365.
+
+    :param classifier: a functional or sequential Keras classifier; a final softmax is left out.
+    :param images: ``(N, H, W, 3)``, values 0 to 255.
+    :param classes: ``(N,)`` the class to explain for each image.
+    :param baseline: an image of nothing, anything that broadcasts to the images; black by default.
+    :param steps: points at which the gradient is taken.
+    :return: ``(N, H, W, 3)`` float32, of either sign.
+    :raises ValueError: where ``steps`` is below 1, or the numbers of images and classes differ.
+    """
+    _check(images, classes)
+    if steps < 1:
+        raise ValueError(f"steps {steps!r} of integrated gradients: it must be at least 1")
+    image, features, head = split_at(classifier)
+    logits = keras.Model(image, head(features))
+    images = np.asarray(images, np.float32)
+    way = images - np.asarray(baseline, np.float32)
+    total = np.zeros_like(images)
+    for part in (np.arange(steps, dtype=np.float32) + 0.5) / steps:
+        _, gradient = value_and_gradient(lambda points: class_score(logits(points), classes), images - (1 - part) * way)
+        total += ops.convert_to_numpy(gradient)
+    return way * total / steps
