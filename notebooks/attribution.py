@@ -51,11 +51,13 @@ from palcore.graph import split_at
 from palcore.heatmaps import gaussian_heatmap
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
+from palcore.notebook import refuse_unknown_parameters
 from palcore.related_maps import class_score, grad_cam, integrated_gradients
 from palcore.slider import FrameSlider, to_png
 from palcore.small_multiples import draw_grid
 from palcore.training import check_options
 
+refuse_unknown_parameters(In)
 plots.use_style()
 
 # %%

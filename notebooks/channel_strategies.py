@@ -49,10 +49,12 @@ from palcore.losses import PrivilegedAttributionLoss, attribution_correlation
 
 # %%
 from palcore.models import with_attribution
+from palcore.notebook import refuse_unknown_parameters
 from palcore.slider import FrameSlider, to_png
 from palcore.small_multiples import draw_grid
 from palcore.training import build, check_options
 
+refuse_unknown_parameters(In)
 plots.use_style()
 train_faces = load("synthetic", split="train", seed=seed, image_size=image_size, count=faces_count)
 test_faces = load("synthetic", split="test", seed=seed, image_size=image_size, count=280, shortcut=0.0)  # the patch says nothing

@@ -45,8 +45,10 @@ from IPython.display import Markdown
 from palcore import EMOTIONS, plots
 from palcore.data import DATASETS, fer2013, figures, load, rafdb
 from palcore.data.affectnet_forms import EXPRESSIONS
+from palcore.notebook import refuse_unknown_parameters
 from palcore.records import repository_root
 
+refuse_unknown_parameters(In)
 plots.use_style()
 results = repository_root() / "results"
 landmark_record = json.loads((results / "landmarks" / "fer2013.json").read_text())

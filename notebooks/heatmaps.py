@@ -38,9 +38,11 @@ from IPython.display import Markdown
 from palcore import plots
 from palcore.data import augment, load
 from palcore.heatmaps import REGIONS, SIGMA, blurred_heatmap, gaussian_heatmap, region_weights
+from palcore.notebook import refuse_unknown_parameters
 from palcore.slider import FrameSlider, to_png
 from palcore.small_multiples import draw_grid, draw_landmarks
 
+refuse_unknown_parameters(In)
 plots.use_style()
 
 

@@ -27,9 +27,11 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 from IPython.display import display
 
 from palcore import plots
+from palcore.notebook import refuse_unknown_parameters
 from palcore.pages import draw_arms, show_question, show_runs
 from palcore.tables import best_on_validation, read_question
 
+refuse_unknown_parameters(In)
 plots.use_style()
 SCORES = {
     "validation_accuracy": "accuracy on validation faces (%)",

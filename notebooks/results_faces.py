@@ -27,9 +27,11 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 from IPython.display import Markdown, display
 
 from palcore import plots
+from palcore.notebook import refuse_unknown_parameters
 from palcore.pages import draw_arms, draw_recalls, show_face_tests, show_question, show_runs
 from palcore.tables import read_question, verdict
 
+refuse_unknown_parameters(In)
 plots.use_style()
 SCORES = {
     "test_accuracy": "accuracy (%)",

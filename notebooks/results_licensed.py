@@ -26,9 +26,11 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 from IPython.display import Markdown, display
 
 from palcore import plots
+from palcore.notebook import refuse_unknown_parameters
 from palcore.pages import show_question, show_runs
 from palcore.tables import grid_module
 
+refuse_unknown_parameters(In)
 plots.use_style()
 SCORES = {
     "test_accuracy": "accuracy (%)",

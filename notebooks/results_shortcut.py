@@ -26,8 +26,10 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 
 # %%
 from palcore import plots
+from palcore.notebook import refuse_unknown_parameters
 from palcore.pages import draw_arms, show_question, show_runs
 
+refuse_unknown_parameters(In)
 plots.use_style()
 SCORES = {
     "test_accuracy": "accuracy, patch as in training (%)",
