@@ -31,7 +31,7 @@ OTHERS = {"contempt": 3750, "none": 33088, "uncertain": 11645, "no face": 82414}
 """Rows of ``training.csv`` that are no part of the seven-class task; the form with folders has contempt only."""
 
 DRAWN = 210
-BATCHES, BATCH_SIZE, IMAGE_SIZE = 300, 64, 112
+BATCHES, BATCH_SIZE, IMAGE_SIZE = 100, 64, 112
 
 
 def drawn(folder, size):
@@ -157,6 +157,24 @@ def in_new_process(layout, folder, index_dir):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
+def write_record(starts):
+    """The committed record of what has been measured so far."""
+    from palcore.records import commit, device, repository_root, versions, write_json
+
+    record = {
+        "starts": starts,
+        "image_size": IMAGE_SIZE,
+        "batch_size": BATCH_SIZE,
+        "batches": BATCHES,
+        "device": device(),
+        "machine": "shared with other work while this was measured; the files had just been written, so most were in memory",
+        "load_average": round(os.getloadavg()[1], 1),
+        "versions": versions(),
+        "commit": commit(),
+    }
+    write_json(repository_root() / "results" / "benchmark" / "data.json", record)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="where the copies are generated; those that are there are used again")
@@ -177,19 +195,7 @@ def main():
         shutil.rmtree(index_dir, ignore_errors=True)
         starts[layout] = {name: in_new_process(layout, folder, index_dir) for name in ("first", "second")}
         print(layout, json.dumps(starts[layout]))
-    from palcore.records import commit, device, repository_root, versions, write_json
-
-    record = {
-        "starts": starts,
-        "image_size": IMAGE_SIZE,
-        "batch_size": BATCH_SIZE,
-        "batches": BATCHES,
-        "device": device(),
-        "machine": "shared with other work while this was measured; the files had just been written, so most were in memory",
-        "versions": versions(),
-        "commit": commit(),
-    }
-    write_json(repository_root() / "results" / "benchmark" / "data.json", record)
+        write_record(starts)
 
 
 if __name__ == "__main__":
