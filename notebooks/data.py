@@ -215,10 +215,10 @@ Markdown(
 )
 
 # %% [markdown]
-# So a network can know some of FER2013's test faces by heart. The copies are part of the public splits: whoever uses those, as we do,
-# tests on them too, and a result without them could be compared with nobody's. The comparison that this study makes is between networks
-# with and without PAL that are trained on the same faces and tested on the same faces. In a copy whose counts are the owner's, the
-# check reports these pictures as notes. Any more of them, or any in another data set, make it exit with 1.
+# So a network can know some of FER2013's test faces by heart. The copies are part of the public splits: whoever uses those, as we
+# do, tests on them too, and a result without them could be compared with nobody's. The comparison that this study makes is between
+# networks with and without PAL that are trained on the same faces and tested on the same faces. In a copy whose counts are the
+# owner's, the check reports these pictures as notes. Any more of them, or any in another data set, make it exit with 1.
 
 # %% [markdown]
 # ## What the owners allow
