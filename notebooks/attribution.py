@@ -344,8 +344,8 @@ legend = figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right 
 # What one expression wins the others lose: the top of the stack stays at one. So its derivative is zero, whatever the network
 # does:
 #
-# $$ \sum_k \frac{\exp z_k}{\sum_l \exp z_l} = 1 \qquad \Rightarrow \qquad
-# \frac{\partial}{\partial f_{ijc}} \sum_k \frac{\exp z_k}{\sum_l \exp z_l} = 0 $$
+# $$ \sum_k \frac{\exp z_k}{\sum_{k'} \exp z_{k'}} = 1 \qquad \Rightarrow \qquad
+# \frac{\partial}{\partial f_{ijc}} \sum_k \frac{\exp z_k}{\sum_{k'} \exp z_{k'}} = 0 $$
 #
 # A program that does this has an attribution of rounding errors, and no error message.
 # {py:func}`palcore.attribution.attribution_score` therefore takes logits.
