@@ -74,6 +74,31 @@ show_face_tests(full, both, results_dir)
 show_runs(full, ACCURACY)
 
 # %% [markdown]
+# ## Rare expressions
+#
+# Disgust is rare among the training faces ([the counts](data.ipynb)). Accuracy hardly notices it. The mean-class accuracy, the mean
+# of the seven recalls, counts it as one seventh; RAF-DB and AffectNet are usually read by both numbers. Two options make the classes
+# weigh the same in training: weights in the cross-entropy (`class_weight`), or drawing each class equally often (`sampling`). Shown
+# without PAL.
+
+# %%
+balance = {
+    "natural": {"strategy": "none", "class_weight": "none", "sampling": "natural"},
+    "class weights": {"strategy": "none", "class_weight": "balanced"},
+    "balanced sampling": {"strategy": "none", "sampling": "balanced"},
+}
+BOTH = dict(list(SCORES.items())[:2])
+RARE = {"compare": "test_mean_class_accuracy", "what": "mean-class accuracy", "baseline": "natural"}
+rare = show_question("imbalance", balance, BOTH, results=results_dir, **RARE)
+
+# %% mystnb={"image": {"alt": "Recall of each expression with natural classes, class weights and balanced sampling, as bars side by side."}}
+if len(rare):
+    figure = draw_recalls(rare, balance, results_dir)
+
+# %% tags=["hide-output"]
+show_runs(rare, BOTH)
+
+# %% [markdown]
 # ## Strategies
 
 # %%

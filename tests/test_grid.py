@@ -54,6 +54,7 @@ def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
     assert counts == {
         "tuning": 4 + 1,
         "faces-full": 2 * 3,
+        "imbalance": 3 * 3,
         "shortcut-strategies": 4 * 2 * 5,
         "faces-strategies": 4 * 3,
         "landmarks": (2 + 1 + 2 + 1 + 2 + 1) * 3,

@@ -100,7 +100,9 @@ def study(tmp_path):
         (tmp_path / name).write_text("A = 1\n")
     for name in ("results/fer2013/run.json", "notebooks/page.ipynb", "book/intro.md", "requirements.lock"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("{}\n")
+        (tmp_path / name).write_text('{"cells": ["results"]}\n' if name.startswith("notebooks") else "{}\n")
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "workflow" / "grid.yml").write_text("questions: {}\n")
     return tmp_path
 
 
@@ -114,7 +116,10 @@ def test_an_absent_and_an_unlisted_file_are_noticed(study):
     assert build_book.listing_problems(["book/intro"], study) == ["notebooks/page.ipynb is not in _toc.yml: add it there"]
 
 
-@pytest.mark.parametrize("name", ["palcore/losses.py", "results/fer2013/run.json", "notebooks/page.ipynb", "requirements.lock"])
+DEPENDENCIES = ["palcore/losses.py", "results/fer2013/run.json", "notebooks/page.ipynb", "requirements.lock", "workflow/grid.yml"]
+
+
+@pytest.mark.parametrize("name", DEPENDENCIES)
 def test_a_notebook_runs_again_when_what_it_depends_on_changes(study, name):
     page = study / "notebooks" / "page.ipynb"
     before = build_book.fingerprint(page, study)
@@ -129,6 +134,14 @@ def test_a_removed_result_runs_a_notebook_again(study):
     before = build_book.fingerprint(page, study)
     (study / "results" / "fer2013" / "run.json").unlink()
     assert build_book.fingerprint(page, study) != before
+
+
+def test_a_new_result_leaves_a_notebook_alone_that_speaks_of_none(study):
+    page = study / "notebooks" / "page.ipynb"
+    page.write_text("{}\n")
+    before = build_book.fingerprint(page, study)
+    (study / "results" / "fer2013" / "another.json").write_text("{}\n")
+    assert build_book.fingerprint(page, study) == before
 
 
 def test_reference_has_every_public_module(study):

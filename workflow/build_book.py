@@ -44,9 +44,10 @@ def listing_problems(files, root=ROOT):
 
 
 def fingerprint(notebook, root=ROOT):
-    """What a notebook's outputs depend on: its text, palcore, the committed results, the packages and the backend."""
-    inputs = [notebook, root / "requirements.lock", *root.glob("palcore/**/*.py")]
-    inputs += [path for path in root.glob("results/**/*") if path.is_file()]
+    """What a notebook's outputs depend on: its text, palcore, the packages, the backend, and the results if it speaks of them."""
+    inputs = [notebook, root / "requirements.lock", root / "workflow" / "grid.yml", *root.glob("palcore/**/*.py")]
+    if "results" in notebook.read_text():
+        inputs += [path for path in root.glob("results/**/*") if path.is_file()]
     digest = hashlib.sha256(f"{sys.version_info[:2]} {os.environ.get('KERAS_BACKEND', 'tensorflow')}".encode())
     for path in sorted(inputs):
         # Each file's own digest, so that no two sets of files read as the same bytes.
