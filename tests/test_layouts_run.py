@@ -12,6 +12,7 @@ NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "train.ipynb"
 TINY = {"image_size": 32, "epochs": 1, "units": 8, "batch_size": 8}
 
 
+@pytest.mark.timeout(900)  # a kernel each: seconds on two free cores, minutes on busy ones
 @pytest.mark.parametrize("layout", WRITERS)
 def test_the_notebook_trains_from_each_layout(layout, tmp_path, monkeypatch):
     name, write = WRITERS[layout]
