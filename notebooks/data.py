@@ -224,8 +224,8 @@ Markdown(
 # AffectNet's folders hold three small files for each face. They are read once into an index, which is kept beside the runs and made
 # again when the folder changes. Only the table stays in memory; images are decoded when a batch asks for them.
 #
-# We have no licensed copy to time. `workflow/benchmark_data.py` generates folders of the owners' size, with annotations of their own
-# for every face and a few drawn images behind all file names, and starts a run from each: once without an index, and once more.
+# We have no licensed copy to time. `workflow/benchmark_data.py` generates folders of the owners' size, with annotations for every
+# face and a few drawn images behind all file names, and starts a run from each: once without an index, and once more.
 
 # %%
 benchmark = json.loads((results / "benchmark" / "data.json").read_text())
@@ -246,8 +246,8 @@ pd.DataFrame(rows).T
 Markdown(
     f"Batches of {benchmark['batch_size']} faces at {benchmark['image_size']} pixels, flipped, shifted and turned; "
     f"{benchmark['device']}. The machine was {benchmark['machine']}: on average {benchmark['load_average']} programs wanted its "
-    "processor at once, so on an idle machine the times are shorter. The memory while batches stream includes Keras and its backend: "
-    f"with them, and before the first batch, it was {second['gigabytes']['with Keras']:.1f} GB."
+    "processor at once, so on an idle machine the times are shorter. The memory while batches stream includes Keras and its "
+    f"backend: with them, and before the first batch, it was {second['gigabytes']['with Keras']:.1f} GB."
 )
 
 # %% [markdown]
