@@ -221,6 +221,38 @@ Markdown(
 # owner's, the check reports these pictures as notes. Any more of them, or any in another data set, make it exit with 1.
 
 # %% [markdown]
+# ## Time and memory
+#
+# AffectNet's folders hold three small files for each face. They are read once into an index, which is kept beside the runs and made
+# again when the folder changes. Only the table stays in memory; images are decoded when a batch asks for them.
+#
+# We have no licensed copy to time. `workflow/benchmark_data.py` generates folders of the owners' size, with annotations for every
+# face and a few drawn images behind all file names, and starts a run from each: once without an index, and once more.
+
+# %%
+benchmark = json.loads((results / "benchmark" / "data.json").read_text())
+layouts = {"rafdb": "RAF-DB", "affectnet": "AffectNet, folders", "affectnet_csv": "AffectNet, tables"}
+rows = {}
+for layout, starts in benchmark["starts"].items():
+    first, second = starts["first"], starts["second"]
+    rows[layouts[layout]] = {
+        "faces": f"{sum(first['faces'].values()):,}",
+        "first start (s)": first["start_seconds"],
+        "second start (s)": second["start_seconds"],
+        "most memory at the start (GB)": max(start["gigabytes"]["loaded"] for start in starts.values()),
+        "while batches stream (GB)": max(start["gigabytes"]["streaming"] for start in starts.values()),
+    }
+pd.DataFrame(rows).T
+
+# %%
+Markdown(
+    f"Batches of {benchmark['batch_size']} faces at {benchmark['image_size']} pixels, flipped, shifted and turned; "
+    f"{benchmark['device']}. The machine was {benchmark['machine']}: on average {benchmark['load_average']} programs wanted its "
+    "processor at once, so on an idle machine the times are shorter. The memory while batches stream includes Keras and its "
+    f"backend: with them, and before the first batch, it was {second['gigabytes']['with Keras']:.1f} GB."
+)
+
+# %% [markdown]
 # ## What the owners allow
 #
 # This table sums up; the owner's own text decides. `data/README.md` in the repository says where to ask, which files to expect and
