@@ -427,14 +427,13 @@ times = {
 costs = pd.DataFrame({"milliseconds per face": times})
 costs["times as fast as one SciPy blur"] = times[f"one blur, SciPy, {image_size} px"] / costs["milliseconds per face"]
 np.testing.assert_allclose(blur_opencv(landmarks), blurred_heatmap(landmarks, image_size), atol=0.02 * exact.max())
-assert times["exact, 7 x 7"] < times[f"one blur, SciPy, {image_size} px"] < times[f"68 blurs, SciPy, {image_size} px"]
+assert max(time for way, time in times.items() if not way.startswith("68")) < times[f"68 blurs, SciPy, {image_size} px"]
 costs.round(4)
 
 # %% [markdown]
 # The times are those of the machine that built this page, and the small ones swing. (scikit-image's `gaussian` calls SciPy's
-# filter, so it has no row of its own.) Blurring once instead of 68 times is worth it where one blurs. But the exact map at the
-# layer's resolution costs less than SciPy's single blur, so there is nothing to gain by giving up exactness. What travels with a
-# face counts too:
+# filter, so it has no row of its own.) What holds on any machine: 68 separate blurs are by far the dearest, and the exact map costs
+# a fraction of that. There is no need to give up exactness for speed. What travels with a face counts too:
 
 # %%
 as_numbers, as_picture = points.astype(np.float32).nbytes, exact.astype(np.float32).nbytes
