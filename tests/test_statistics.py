@@ -95,7 +95,7 @@ def test_bootstrap_within_seeds_keeps_the_answers_of_a_face_together():
     others = bootstrap_within_seeds([(labels, first, second), turned])
     assert others[0] == pytest.approx(one[0])
     assert others[2] - others[1] == pytest.approx((one[2] - one[1]) / np.sqrt(2), rel=0.15)
-    with pytest.raises(ValueError, match="give one pair a seed, equally many faces"):
+    with pytest.raises(ValueError, match="give one pair a seed, equally many"):
         bootstrap_within_seeds([(labels, first, second), (labels[1:], first[1:], second[1:])])
     with pytest.raises(ValueError, match="0 seeds"):
         bootstrap_within_seeds([])
