@@ -135,7 +135,7 @@ columns = [EMOTIONS[label] for label in tests.labels[:4]]
 pictures = {}
 for step, maps in snapshots.items():
     rows = {name: dict(zip(columns, values, strict=True)) for name, values in {**maps, "heatmap": heatmaps}.items()}
-    pictures[step] = to_png(draw_grid(rows, dict(zip(columns, shown, strict=True))), dpi=80, colours=128)
+    pictures[step] = to_png(draw_grid(rows, dict(zip(columns, shown, strict=True))), dpi=60, colours=64)
 slider = FrameSlider(
     pictures,
     label="training steps",
