@@ -73,8 +73,8 @@ backend = keras.backend.backend()
 #
 # We need networks whose answer we can explain. The faces are drawn, and a coloured patch in the corner shows the label of nine
 # training faces in ten: the easy way to the answer. Two copies of one small network, `compact`, start from the same weights. One
-# is trained with cross-entropy alone, the other with PAL added. The first should come to rely on the patch, and its attribution
-# should say so.
+# is trained with cross-entropy alone, the other with PAL added. The first comes to rely on the patch. How much
+# of that its attribution says is seen below.
 
 # %%
 keras.utils.set_random_seed(seed)
@@ -232,7 +232,7 @@ def maps_by_layer(classifier, images, layers):
     return found
 
 
-# %% mystnb={"image": {"alt": "One face in the compact network. Four rows, grad and grad_input without and with PAL; four columns, from the first to the last convolution. The maps get coarser; with PAL they move from the patch to the face."}}
+# %% mystnb={"image": {"alt": "One face in the compact network. Four rows, grad and grad_input without and with PAL; four columns, from the first to the last convolution. The maps get coarser from left to right; most of the attribution is on the mouth, and a little, without PAL, on the patch in the corner."}}
 layers = ["block1_conv1", "block2_conv1", "block3_conv2", "block4_conv2"]
 rows = {}
 for name, network in networks.items():
@@ -763,7 +763,7 @@ for name, network in networks.items():
         picture = {"face": shown[face], **{kind: values_here[face] for kind, values_here in maps.items()}}
         rows[f"{columns[face]}\n{name}"] = picture
 
-# %% mystnb={"image": {"alt": "Two faces in the networks without and with PAL; beside each face its maps by grad, grad_input, Grad-CAM and integrated gradients. Without PAL most maps light up the patch, with PAL the face."}}
+# %% mystnb={"image": {"alt": "Two faces in the networks without and with PAL; beside each face its maps by grad, grad_input, Grad-CAM and integrated gradients. With PAL grad_input keeps closer to the face; the other maps, which PAL does not compare with the heatmap, change less."}}
 figure = draw_grid(rows, {row: maps["face"] for row, maps in rows.items()})
 
 # %% [markdown]
