@@ -197,10 +197,11 @@ def test_a_run_depends_on_its_data(tmp_path):
 
 @pytest.fixture
 def study(tmp_path):
-    """A study whose notebook writes a record, or fails where the strategy is `half`."""
+    """A study whose notebook writes a record, or fails where the strategy is `half`, or hangs where it is `all`."""
 
-    def run(strategy):
-        code = "import json, pathlib\nif strategy == 'half':\n    raise ValueError('no channels')\n"
+    def run(strategy, **options):
+        code = "import json, pathlib, time\nif strategy == 'half':\n    raise ValueError('no channels')\n"
+        code += "if strategy == 'all':\n    time.sleep(600)\n"
         code += "folder = pathlib.Path(out_dir)\n(folder / 'record.json').write_text('{}')\n"
         cells = [nbformat.v4.new_code_cell("strategy = 'mean'\nout_dir = ''", metadata={"tags": ["parameters"]})]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -208,7 +209,7 @@ def study(tmp_path):
         notebook = nbformat.v4.new_notebook(cells=[*cells, nbformat.v4.new_code_cell(code)], metadata=kernel)
         nbformat.write(notebook, tmp_path / "notebooks" / "train.ipynb")
         cell = Cell(strategy, {"dataset": "synthetic", "strategy": strategy}, False, ["question"])
-        return cell, grid_commands.attempt(cell, root=tmp_path)
+        return cell, grid_commands.attempt(cell, root=tmp_path, **options)
 
     return tmp_path, run
 
@@ -226,6 +227,19 @@ def test_an_attempt_notes_how_it_ended_and_keeps_the_log_of_a_failure(study):
         "mean": {"attempts": 1, "finished": 1, "failed": 0},
         "half": {"attempts": 2, "finished": 0, "failed": 2},
     }
+
+
+def test_a_run_that_hangs_is_given_up_and_counts_as_failed(study):
+    root, run = study
+    cell, code = run("all", longest=2)
+    assert code != 0
+    assert grid_commands.attempts(root) == {"all": {"attempts": 1, "finished": 0, "failed": 1}}
+    assert grid_commands.state(cell, root) == "failed"
+
+
+def test_patience_is_ten_times_what_a_cell_may_take():
+    cell = CELLS[0]
+    assert grid_commands.patience(cell) == pytest.approx(1800 + 600 * cell.minutes, abs=1)
 
 
 def test_a_cell_is_not_run_twice_at_a_time(tmp_path):

@@ -79,8 +79,18 @@ def published_attempts(results):
     return found
 
 
-def attempt(cell, data_dir=None, threads=2, root=ROOT):
+def patience(cell):
+    """Seconds after which a cell's training is given up: ten times what it may take, and half an hour.
+
+    TensorFlow's data pipeline can wait for itself for ever, rarely, where an epoch ends. Such a run must not hold up the grid.
+    """
+    return round(1800 + 10 * 60 * cell.minutes)
+
+
+def attempt(cell, data_dir=None, threads=2, root=ROOT, longest=None):
     """Run one cell's papermill line, and note in `attempts.csv` that it was started and how it ended.
+
+    :param longest: seconds after which a cell of the notebook is given up; the run has failed then, and its log is kept.
 
     A run that outlives the grid that started it holds the cell's lock: it is not started a second time beside it.
 
@@ -113,7 +123,7 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT):
         for name in ("record.json", "log.ipynb"):
             (runs / cell.name / name).unlink(missing_ok=True)
         # Papermill inherits the lock, and holds it if this process is killed.
-        words = [*line, "--no-progress-bar"]
+        words = [*line, "--no-progress-bar", *(["--execution-timeout", str(longest)] if longest else [])]
         code = subprocess.run(words, cwd=root, env=environment, pass_fds=[lock.fileno()]).returncode
         note("failed" if code else "finished")
     return code
@@ -171,7 +181,7 @@ def main(words=None):
         for cell in found:
             dataset = cell.options["dataset"]
             if given.action == "attempt":
-                sys.exit(attempt(cell, folders.get(dataset), given.threads))
+                sys.exit(attempt(cell, folders.get(dataset), given.threads, longest=patience(cell)))
             print(shlex.join(command(cell, None if dataset == "synthetic" else folders.get(dataset, "DIR"))))
         return
     for name in given.names:

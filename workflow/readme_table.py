@@ -11,7 +11,7 @@ EXPERIMENTS = {"shortcut-strategies": "drawn faces", "faces-full": "FER2013, all
 
 
 def table():
-    """Markdown rows: one per experiment and strategy, means over the seeds."""
+    """Markdown rows: one per experiment and strategy that has been run, means over the seeds."""
     lines = [
         "| faces | strategy | runs | epochs | minutes | accuracy on test faces | patch at random |",
         "|---|---|---|---|---|---|---|",
@@ -21,6 +21,8 @@ def table():
         runs = runs[runs["attribution"] == "grad_input"]
         for strategy in ("none", "mean"):
             rows = runs[runs["strategy"] == strategy]
+            if rows.empty:
+                continue
             free = f"{100 * rows['shortcut_free_accuracy'].mean():.1f} %" if "shortcut_free_accuracy" in rows else ""
             lines.append(
                 f"| {faces} | `{strategy}` | {len(rows)} | {rows['epochs'].max()} | {rows['minutes'].mean():.0f} | "
