@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -23,7 +24,7 @@
 seed = 0  # nothing is drawn at random on this page
 results_dir = None  # folder that holds runs/; None: the study's own results/
 
-# %%
+# %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
 from palcore.notebook import refuse_unknown_parameters
@@ -50,7 +51,7 @@ def page_of(question):
 # with a shortcut and on all training faces of FER2013. Differences are paired by seed. The p values of the four sentences are
 # corrected together, after Holm.
 
-# %%
+# %% tags=["hide-input"]
 import pandas as pd
 
 from palcore.statistics import holm
@@ -80,7 +81,7 @@ display(Markdown(text))
 # %% [markdown]
 # ## All questions
 
-# %%
+# %% tags=["hide-input"]
 grid, lines = grid_module()[0].read_grid(), []
 for question, described in grid["questions"].items():
     done = progress(question, results_dir)

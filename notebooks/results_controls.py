@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -23,7 +24,7 @@
 seed = 0  # of the bootstrap
 results_dir = None  # folder that holds runs/; None: the study's own results/
 
-# %%
+# %% tags=["hide-input"]
 from IPython.display import display
 
 from palcore import plots
@@ -46,7 +47,7 @@ ACCURACY = {"test_accuracy": "accuracy on test faces (%)"}
 # Each arm changes one thing of PAL. Wrong landmarks are those of another face, or the right ones moved at random by 5 and 10 % of
 # the image side. The attribution is always compared with the right ones.
 
-# %%
+# %% tags=["hide-input"]
 SIGMA = 3 / 112
 plain = {"strategy": "mean", "landmark_source": "own", "landmark_jitter": 0.0, "jaw": 1.0, "sigma": SIGMA, "layer": None}
 arms = {
@@ -65,16 +66,16 @@ landmarks = show_question("landmarks", arms, SCORES, results=results_dir)
 # %% [markdown]
 # The control that decides what can be claimed: the same arms against PAL with the right landmarks.
 
-# %%
+# %% tags=["hide-input"]
 if len(landmarks):
     guided = {label: arm for label, arm in arms.items() if label != "none"}
     show_question("landmarks", guided, ACCURACY, baseline="PAL", results=results_dir)
 
-# %% mystnb={"image": {"alt": "Accuracy on test faces without PAL, with PAL, and with each change of PAL, with intervals."}}
+# %% mystnb={"image": {"alt": "Accuracy on test faces without PAL, with PAL, and with each change of PAL, with intervals."}} tags=["hide-input"]
 if len(landmarks):
     figure = draw_arms(landmarks, arms, ACCURACY, "accuracy on FER2013's test faces (%)")
 
-# %% tags=["hide-output"]
+# %% tags=["hide-cell"]
 show_runs(landmarks, ACCURACY)
 
 # %% [markdown]
@@ -82,7 +83,7 @@ show_runs(landmarks, ACCURACY)
 #
 # Each loss had three weights, of which the accuracy on the validation faces chose one. Face crops need no weight.
 
-# %%
+# %% tags=["hide-input"]
 WEIGHTS = {"pal": (0.3, 1.0, 3.0), "energy": (0.3, 1.0, 3.0), "rrr": (100.0, 1000.0, 10000.0), "cosine": (0.3, 1.0, 3.0)}
 NAMES = {"pal": "PAL", "energy": "energy outside", "rrr": "right for the right reasons", "cosine": "feature cosine"}
 everything = read_question("rivals", results_dir)
@@ -98,14 +99,14 @@ for loss, weights in WEIGHTS.items():
 chosen["face crops"] = {"strategy": "none", "crop": 0.1}
 rivals = show_question("rivals", chosen, SCORES, results=results_dir)
 
-# %% mystnb={"image": {"alt": "Accuracy on test faces of the baseline, PAL, its rivals and face crops, with intervals."}}
+# %% mystnb={"image": {"alt": "Accuracy on test faces of the baseline, PAL, its rivals and face crops, with intervals."}} tags=["hide-input"]
 if len(rivals):
     figure = draw_arms(rivals, chosen, ACCURACY, "accuracy on FER2013's test faces (%)")
 
 # %% [markdown]
 # All weights that were tried:
 
-# %%
+# %% tags=["hide-input"]
 tried = {
     f"{NAMES[loss]}, weight {weight:g}": {"strategy": "mean", "loss": loss, "pal_weight": weight}
     for loss, weights in WEIGHTS.items()
@@ -116,5 +117,5 @@ if len(rivals):
 
     display(with_intervals(summary(rivals, tried, SCORES)))
 
-# %% tags=["hide-output"]
+# %% tags=["hide-cell"]
 show_runs(rivals, ACCURACY)

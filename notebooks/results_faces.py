@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -23,7 +24,7 @@
 seed = 0  # of the bootstrap
 results_dir = None  # folder that holds runs/; None: the study's own results/
 
-# %%
+# %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
 from palcore import plots
@@ -43,11 +44,11 @@ ACCURACY = {"test_accuracy": "accuracy (%)"}
 # %% [markdown]
 # ## The baseline is tuned first
 #
-# The learning rate and the dropout were chosen for the baseline, by its accuracy on the validation faces after five epochs. Every
-# other arm takes what was chosen, so that PAL gains nothing from better settings. PAL's own weight is 1 throughout and was not
-# tuned here.
+# Learning rate and dropout are chosen for the baseline, by its accuracy on the validation faces after five epochs; the table has what
+# has been tried so far. Every other arm takes the same, so that PAL gains nothing from better settings. PAL's own weight is 1
+# throughout and was not tuned here.
 
-# %%
+# %% tags=["hide-input"]
 tuned = read_question("tuning", results_dir)
 columns = {"learning_rate": "learning rate", "dropout": "dropout", "epochs": "epochs"}
 if len(tuned):
@@ -58,19 +59,21 @@ if len(tuned):
 
 # %% [markdown]
 # ## All training faces
+#
+# With and without PAL on all training faces, for 16 epochs.
 
-# %%
+# %% tags=["hide-input"]
 both = {"none": {"strategy": "none"}, "mean": {"strategy": "mean"}}
 full = show_question("faces-full", both, SCORES, results=results_dir)
 
-# %% mystnb={"image": {"alt": "Recall of each expression on the test faces, without and with PAL, as paired bars."}}
+# %% mystnb={"image": {"alt": "Recall of each expression on the test faces, without and with PAL, as paired bars."}} tags=["hide-input"]
 if len(full):
     figure = draw_recalls(full, both, results_dir)
 
-# %%
+# %% tags=["hide-input"]
 show_face_tests(full, both, results_dir)
 
-# %% tags=["hide-output"]
+# %% tags=["hide-cell"]
 show_runs(full, ACCURACY)
 
 # %% [markdown]
@@ -81,7 +84,7 @@ show_runs(full, ACCURACY)
 # weigh the same in training: weights in the cross-entropy (`class_weight`), or drawing each class equally often (`sampling`). Shown
 # without PAL.
 
-# %%
+# %% tags=["hide-input"]
 balance = {
     "natural": {"strategy": "none", "class_weight": "none", "sampling": "natural"},
     "class weights": {"strategy": "none", "class_weight": "balanced"},
@@ -91,58 +94,45 @@ BOTH = dict(list(SCORES.items())[:2])
 RARE = {"compare": "test_mean_class_accuracy", "what": "mean-class accuracy", "baseline": "natural"}
 rare = show_question("imbalance", balance, BOTH, results=results_dir, **RARE)
 
-# %% mystnb={"image": {"alt": "Recall of each expression with natural classes, class weights and balanced sampling, as bars side by side."}}
+# %% mystnb={"image": {"alt": "Recall of each expression with natural classes, class weights and balanced sampling, as bars side by side."}} tags=["hide-input"]
 if len(rare):
     figure = draw_recalls(rare, balance, results_dir)
 
-# %% tags=["hide-output"]
+# %% tags=["hide-cell"]
 show_runs(rare, BOTH)
 
 # %% [markdown]
 # ## Strategies
 
-# %%
+# %% tags=["hide-input"]
 arms = {strategy: {"strategy": strategy} for strategy in ("none", "all", "mean", "half")}
 strategies = show_question("faces-strategies", arms, SCORES, results=results_dir)
 
-# %% mystnb={"image": {"alt": "Accuracy and mean-class accuracy of each strategy on the test faces, with intervals."}}
+# %% mystnb={"image": {"alt": "Accuracy and mean-class accuracy of each strategy on the test faces, with intervals."}} tags=["hide-input"]
 if len(strategies):
     figure = draw_arms(strategies, arms, dict(list(SCORES.items())[:2]), "on FER2013's test faces (%)")
 
 # %% [markdown]
 # The same comparison face by face: which faces does only one of the two networks of a seed name rightly?
 
-# %%
+# %% tags=["hide-input"]
 show_face_tests(strategies, arms, results_dir)
 
-# %% tags=["hide-output"]
+# %% tags=["hide-cell"]
 show_runs(strategies, ACCURACY)
-
-# %% [markdown]
-# ## All training faces
-#
-# With and without PAL on all 28,709 training faces, for 16 epochs. Learning rate and dropout were chosen on the validation faces,
-# for the baseline alone.
-
-# %%
-two = {name: arms[name] for name in ("none", "mean")}
-full = show_question("faces-full", two, SCORES, results=results_dir)
-
-# %% tags=["hide-output"]
-show_runs(full, ACCURACY)
 
 # %% [markdown]
 # ## VGG16 and ResNet50
 #
 # Larger backbones at 112 pixels on all training faces need a GPU.
 
-# %%
+# %% tags=["hide-input"]
 BACKBONES = ("vgg16", "resnet50")
 large = {f"{backbone}, {name}": {"backbone": backbone, **arm} for backbone in BACKBONES for name, arm in arms.items()}
 pairs = {label: f"{arm['backbone']}, none" for label, arm in large.items() if arm["strategy"] != "none"}
 deep = show_question("faces-gpu", large, SCORES, baseline=pairs, results=results_dir)
 
-# %% tags=["hide-output"]
+# %% tags=["hide-cell"]
 show_runs(deep, ACCURACY)
 
 # %% [markdown]
@@ -151,7 +141,7 @@ show_runs(deep, ACCURACY)
 # 5, 10, 30 and 100 % of the training faces. The two smallest shares are trained for 36 and 24 epochs, or they would end after a few
 # hundred steps; the two arms of a share always have the same number.
 
-# %%
+# %% tags=["hide-input"]
 SHARES = (0.05, 0.1, 0.3, 1.0)
 few = {
     f"{name}, {100 * share:g} %": {"strategy": strategy, "train_share": share}
@@ -161,11 +151,11 @@ few = {
 pairs = {f"PAL, {100 * share:g} %": f"none, {100 * share:g} %" for share in SHARES}
 little = show_question("little-data", few, SCORES, baseline=pairs, results=results_dir)
 
-# %% mystnb={"image": {"alt": "Accuracy without and with PAL for four shares of the training faces, with intervals."}}
+# %% mystnb={"image": {"alt": "Accuracy without and with PAL for four shares of the training faces, with intervals."}} tags=["hide-input"]
 if len(little):
     figure = draw_arms(little, few, ACCURACY, "accuracy on FER2013's test faces (%)")
 
-# %% tags=["hide-output"]
+# %% tags=["hide-cell"]
 show_runs(little, ACCURACY)
 
 # %% [markdown]
@@ -173,7 +163,7 @@ show_runs(little, ACCURACY)
 #
 # A share of the training labels is replaced by another expression; the test labels stay.
 
-# %%
+# %% tags=["hide-input"]
 RATES = (0.0, 0.2, 0.4)
 wrong = {
     f"{name}, {100 * rate:g} %": {"strategy": strategy, "label_noise": rate}
@@ -183,11 +173,11 @@ wrong = {
 pairs = {f"PAL, {100 * rate:g} %": f"none, {100 * rate:g} %" for rate in RATES}
 noisy = show_question("noisy-labels", wrong, SCORES, baseline=pairs, results=results_dir)
 
-# %% mystnb={"image": {"alt": "Accuracy without and with PAL for three shares of wrong labels, with intervals."}}
+# %% mystnb={"image": {"alt": "Accuracy without and with PAL for three shares of wrong labels, with intervals."}} tags=["hide-input"]
 if len(noisy):
     figure = draw_arms(noisy, wrong, ACCURACY, "accuracy on FER2013's test faces (%)")
 
-# %% tags=["hide-output"]
+# %% tags=["hide-cell"]
 show_runs(noisy, ACCURACY)
 
 # %% [markdown]
@@ -196,7 +186,7 @@ show_runs(noisy, ACCURACY)
 # The networks of the first table on harder test faces: a patch beside the face, on the eyes, or on the mouth; the face shifted; the
 # picture blurred. Nothing was trained for it.
 
-# %%
+# %% tags=["hide-input"]
 import pandas as pd
 
 from palcore.data.disturb import CONDITIONS
@@ -217,7 +207,7 @@ if len(tested):
     sentences = [f"- {verdict(row, f'accuracy under {condition}')}" for condition, row in tested.iterrows()]
     display(Markdown("\n".join([f"**Verdict.** {len(tested)} comparisons, corrected together:", "", *sentences])))
 
-# %% mystnb={"image": {"alt": "Accuracy of each strategy under patches, shifts and blur, with intervals."}}
+# %% mystnb={"image": {"alt": "Accuracy of each strategy under patches, shifts and blur, with intervals."}} tags=["hide-input"]
 if len(tested):
     shown = {column: name for column, name in hard.items() if name in ("test", "patch_off", "patch_eyes", "patch_mouth", "blur_4")}
     figure = draw_arms(strategies, arms, shown, "accuracy on FER2013's test faces (%)")

@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -22,7 +23,7 @@
 seed = 0  # of the bootstrap
 results_dir = None  # folder that holds runs/; None: the study's own results/
 
-# %%
+# %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
 from palcore import plots
@@ -63,7 +64,7 @@ table below."""
 # %% [markdown]
 # ## RAF-DB
 
-# %%
+# %% tags=["hide-input"]
 display(what_to_run("rafdb", "RAF-DB"))
 rafdb = show_question("rafdb", arms, SCORES, baseline=pairs, results=results_dir)
 show_runs(rafdb, {"test_accuracy": "accuracy"})
@@ -71,7 +72,7 @@ show_runs(rafdb, {"test_accuracy": "accuracy"})
 # %% [markdown]
 # ## AffectNet
 
-# %%
+# %% tags=["hide-input"]
 display(what_to_run("affectnet", "AffectNet"))
 affectnet = show_question("affectnet", arms, SCORES, baseline=pairs, results=results_dir)
 show_runs(affectnet, {"test_accuracy": "accuracy"})

@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -24,7 +25,7 @@
 seed = 0  # of the bootstrap
 results_dir = None  # folder that holds runs/; None: the study's own results/
 
-# %%
+# %% tags=["hide-input"]
 from palcore import plots
 from palcore.notebook import refuse_unknown_parameters
 from palcore.pages import draw_arms, show_question, show_runs
@@ -44,7 +45,7 @@ FREE = {"compare": "shortcut_free_accuracy", "what": "accuracy with the patch at
 #
 # Four strategies, each with two attributions. Both baselines are trained alike; they differ in the attribution that is measured.
 
-# %%
+# %% tags=["hide-input"]
 arms = {
     strategy if method == "grad_input" else f"{strategy}, grad": {"strategy": strategy, "attribution": method}
     for method in ("grad_input", "grad")
@@ -54,11 +55,11 @@ arms = {
 pairs = {label: "none, grad" if label.endswith("grad") else "none" for label in arms if not label.startswith("none")}
 strategies = show_question("shortcut-strategies", arms, SCORES, baseline=pairs, **FREE)
 
-# %% mystnb={"image": {"alt": "Accuracy of each strategy with the patch as in training and at random, with intervals."}}
+# %% mystnb={"image": {"alt": "Accuracy of each strategy with the patch as in training and at random, with intervals."}} tags=["hide-input"]
 if len(strategies):
     figure = draw_arms(strategies, arms, PAIR, "accuracy on test faces (%)")
 
-# %% tags=["hide-output"]
+# %% tags=["hide-cell"]
 show_runs(strategies, PAIR)
 
 # %% [markdown]
@@ -66,7 +67,7 @@ show_runs(strategies, PAIR)
 #
 # The share of training faces whose patch shows the label goes from a half to all of them. Each share has its own baseline.
 
-# %%
+# %% tags=["hide-input"]
 SHARES = (0.5, 0.75, 0.9, 1.0)
 strengths = {
     f"{name}, {share:g}": {"strategy": strategy, "shortcut": share}
@@ -76,11 +77,11 @@ strengths = {
 pairs = {f"PAL, {share:g}": f"none, {share:g}" for share in SHARES}
 strength = show_question("shortcut-strength", strengths, SCORES, baseline=pairs, **FREE)
 
-# %% mystnb={"image": {"alt": "Accuracy with and without PAL for each strength of the shortcut, with intervals."}}
+# %% mystnb={"image": {"alt": "Accuracy with and without PAL for each strength of the shortcut, with intervals."}} tags=["hide-input"]
 if len(strength):
     figure = draw_arms(strength, strengths, PAIR, "accuracy on test faces (%)")
 
-# %% tags=["hide-output"]
+# %% tags=["hide-cell"]
 show_runs(strength, PAIR)
 
 # %% [markdown]
@@ -88,16 +89,16 @@ show_runs(strength, PAIR)
 #
 # At which weight does PAL begin to cost accuracy where the patch behaves as in training?
 
-# %%
+# %% tags=["hide-input"]
 weights = {"none": {"strategy": "none"}}
 weights |= {f"weight {weight:g}": {"strategy": "mean", "pal_weight": weight} for weight in (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)}
 weighted = show_question("shortcut-weight", weights, SCORES, results=results_dir, what="accuracy with the patch as in training")
 
-# %% mystnb={"image": {"alt": "Accuracy for each weight of PAL, with the patch as in training and at random, with intervals."}}
+# %% mystnb={"image": {"alt": "Accuracy for each weight of PAL, with the patch as in training and at random, with intervals."}} tags=["hide-input"]
 if len(weighted):
     figure = draw_arms(weighted, weights, PAIR, "accuracy on test faces (%)")
 
-# %% tags=["hide-output"]
+# %% tags=["hide-cell"]
 show_runs(weighted, PAIR)
 
 # %% [markdown]
@@ -106,7 +107,7 @@ show_runs(weighted, PAIR)
 # The same training with wrong landmarks: those of another face, or the right ones moved at random by 5 and 10 % of the image side.
 # What wrong landmarks gain as well is not owed to looking at this face's features.
 
-# %%
+# %% tags=["hide-input"]
 places = {
     "none": {"strategy": "none"},
     "own landmarks": {"strategy": "mean", "landmark_source": "own", "landmark_jitter": 0.0},
@@ -119,9 +120,9 @@ if len(placed):
     guided = {label: arm for label, arm in places.items() if label != "none"}
     show_question("shortcut-landmarks", guided, PAIR, baseline="own landmarks", **FREE)
 
-# %% mystnb={"image": {"alt": "Accuracy without PAL, with the right landmarks and with wrong ones, with intervals."}}
+# %% mystnb={"image": {"alt": "Accuracy without PAL, with the right landmarks and with wrong ones, with intervals."}} tags=["hide-input"]
 if len(placed):
     figure = draw_arms(placed, places, PAIR, "accuracy on test faces (%)")
 
-# %% tags=["hide-output"]
+# %% tags=["hide-cell"]
 show_runs(placed, PAIR)
