@@ -199,7 +199,7 @@ if len(strategies):
     display(with_intervals(summary(strategies, arms, hard)).T)
 tested = []
 if len(strategies):
-    rows = [comparisons(strategies, two, column).assign(condition=name) for column, name in hard.items() if column in strategies]
+    rows = [comparisons(strategies, both, column).assign(condition=name) for column, name in hard.items() if column in strategies]
     tested = pd.concat(rows).set_index("condition")
     tested["p_holm"] = holm(tested["p"].astype(float))  # over all conditions
 if len(tested):
