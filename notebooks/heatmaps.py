@@ -441,6 +441,8 @@ times = {
     "exact, 14 x 14": milliseconds_per_face(lambda places: draw(places, 14), landmarks, 10),
     "exact, 7 x 7": milliseconds_per_face(lambda places: draw(places, 7), landmarks, 10),
 }
+
+# %%
 costs = pd.DataFrame({"milliseconds per face": times})
 costs["times as fast as one SciPy blur"] = times[f"one blur, SciPy, {image_size} px"] / costs["milliseconds per face"]
 for blur in (blur_opencv, blur_skimage):
