@@ -85,7 +85,7 @@ display(Markdown(text))
 grid, lines = grid_module()[0].read_grid(), []
 for question, described in grid["questions"].items():
     done = progress(question, results_dir)
-    lines.append(f"| [{question}]({page_of(question)}.ipynb) | {described['asks']} | {done['in']} of {done['runs']} |")
+    lines.append(f"| [{question}]({page_of(question)}.html) | {described['asks']} | {done['in']} of {done['runs']} |")
 display(Markdown("\n".join(["| question | what it asks | runs that are in |", "|---|---|---|", *lines])))
 
 # %% [markdown]
