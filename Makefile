@@ -27,7 +27,7 @@ book: install ## run the notebooks on synthetic faces and build the book into _b
 	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/build_book.py
 
 test: install ## run the tests
-	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadfile
+	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadgroup
 
 lab: install ## open JupyterLab on the notebooks
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m jupyterlab notebooks

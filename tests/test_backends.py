@@ -13,6 +13,7 @@ from palcore.rivals import LOSSES
 
 CASES = [f"{method}/{strategy}/{score}" for method in METHODS for strategy in STRATEGIES for score in ("abs_logits", "logits")]
 CASES += [f"{rival}/{strategy}" for rival in LOSSES[1:] for strategy in ("all", "mean")]
+pytestmark = pytest.mark.xdist_group("backends")  # one worker: what the tests share is prepared once
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from workflow.cells import defaults, expand, read_grid
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 PAGES = ["results_shortcut", "results_faces", "results_controls", "results_licensed"]
 FACES = 40
+pytestmark = pytest.mark.xdist_group("pages")  # one worker: what the tests share is prepared once
 
 
 def write(folder, cell, lift=0.0):
