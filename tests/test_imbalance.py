@@ -26,6 +26,7 @@ def options(**changes):
 @pytest.mark.parametrize("strategy", ["none", "mean"])
 def test_class_weights_reach_the_loss(strategy, faces):
     classifier, model = build(options(strategy=strategy), 32, steps=1)
+    classifier.get_layer("logits").bias.assign(np.linspace(-1, 1, 7))  # or all classes would cost nearly the same
     guided = strategy != "none"
     weights = balanced_weights(faces.labels)
     logits = keras.ops.convert_to_numpy(classifier(faces.images[:])).astype(float)
@@ -40,7 +41,7 @@ def test_class_weights_reach_the_loss(strategy, faces):
     plain, weighted = losses(None), losses(weights)
     assert plain[0] == pytest.approx(entropy.mean(), rel=1e-3)
     assert weighted[0] == pytest.approx((each * entropy).mean(), rel=1e-3)
-    assert abs(weighted[0] - plain[0]) > 1e-4
+    assert abs(weighted[0] - plain[0]) > 1e-2
     if guided:
         assert weighted[1] == pytest.approx(plain[1], rel=1e-4)  # PAL is not weighted
 
