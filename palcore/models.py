@@ -49,7 +49,7 @@ def build_classifier(backbone="compact", image_size=64, weights=None, units=512,
     float32 logits. The map is flattened rather than pooled over space, since behind a global average the gradient of the
     score is the same at every position.
 
-    :param backbone: ``compact`` (1.7 million weights and the dense layers, for 48 to 64 px), ``vgg16`` or ``resnet50``.
+    :param backbone: ``compact`` (1.1 million weights and the dense layers, for 48 to 64 px), ``vgg16`` or ``resnet50``.
     :param image_size: side of the input, in pixels, at least 32.
     :param weights: None (random), ``"imagenet"`` (downloaded by Keras), or a file for the backbone: Keras ``.weights.h5`` and
         ``.h5``, whole ``.keras`` models, and VGG-Face's older ``.h5`` layouts.

@@ -18,3 +18,16 @@ settings.load_profile("study")
 @pytest.fixture
 def rng():
     return np.random.default_rng(20220323)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Training on 70 faces of 32 pixels a split."""
+    from palcore import training
+    from palcore.data import load
+
+    def load_faces(options, split, **changes):
+        given = {"shortcut": options.shortcut, "seed": options.seed, **changes}
+        return load("synthetic", None, split, image_size=32, count=70, **given)
+
+    monkeypatch.setattr(training, "load_faces", load_faces)

@@ -28,6 +28,12 @@ def test_backbones_give_seven_logits_and_share_weights_with_the_training_model(b
     assert {id(variable) for variable in model.variables} == {id(variable) for variable in classifier.variables}
 
 
+def test_compact_has_the_size_that_its_docstring_says():
+    classifier = build_classifier("compact", 48, units=8)
+    count = sum(layer.count_params() for layer in classifier.layers if not isinstance(layer, layers.Dense))
+    assert f"``compact`` ({count / 1e6:.1f} million weights" in build_classifier.__doc__
+
+
 def test_two_dense_layers_come_before_the_logits():
     dense = [layer.units for layer in build_classifier("compact", 48, units=9).layers if isinstance(layer, layers.Dense)]
     assert dense == [9, 9, 7]

@@ -13,15 +13,6 @@ from palcore.robustness import evaluate_run
 from palcore.training import check_options, train
 
 
-@pytest.fixture
-def small(monkeypatch):
-    def load_faces(options, split, **changes):
-        given = {"shortcut": options.shortcut, "seed": options.seed, **changes}
-        return load("synthetic", None, split, image_size=32, count=70, **given)
-
-    monkeypatch.setattr(training, "load_faces", load_faces)
-
-
 def options(folder, **values):
     return check_options(**{"epochs": 1, "units": 16, "batch_size": 32, "image_size": 32, "out_dir": str(folder), **values})
 

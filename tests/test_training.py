@@ -18,17 +18,6 @@ from palcore.records import publish, read_predictions, read_record, read_results
 from palcore.training import balanced_weights, check_options, train
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """Training on 70 faces of 32 pixels a split."""
-
-    def load_faces(options, split, **changes):
-        given = {"shortcut": options.shortcut, "seed": options.seed, **changes}
-        return load("synthetic", None, split, image_size=32, count=70, **given)
-
-    monkeypatch.setattr(training, "load_faces", load_faces)
-
-
 def options(folder, **values):
     return check_options(**{"epochs": 2, "units": 16, "batch_size": 32, "image_size": 32, "out_dir": str(folder), **values})
 

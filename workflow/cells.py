@@ -23,7 +23,7 @@ FACES = {"synthetic": (2800, 700), "fer2013": (28709, 3589), "rafdb": (12271, 30
 """Training and validation faces of each data set."""
 
 FACES_PER_SECOND = {"compact": 450, "vgg16": 500, "resnet50": 500}
-"""Training speed to plan with: compact measured at 48 pixels on two cores, the others assumed for a GPU at 112 pixels."""
+"""Training speed to plan with, a round guess and no result: compact at 48 pixels on two cores, the others at 112 on a GPU."""
 
 
 @dataclass
