@@ -11,7 +11,7 @@ BACKBONES = ("compact", "vgg16", "resnet50")
 SMALLEST = {"compact": 32, "vgg16": 32, "resnet50": 32}
 
 
-def _compact(image, filters=((32,), (64,), (128, 128), (256, 256))):
+def _compact(image, width_multiplier=1.0, filters=((32,), (64,), (128, 128), (256, 256))):
     """Blocks of 3x3 convolutions for 48 to 64 pixels. Batch normalisation comes after pooling only.
 
     Normalising is bound by memory, and a quarter of the cells costs a quarter: after each convolution it would take most of
@@ -20,9 +20,10 @@ def _compact(image, filters=((32,), (64,), (128, 128), (256, 256))):
     """
     features = image
     for number, block in enumerate(filters, start=1):
-        for position, width in enumerate(block, start=1):
+        for position, channels in enumerate(block, start=1):
             name = f"block{number}_conv{position}"
-            features = layers.Conv2D(width, 3, padding="same", activation="relu", name=name)(features)
+            channels = round(width_multiplier * channels)
+            features = layers.Conv2D(channels, 3, padding="same", activation="relu", name=name)(features)
         if number < len(filters):
             features = layers.MaxPooling2D(name=f"block{number}_pool")(features)
             # Momentum 0.9: an epoch of the smaller data sets has some 40 steps, too few for the averages at 0.99.
@@ -42,7 +43,9 @@ def _application(name, image, weights):
     return backbone.output
 
 
-def build_classifier(backbone="compact", image_size=64, weights=None, units=512, dropout=0.5, scaling=None, classes=7):
+def build_classifier(
+    backbone="compact", image_size=64, weights=None, units=512, dropout=0.5, scaling=None, classes=7, width_multiplier=1.0
+):
     """A backbone, two dense layers, and one logit per expression, as a plain Keras model.
 
     Input: ``(N, image_size, image_size, 3)`` RGB in 0..255, uint8 or float; scaling happens inside. Output: ``(N, classes)``
@@ -58,6 +61,7 @@ def build_classifier(backbone="compact", image_size=64, weights=None, units=512,
     :param scaling: how pixels become the backbone's input; one of ``palcore.weights.SCALINGS``. None takes the one of the
         weights (``palcore.weights.scaling_of``).
     :param classes: number of logits.
+    :param width_multiplier: share of ``compact``'s channels, in [0.125, 4]; 1 for the other backbones.
     :raises ValueError: for an unknown backbone or scaling, an image that is too small, or weights that do not fit.
     :raises FileNotFoundError: where ``weights`` names no file.
     """
@@ -67,6 +71,10 @@ def build_classifier(backbone="compact", image_size=64, weights=None, units=512,
         raise ValueError(f"image_size {image_size} for backbone {backbone}: it must be at least {SMALLEST[backbone]}")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout {dropout!r}: it must be in [0, 1)")
+    if not 0.125 <= width_multiplier <= 4:
+        raise ValueError(f"width_multiplier {width_multiplier!r}: it must be in [0.125, 4]")
+    if backbone != "compact" and width_multiplier != 1:
+        raise ValueError(f"width_multiplier {width_multiplier!r} for backbone {backbone}: only compact takes one")
     if backbone == "compact" and weights is not None:
         raise ValueError(f"weights {weights!r} for backbone compact: it has none to load; choose vgg16 or resnet50, or None")
     if scaling is None:
@@ -75,7 +83,7 @@ def build_classifier(backbone="compact", image_size=64, weights=None, units=512,
         raise ValueError(f"unknown scaling {scaling!r}: choose from {', '.join(SCALINGS)}")
     image = keras.Input((image_size, image_size, 3), name="image")
     scaled = SCALINGS[scaling](image)
-    features = _compact(scaled) if backbone == "compact" else _application(backbone, scaled, weights)
+    features = _compact(scaled, width_multiplier) if backbone == "compact" else _application(backbone, scaled, weights)
     # The head is differentiated twice: keep it in float32 whatever the precision of the features.
     hidden = layers.Flatten(name="flatten", dtype="float32")(features)
     hidden = layers.Dropout(dropout, name="drop1", dtype="float32")(hidden)

@@ -123,12 +123,18 @@ def with_intervals(numbers, percent=True, digits=None):
 def best_on_validation(table, arms):
     """The label of the arm with the highest mean accuracy on the validation faces: how a weight is chosen, the test unseen.
 
+    Only seeds that all arms share are compared: those that the chosen arm got afterwards say nothing about the others.
+
     :param arms: ``{label: {option: value}}``; those without a run are left out.
-    :raises ValueError: where no arm has a run.
+    :raises ValueError: where no arm has a run, or no seed is shared.
     """
-    means = {label: arm_rows(table, arm)["validation_accuracy"].mean() for label, arm in arms.items() if len(arm_rows(table, arm))}
-    if not means:
+    runs = {label: rows for label, arm in arms.items() if len(rows := arm_rows(table, arm))}
+    if not runs:
         raise ValueError(f"no runs to choose from among {', '.join(arms)}")
+    shared = set.intersection(*(set(rows["seed"]) for rows in runs.values()))
+    if not shared:
+        raise ValueError(f"no seed that {', '.join(runs)} share, to choose by")
+    means = {label: rows[rows["seed"].isin(shared)]["validation_accuracy"].mean() for label, rows in runs.items()}
     return max(means, key=means.get)
 
 

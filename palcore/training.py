@@ -80,7 +80,14 @@ def build(options, image_size, steps):
     The training model is the classifier itself for the strategy ``none``, and else the one with the attribution as its second
     output and PAL, or the rival that the options name, as that output's loss.
     """
-    classifier = build_classifier(options.backbone, image_size, options.weights, units=options.units, dropout=options.dropout)
+    classifier = build_classifier(
+        options.backbone,
+        image_size,
+        options.weights,
+        units=options.units,
+        dropout=options.dropout,
+        width_multiplier=options.width_multiplier,
+    )
     rate = options.learning_rate
     if options.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, max(steps, 1))

@@ -158,11 +158,21 @@ def test_the_default_layer_is_passed_by_every_path():
         (lambda: build_classifier("compact", 48, "imagenet"), "weights 'imagenet' for backbone compact"),
         (lambda: build_classifier("compact", 48, dropout=1), "dropout 1: it must be in"),
         (lambda: build_classifier("compact", 48, scaling="caffe"), "unknown scaling 'caffe'"),
+        (lambda: build_classifier("compact", 48, width_multiplier=0), r"width_multiplier 0: it must be in \[0.125, 4\]"),
+        (lambda: build_classifier("vgg16", 48, width_multiplier=0.5), "width_multiplier 0.5 for backbone vgg16: only compact"),
     ],
 )
 def test_nonsense_is_refused_with_a_sentence(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+def test_compact_can_be_made_narrower_and_is_unchanged_otherwise():
+    channels = {
+        width: [layer.filters for layer in build_classifier(width_multiplier=width).layers if isinstance(layer, layers.Conv2D)]
+        for width in (1, 0.5)
+    }
+    assert channels == {1: [32, 64, 128, 128, 256, 256], 0.5: [16, 32, 64, 64, 128, 128]}
 
 
 def vgg_arrays(seed=5):

@@ -186,6 +186,8 @@ def test_balanced_weights_make_each_class_weigh_the_same():
         ({"epochs": "ten"}, "option epochs is 'ten': it must be a whole number"),
         ({"epochs": True}, "option epochs is True: it must be a whole number"),
         ({"pal_weight": float("nan")}, "option pal_weight is nan: it must be a number"),
+        ({"width_multiplier": 0}, r"option width_multiplier is 0: it must be a number in \[0.125, 4\]"),
+        ({"backbone": "vgg16", "width_multiplier": 0.5}, "option width_multiplier is 0.5 for backbone vgg16: only compact"),
         ({"dropout": 1}, r"option dropout is 1: it must be a number in \[0, 1\)"),
         ({"sigma": 0}, "option sigma is 0"),
         ({"augment": "maybe"}, "option augment is 'maybe': choose from True, False"),

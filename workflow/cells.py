@@ -43,7 +43,7 @@ class Cell:
     def minutes(self):
         """Expected minutes on the machine that `FACES_PER_SECOND` is for, start and evaluation included."""
         training, validation = FACES[self.options["dataset"]]
-        rate = FACES_PER_SECOND[self.options["backbone"]]
+        rate = FACES_PER_SECOND[self.options["backbone"]] / self.options.get("width_multiplier", 1.0)
         epoch = training * self.options.get("train_share", 1.0) / rate + validation / (3 * rate)
         tests = 10 if self.options.get("robustness") else 2
         return (self.options["epochs"] * epoch + tests * validation / (2 * rate) + 25) / 60
@@ -105,8 +105,8 @@ def expand(grid, known=None):
     for title, question in grid["questions"].items():
         settings = {**grid["settings"][question["dataset"]], "dataset": question["dataset"]}
         reference = {**known, **settings}
-        for arm, seed in itertools.product(question["arms"], question["seeds"]):
-            for chosen in _combinations(arm):
+        for arm, seed in [(one, seed) for one in question["arms"] for seed in one.get("seeds", question["seeds"])]:
+            for chosen in _combinations({option: value for option, value in arm.items() if option != "seeds"}):
                 options = {**settings, **chosen, "seed": seed}
                 unknown = set(options) - set(known)
                 if unknown:
