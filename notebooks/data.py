@@ -247,8 +247,8 @@ pd.DataFrame(rows).T
 # %%
 Markdown(
     f"Batches of {benchmark['batch_size']} faces at {benchmark['image_size']} pixels, flipped, shifted and turned; "
-    f"{benchmark['device']}. The machine was {benchmark['machine']}: on average {benchmark['load_average']} programs wanted its "
-    "processor at once, so on an idle machine the times are shorter. The memory while batches stream includes Keras and its "
+    f"{benchmark['device']}. On average {benchmark['load_average']} programs wanted its processor at once, this one among them, and "
+    "the files had just been written, so most were in memory. The memory while batches stream includes Keras and its "
     f"backend: with them, and before the first batch, it was {second['gigabytes']['with Keras']:.1f} GB."
 )
 

@@ -167,7 +167,7 @@ def write_record(starts):
         "batch_size": BATCH_SIZE,
         "batches": BATCHES,
         "device": device(),
-        "machine": "shared with other work while this was measured; the files had just been written, so most were in memory",
+        "machine": "the files had just been written, so most were in memory",
         "load_average": round(os.getloadavg()[1], 1),
         "versions": versions(),
         "commit": commit(),
