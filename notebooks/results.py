@@ -48,7 +48,7 @@ def page_of(question):
 # ## Does PAL help?
 #
 # The two comparisons that stand for the rest: the baseline (`none`) and PAL on the mean of the channels (`mean`), on drawn faces
-# with a shortcut and on all training faces of FER2013. Differences are paired by seed. The p values of the four sentences are
+# with a shortcut and on the faces of FER2013. Differences are paired by seed. The p values of the four sentences are
 # corrected together, after Holm.
 
 # %% tags=["hide-input"]
@@ -61,8 +61,8 @@ drawn = {name: arm | {"attribution": "grad_input"} for name, arm in ARMS.items()
 asked = [
     ("shortcut-strategies", drawn, "test_accuracy", "accuracy on drawn faces, patch as in training"),
     ("shortcut-strategies", drawn, "shortcut_free_accuracy", "accuracy on drawn faces, patch at random"),
-    ("faces-full", ARMS, "test_accuracy", "accuracy on FER2013's test faces"),
-    ("faces-full", ARMS, "test_mean_class_accuracy", "mean-class accuracy on FER2013's test faces"),
+    ("faces-strategies", ARMS, "test_accuracy", "accuracy on FER2013's test faces"),
+    ("faces-strategies", ARMS, "test_mean_class_accuracy", "mean-class accuracy on FER2013's test faces"),
 ]
 rows = []
 for question, arms, score, what in asked:

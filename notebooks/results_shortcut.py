@@ -26,9 +26,12 @@ seed = 0  # of the bootstrap
 results_dir = None  # folder that holds runs/; None: the study's own results/
 
 # %% tags=["hide-input"]
+from IPython.display import Markdown, display
+
 from palcore import plots
 from palcore.notebook import refuse_unknown_parameters
 from palcore.pages import draw_arms, show_question, show_runs
+from palcore.tables import settings_sentence
 
 refuse_unknown_parameters(In)
 plots.use_style()
@@ -39,6 +42,7 @@ SCORES = {
 }
 PAIR = dict(list(SCORES.items())[:2])
 FREE = {"compare": "shortcut_free_accuracy", "what": "accuracy with the patch at random", "results": results_dir}
+display(Markdown(settings_sentence("synthetic")))
 
 # %% [markdown]
 # ## Strategies and attributions
