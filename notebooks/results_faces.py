@@ -148,8 +148,8 @@ show_runs(deep, ACCURACY)
 # %% [markdown]
 # ## Little data
 #
-# 5, 10, 30 and 100 % of the training faces, for 30, 15, 5 and 2 epochs: every share gets about the same number of steps, a third
-# more for all faces. So the table says what more different faces are worth, not what longer training is worth.
+# 5, 10, 30 and 100 % of the training faces, for 24, 12, 4 and 1 epochs: every share gets the same number of steps, but for the
+# largest, which gets a sixth fewer. So the table says what more different faces are worth, not what longer training is worth.
 
 # %% tags=["hide-input"]
 SHARES = (0.05, 0.1, 0.3, 1.0)
