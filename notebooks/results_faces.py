@@ -64,7 +64,7 @@ if len(tuned):
     shown = tuned.sort_values(["train_share", "validation_accuracy"], ascending=[True, False])
     accuracy = [f"{100 * value:.1f}" for value in shown["validation_accuracy"]]
     shown = shown[list(columns)].rename(columns=columns).assign(**{"validation accuracy (%)": accuracy})
-    display(shown.style.format(precision=4).hide())
+    display(shown.set_index(columns["train_share"]))
 
 # %% [markdown]
 # ## All training faces
