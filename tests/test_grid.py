@@ -60,7 +60,7 @@ def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
         "faces-strategies": 4 * 3,
         "landmarks": (2 + 1 + 2) * 3 + (1 + 2 + 1) * 2,
         "shortcut-landmarks": (2 + 1 + 2) * 3,
-        "rivals": (2 + 1) * 3 + 2 + 4 + 4 + 3,
+        "rivals": (2 + 1) * 3 + 2 + (4 + 2) + (5 + 2) + (3 + 2),
         "noisy-labels": 2 * 3 * 3,
         "little-data": 2 * 4 * 3,
         "shortcut-strength": 2 * 3 * 3,
