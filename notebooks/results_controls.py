@@ -82,7 +82,8 @@ show_runs(landmarks, ACCURACY)
 # %% [markdown]
 # ## Rivals
 #
-# Each loss was tried with three weights and seed 0, and with smaller ones for as long as the smallest was best. The accuracy on the validation faces chose one of them; that one got the other seeds. Face crops need no weight.
+# Each loss was tried with three weights and seed 0, and with smaller ones for as long as the smallest was best. The accuracy on the
+# validation faces chose one of them; that one got the other seeds. Face crops need no weight.
 
 # %% tags=["hide-input"]
 WEIGHTS = {"pal": (0.3, 1.0, 3.0), "energy": (0.1, 0.3, 1.0, 3.0), "rrr": (1.0, 10.0, 100.0, 1000.0, 10000.0), "cosine": (0.3, 1.0, 3.0)}
