@@ -60,7 +60,7 @@ NONE, PAL = {"strategy": "none"}, {"strategy": "mean"}
 OWN, OTHER = (PAL | {"landmark_source": source, "landmark_jitter": 0.0} for source in ("own", "shuffled"))
 OWN |= {"sigma": 3 / 112, "jaw": 1.0, "layer": None}
 DRAWN, FACES = "on drawn faces", "on FER2013's test faces"
-instead = "Taking another face's landmarks in place of the right ones"
+instead = "taking another face's landmarks in place of the right ones"
 asked = {
     "Does the network look where it is told to?": [
         (

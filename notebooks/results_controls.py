@@ -86,7 +86,12 @@ show_runs(landmarks, ACCURACY)
 # validation faces chose one of them; that one got the other seeds. Face crops need no weight.
 
 # %% tags=["hide-input"]
-WEIGHTS = {"pal": (0.3, 1.0, 3.0), "energy": (0.1, 0.3, 1.0, 3.0), "rrr": (1.0, 10.0, 100.0, 1000.0, 10000.0), "cosine": (0.3, 1.0, 3.0)}
+WEIGHTS = {
+    "pal": (0.3, 1.0, 3.0),
+    "energy": (0.1, 0.3, 1.0, 3.0),
+    "rrr": (1.0, 10.0, 100.0, 1000.0, 10000.0),
+    "cosine": (0.3, 1.0, 3.0),
+}
 NAMES = {"pal": "PAL", "energy": "energy outside", "rrr": "right for the right reasons", "cosine": "feature cosine"}
 everything = read_question("rivals", results_dir)
 chosen = {"none": {"strategy": "none", "crop": None}}

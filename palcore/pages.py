@@ -60,6 +60,7 @@ def show_question(question, arms, scores, compare="test_accuracy", baseline="non
     if found.empty:
         display(Markdown("**Verdict.** None yet: no arm has a seed in common with its baseline."))
         return table
+    display(Markdown("Differences from the baseline, paired by seed:"))
     display(in_points(found))
     sentences = [f"- {verdict(row, what, label)}" for label, row in found.iterrows()]
     lead = f"**Verdict.** {len(found)} comparison{'s' if len(found) > 1 else ''}, corrected together:"

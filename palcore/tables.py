@@ -196,25 +196,30 @@ def face_tests(table, arm, baseline, folder, condition="test"):
 
 
 def verdict(row, what="accuracy", cause="PAL", unit="points", factor=100):
-    """One sentence on a row of ``comparisons``. Without a corrected p below ``LEVEL`` it says that no effect is shown.
+    """One sentence on a row of ``comparisons``. An effect has a corrected p below ``LEVEL``; where the correction is what takes it
+    away, the sentence says so; else no effect is shown.
 
     :param row: with ``seeds``, ``difference``, ``low``, ``high``, ``p_holm`` and ``cohens_d``.
     :param what: the score, as the sentence names it.
     :param cause: the arm.
     :param unit: of the difference times ``factor``.
     """
-    seeds = int(row["seeds"])
+    seeds, begun = int(row["seeds"]), cause[:1].upper() + cause[1:]
     change = f"{factor * row['difference']:+.1f} {unit}"
     if seeds < 2 or np.isnan(row["low"]):
-        return f"{cause} changed the {what} by {change} in one seed, which cannot tell an effect from chance."
+        return f"{begun} changed the {what} by {change} in one seed, which cannot tell an effect from chance."
     interval = f"95 % interval {factor * row['low']:+.1f} to {factor * row['high']:+.1f}"
     p = row["p_holm"]
     test = "no test possible, all differences are equal" if np.isnan(p) else f"corrected p = {p:.2g}"
     facts = f"{change} over {seeds} seeds, {interval}, {test}"
-    if np.isnan(p) or p >= LEVEL:
+    if np.isnan(p) or (p >= LEVEL and row["low"] <= 0 <= row["high"]):
         return f"No effect of {cause} on the {what} is shown ({facts})."
+    facts += f", Cohen's d {row['cohens_d']:.1f}"
+    if p >= LEVEL:
+        effect = "raise" if row["difference"] > 0 else "lower"
+        return f"{begun} may {effect} the {what}, but not beyond doubt once p is corrected ({facts})."
     effect = "raised" if row["difference"] > 0 else "lowered"
-    return f"{cause} {effect} the {what} ({facts}, Cohen's d {row['cohens_d']:.1f})."
+    return f"{begun} {effect} the {what} ({facts})."
 
 
 def command(config):
