@@ -27,8 +27,9 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
+from palcore.grid_file import grid_module
 from palcore.notebook import refuse_unknown_parameters
-from palcore.tables import comparisons, grid_module, progress, read_question, verdict
+from palcore.tables import comparisons, progress, read_question, verdict
 
 refuse_unknown_parameters(In)
 PAGES = {

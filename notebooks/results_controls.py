@@ -28,9 +28,10 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 from IPython.display import Markdown, display
 
 from palcore import plots
+from palcore.grid_file import settings_sentence
 from palcore.notebook import refuse_unknown_parameters
 from palcore.pages import draw_arms, show_question, show_runs
-from palcore.tables import best_on_validation, read_question, settings_sentence
+from palcore.tables import best_on_validation, read_question
 
 refuse_unknown_parameters(In)
 plots.use_style()

@@ -28,9 +28,10 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 from IPython.display import Markdown, display
 
 from palcore import plots
+from palcore.grid_file import settings_sentence
 from palcore.notebook import refuse_unknown_parameters
 from palcore.pages import draw_arms, draw_recalls, show_face_tests, show_question, show_runs
-from palcore.tables import read_question, settings_sentence, verdict
+from palcore.tables import read_question, verdict
 
 refuse_unknown_parameters(In)
 plots.use_style()

@@ -27,9 +27,9 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 from IPython.display import Markdown, display
 
 from palcore import plots
+from palcore.grid_file import grid_module
 from palcore.notebook import refuse_unknown_parameters
 from palcore.pages import show_question, show_runs
-from palcore.tables import grid_module
 
 refuse_unknown_parameters(In)
 plots.use_style()

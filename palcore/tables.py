@@ -4,15 +4,14 @@ An arm is a set of options, ``{"strategy": "mean", "loss": "energy"}``; its runs
 """
 
 import csv
-import importlib.util
 import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from palcore.grid_file import grid_module
 from palcore.options import Options
 from palcore.records import read_predictions, read_record, read_results, repository_root
 from palcore.statistics import bootstrap_within_seeds, holm, mcnemar, mean_interval, paired_by_seed
@@ -254,37 +253,6 @@ def listing(table, scores):
         shown[column] = table[column].to_numpy() if column in table else None
     shown["command"] = [command(row) for row in table.to_dict("records")]
     return shown
-
-
-def grid_module(root=None):
-    """The module ``workflow/cells.py`` and all cells of the grid."""
-    root = repository_root() if root is None else Path(root)
-    module = sys.modules.get("palcore_grid_cells")
-    if module is None:
-        spec = importlib.util.spec_from_file_location("palcore_grid_cells", root / "workflow" / "cells.py")
-        module = sys.modules.setdefault("palcore_grid_cells", importlib.util.module_from_spec(spec))
-        spec.loader.exec_module(module)
-    return module, module.expand(module.read_grid(root / "workflow" / "grid.yml"), module.defaults(root))
-
-
-def settings_sentence(dataset, root=None):
-    """What all runs of a data set share unless a table says otherwise, in words, from ``workflow/grid.yml`` and the defaults.
-
-    :param dataset: a data set that the grid has settings for.
-    """
-    module, _ = grid_module(root)
-    root = repository_root() if root is None else Path(root)
-    settings = module.defaults(root) | module.read_grid(root / "workflow" / "grid.yml")["settings"][dataset]
-    width, share = settings["width_multiplier"], settings["train_share"]
-    parts = [
-        f"the backbone {settings['backbone']}" + ("" if width == 1 else f" with {100 * width:g} % of its channels"),
-        f"{settings['image_size']} pixels",
-        f"{settings['epochs']} epochs in batches of {settings['batch_size']}",
-        f"Adam at a learning rate of {settings['learning_rate']:g}",
-        f"a dropout of {settings['dropout']:g}",
-        f"{'all' if share == 1 else f'{100 * share:g} % of the'} training faces",
-    ]
-    return f"Unless a table says otherwise, every run has {', '.join(parts[:-1])}, and {parts[-1]}: the same for all its arms."
 
 
 def grid_cells(question, root=None):

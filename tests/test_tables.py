@@ -8,6 +8,7 @@ import yaml
 from papermill.cli import _resolve_type
 
 from palcore import tables
+from palcore.grid_file import settings_sentence
 from palcore.options import check_options
 from palcore.records import repository_root
 from workflow.cells import defaults
@@ -149,7 +150,7 @@ def test_only_shared_seeds_choose(results):
 def test_the_settings_in_words_are_those_of_the_grid():
     settings = yaml.safe_load((repository_root() / "workflow" / "grid.yml").read_text())["settings"]
     for dataset, words in settings.items():
-        sentence = tables.settings_sentence(dataset)
+        sentence = settings_sentence(dataset)
         assert f"backbone {words['backbone']}" in sentence and f" {words['epochs']} epochs " in sentence
         share = f"{100 * words['train_share']:g} % of the training faces" if "train_share" in words else "all training faces"
         assert share in sentence
