@@ -106,7 +106,7 @@ show_runs(strength, PAIR)
 
 # %% tags=["hide-input"]
 weights = {"none": {"strategy": "none"}}
-weights |= {f"weight {weight:g}": {"strategy": "mean", "pal_weight": weight} for weight in (1.0, 3.0, 10.0, 30.0)}
+weights |= {f"weight {weight:g}": {"strategy": "mean", "pal_weight": weight} for weight in (1.0, 10.0, 30.0)}
 weighted = show_question("shortcut-weight", weights, SCORES, results=results_dir, what="accuracy with the patch as in training")
 
 # %% mystnb={"image": {"alt": "Accuracy for each weight of PAL, with the patch as in training and at random, with intervals."}} tags=["hide-input"]

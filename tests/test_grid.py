@@ -64,7 +64,7 @@ def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
         "noisy-labels": 2 * 3 * 3,
         "little-data": 2 * 4 * 3,
         "shortcut-strength": 2 * 3 * 3,
-        "shortcut-weight": 5 * 3,
+        "shortcut-weight": 4 * 3,
         "faces-gpu": 2 * 4 * 3,
         "rafdb": 2 * 4 * 3,
         "affectnet": 2 * 4 * 3,
