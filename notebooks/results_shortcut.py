@@ -47,7 +47,8 @@ display(Markdown(settings_sentence("synthetic")))
 # %% [markdown]
 # ## Strategies and attributions
 #
-# Four strategies, those of PAL with two attributions each.
+# Four strategies, those of PAL with two attributions each. The correlation is that of the attribution which the arm trains with;
+# `none` is measured by `grad_input`.
 
 # %% tags=["hide-input"]
 arms = {"none": {"strategy": "none"}}
