@@ -43,18 +43,19 @@ from IPython.display import Markdown
 from keras import ops
 
 # %%
-from palcore import EMOTIONS, plots
-from palcore.attribution import METHODS, AttributionHead, attribution_map, logits_and_gradient
+from palcore import EMOTIONS
+from palcore.attribution import METHODS, AttributionHead, attribution_map, logits_and_gradient, value_and_gradient
+from palcore.book import figures as plots
+from palcore.book.derivatives import compiled, size_by_layer, weight_difference, weight_gradients
+from palcore.book.figures import draw_grid
+from palcore.book.notebook import refuse_unknown_parameters
+from palcore.book.slider import FrameSlider, to_png
 from palcore.data import load
-from palcore.derivatives import compiled, size_by_layer, value_and_gradient, weight_difference, weight_gradients
-from palcore.graph import split_at
 from palcore.heatmaps import gaussian_heatmap
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
-from palcore.notebook import refuse_unknown_parameters
 from palcore.related_maps import class_score, grad_cam, integrated_gradients
-from palcore.slider import FrameSlider, to_png
-from palcore.small_multiples import draw_grid
+from palcore.splitting import split_at
 from palcore.training import check_options
 
 refuse_unknown_parameters(In)
@@ -740,7 +741,7 @@ Markdown(
 )
 
 # %% [markdown]
-# That is why {py:func}`palcore.training.build` compiles with `jit_compile=False` on TensorFlow, and with XLA on JAX, where the
+# That is why {py:func}`palcore.runs.training.build` compiles with `jit_compile=False` on TensorFlow, and with XLA on JAX, where the
 # compiled second derivative is exact here. Keras's own default, `"auto"`, turns XLA on for GPUs and off for CPUs: a test on a CPU
 # would never see this. And `compact` takes no maximum behind its last convolution.
 #

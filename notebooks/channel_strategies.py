@@ -40,8 +40,11 @@ import pandas as pd
 from IPython.display import Markdown
 from keras import ops
 
-from palcore import plots
 from palcore.attribution import attribution_map, logits_and_gradient
+from palcore.book import figures as plots
+from palcore.book.figures import draw_grid
+from palcore.book.notebook import refuse_unknown_parameters
+from palcore.book.slider import FrameSlider, to_png
 from palcore.data import load
 from palcore.data.batches import FaceBatches
 from palcore.heatmaps import SIGMA, gaussian_heatmap
@@ -49,9 +52,6 @@ from palcore.losses import PrivilegedAttributionLoss, attribution_correlation
 
 # %%
 from palcore.models import with_attribution
-from palcore.notebook import refuse_unknown_parameters
-from palcore.slider import FrameSlider, to_png
-from palcore.small_multiples import draw_grid
 from palcore.training import build, check_options
 
 refuse_unknown_parameters(In)
@@ -65,7 +65,7 @@ images, landmarks = test_faces.images[:], test_faces.landmarks
 # ## A network that takes the shortcut
 #
 # The first network is trained with the cross-entropy alone. All the others start from its weights. Two helpers do it:
-# {py:func}`palcore.training.build` makes and compiles a network from a run's options, and
+# {py:func}`palcore.runs.training.build` makes and compiles a network from a run's options, and
 # {py:func}`palcore.models.with_attribution` adds the attribution.
 
 

@@ -42,11 +42,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from palcore import EMOTIONS, plots
+from palcore import EMOTIONS
+from palcore.book import figures as plots
+from palcore.book.notebook import refuse_unknown_parameters
 from palcore.data import DATASETS, fer2013, figures, load, rafdb
 from palcore.data.affectnet_forms import EXPRESSIONS
-from palcore.notebook import refuse_unknown_parameters
-from palcore.records import repository_root
+from palcore.runs.records import repository_root
 
 refuse_unknown_parameters(In)
 plots.use_style()
@@ -165,7 +166,7 @@ Markdown(
 # RAF-DB's text files hold the **row first and then the column**. A file read the wrong way round still looks like numbers
 # between 0 and 100. So the loader says the order out loud (`landmark_order`) and looks: the chin must lie below the brows, in
 # most faces. The check looks at each face as well. Exchanging x and y mirrors a face, turning the head does not, so
-# {py:func}`palcore.data.faults.mirrored` tells the one from the other.
+# {py:func}`palcore.data.check.faults.mirrored` tells the one from the other.
 #
 # ## Landmarks for those who have none
 #

@@ -35,12 +35,12 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from palcore import plots
+from palcore.book import figures as plots
+from palcore.book.figures import draw_grid, draw_landmarks
+from palcore.book.notebook import refuse_unknown_parameters
+from palcore.book.slider import FrameSlider, to_png
 from palcore.data import augment, load
 from palcore.heatmaps import REGIONS, SIGMA, blurred_heatmap, gaussian_heatmap, region_weights
-from palcore.notebook import refuse_unknown_parameters
-from palcore.slider import FrameSlider, to_png
-from palcore.small_multiples import draw_grid, draw_landmarks
 
 refuse_unknown_parameters(In)
 plots.use_style()
@@ -467,7 +467,7 @@ Markdown(
 # ## Move the points, not the picture
 #
 # A training face is flipped, shifted, rotated and scaled at random, and its heatmap has to follow. A change is a 3 by 3 matrix
-# (see {py:mod}`palcore.data.augment`). For the landmarks that is 68 small products, and then the heatmap is drawn afresh. The
+# (see {py:mod}`palcore.data.geometry`). For the landmarks that is 68 small products, and then the heatmap is drawn afresh. The
 # other way is to turn the heatmap itself, as one turns the image, by interpolation.
 
 # %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Left: a rotated face with its moved landmarks. Then the 14 by 14 heatmap drawn from the moved points, the same heatmap turned by interpolation, and their difference."}} tags=["hide-input"]
@@ -501,7 +501,7 @@ pd.DataFrame({"correlation of the two": agreement}).round(3)
 # blurs, and it repeats the edge where the picture ends.
 #
 # A flip has a trap of its own. Landmark 36 is the outer corner of the eye on the *image's* left. After a flip that point is on
-# the right, and the number 36 has to go to the other eye. {py:data}`palcore.data.augment.FLIP_INDEX` says which number goes
+# the right, and the number 36 has to go to the other eye. {py:data}`palcore.data.geometry.FLIP_INDEX` says which number goes
 # where. As long as all landmarks weigh the same, the heatmap does not notice; with weights it does.
 
 # %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "A face with its left eye marked; the flipped face with the mark on the left eye again, as it should be; and with the mark on the right eye, where the numbers were not exchanged."}} tags=["hide-input"]

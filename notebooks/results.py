@@ -27,9 +27,9 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
-from palcore.grid_file import grid_module
-from palcore.notebook import refuse_unknown_parameters
-from palcore.tables import comparisons, progress, read_question, verdict
+from palcore.book.grid import grid_module
+from palcore.book.notebook import refuse_unknown_parameters
+from palcore.book.tables import comparisons, progress, read_question, verdict
 
 refuse_unknown_parameters(In)
 PAGES = {
@@ -55,7 +55,7 @@ def page_of(question):
 # %% tags=["hide-input"]
 import pandas as pd
 
-from palcore.statistics import holm
+from palcore.book.statistics import holm
 
 NONE, PAL = {"strategy": "none"}, {"strategy": "mean"}
 OWN, OTHER = (PAL | {"landmark_source": source, "landmark_jitter": 0.0} for source in ("own", "shuffled"))

@@ -27,11 +27,11 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
-from palcore import plots
-from palcore.grid_file import settings_sentence
-from palcore.notebook import refuse_unknown_parameters
-from palcore.pages import draw_arms, show_question, show_runs
-from palcore.tables import best_on_validation, read_question
+from palcore.book import figures as plots
+from palcore.book.grid import settings_sentence
+from palcore.book.notebook import refuse_unknown_parameters
+from palcore.book.pages import draw_arms, show_question, show_runs
+from palcore.book.tables import best_on_validation, read_question
 
 refuse_unknown_parameters(In)
 plots.use_style()
@@ -121,7 +121,7 @@ tried = {
     for weight in weights
 }
 if len(rivals):
-    from palcore.tables import summary, with_intervals
+    from palcore.book.tables import summary, with_intervals
 
     display(with_intervals(summary(rivals, tried, SCORES)))
 

@@ -27,11 +27,11 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
-from palcore import plots
-from palcore.grid_file import settings_sentence
-from palcore.notebook import refuse_unknown_parameters
-from palcore.pages import draw_arms, draw_recalls, show_face_tests, show_question, show_runs
-from palcore.tables import read_question, verdict
+from palcore.book import figures as plots
+from palcore.book.grid import settings_sentence
+from palcore.book.notebook import refuse_unknown_parameters
+from palcore.book.pages import draw_arms, draw_recalls, show_face_tests, show_question, show_runs
+from palcore.book.tables import read_question, verdict
 
 refuse_unknown_parameters(In)
 plots.use_style()
@@ -203,10 +203,10 @@ show_runs(noisy, ACCURACY)
 # %% tags=["hide-input"]
 import pandas as pd
 
-from palcore.data.disturb import CONDITIONS
-from palcore.pages import in_points
-from palcore.statistics import holm
-from palcore.tables import comparisons, summary, with_intervals
+from palcore.book.pages import in_points
+from palcore.book.statistics import holm
+from palcore.book.tables import comparisons, summary, with_intervals
+from palcore.data.changes import CONDITIONS
 
 hard = {f"{condition}_accuracy": condition for condition in ("test", *CONDITIONS)}
 if len(strategies):

@@ -26,10 +26,10 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
-from palcore import plots
-from palcore.grid_file import grid_module
-from palcore.notebook import refuse_unknown_parameters
-from palcore.pages import show_question, show_runs
+from palcore.book import figures as plots
+from palcore.book.grid import grid_module
+from palcore.book.notebook import refuse_unknown_parameters
+from palcore.book.pages import show_question, show_runs
 
 refuse_unknown_parameters(In)
 plots.use_style()

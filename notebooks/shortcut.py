@@ -37,12 +37,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from palcore import plots
+from palcore.book import figures as plots
+from palcore.book.notebook import refuse_unknown_parameters
 from palcore.data import load
 from palcore.heatmaps import gaussian_heatmap
 from palcore.models import with_attribution
-from palcore.notebook import refuse_unknown_parameters
-from palcore.records import read_record
+from palcore.runs.records import read_record
 from palcore.training import check_options, train
 
 refuse_unknown_parameters(In)

@@ -67,7 +67,7 @@ seed = 0
 out_dir = None  # folder of the run; None: runs/<dataset>-<backbone>-<strategy>-<seed>
 
 # %%
-from palcore.notebook import refuse_unknown_parameters
+from palcore.book.notebook import refuse_unknown_parameters
 from palcore.training import check_options
 
 refuse_unknown_parameters(In)
@@ -120,7 +120,8 @@ import keras
 import numpy as np
 from IPython.display import Markdown
 
-from palcore import EMOTIONS, plots
+from palcore import EMOTIONS
+from palcore.book import figures as plots
 from palcore.heatmaps import gaussian_heatmap
 from palcore.models import build_classifier, with_attribution
 from palcore.training import load_faces, train
@@ -145,7 +146,7 @@ figure = plots.draw_faces(
 folder = train(options)
 
 # %% mystnb={"image": {"alt": "Curves of the loss terms and of the accuracy against the epoch, for training and validation."}}
-from palcore.records import read_record
+from palcore.runs.records import read_record
 
 record = read_record(folder)
 terms = {"energy": "energy outside (share)", "rrr": "squared attribution outside", "cosine": "1 - cosine"}
@@ -171,7 +172,7 @@ figure = plots.draw_confusion(record["metrics"]["test"]["confusion"])
 # would give.
 
 # %% mystnb={"image": {"alt": "Seven test faces, the attribution over each face, and the heatmap over each face."}}
-from palcore.data.crops import crop_faces
+from palcore.data.changes import crop_faces
 
 classifier = keras.models.load_model(folder / "classifier.keras")
 if record["window"]:  # this network reads crops

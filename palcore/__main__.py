@@ -21,7 +21,7 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="where to save the face with its attribution")] = None,
 ):
     """Print the seven probabilities and save the face with its attribution drawn over it."""
-    from palcore.predict import predict_file
+    from palcore.runs.prediction import predict_file
 
     probabilities, saved = predict_file(face, model, out)
     for expression, probability in sorted(probabilities.items(), key=lambda pair: -pair[1]):
@@ -36,7 +36,7 @@ def robustness(
     landmarks: Annotated[Path | None, typer.Option(help="landmark table, where it is not in data_dir")] = None,
 ):
     """Test a finished run on faces with patches, shifts and blur, and add the results to its record."""
-    from palcore.robustness import evaluate_run
+    from palcore.runs.evaluation import evaluate_run
 
     record = evaluate_run(run, *(None if path is None else str(path) for path in (data_dir, landmarks)))
     for condition, scores in record["metrics"].items():
@@ -61,7 +61,7 @@ def landmarks(
     The 68-point predictor was trained on the iBUG 300-W faces, whose licence
     excludes commercial use: these landmarks are for research only.
     """
-    from palcore.landmarks import LICENCE, landmark_dataset
+    from palcore.data.detection import LICENCE, landmark_dataset
 
     try:
         path, summary = landmark_dataset(dataset, data_dir, out)
@@ -87,8 +87,8 @@ def check(
 ):
     """Look at every face of a data set and list all that is wrong. Exits with 1 where that would break or bias a run."""
     from palcore.data.check import check
-    from palcore.data.report import report_lines, report_record
-    from palcore.records import commit, versions, write_json
+    from palcore.data.check.report import report_lines, report_record
+    from palcore.runs.records import commit, versions, write_json
 
     options = {"landmark_order": landmark_order} if landmark_order else {}
     report = check(dataset, data_dir, landmarks, progress=True, **options)

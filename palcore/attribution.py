@@ -34,6 +34,31 @@ def attribution_score(logits, score="abs_logits"):
     return ops.sum(ops.abs(logits) if score == "abs_logits" else logits)
 
 
+def value_and_gradient(function, inputs):
+    """A scalar function's value and its gradient, which can be differentiated again.
+
+    :param function: one tensor to a scalar tensor; it must not write to variables.
+    :param inputs: the tensor, any shape, float32.
+    :return: ``(scalar, tensor shaped as inputs)``. Where the backend finds no path back, the gradient is zero: that is what an
+        optimiser makes of it.
+    :raises ValueError: on a backend other than TensorFlow and JAX.
+    """
+    backend = keras.backend.backend()
+    inputs = ops.convert_to_tensor(inputs, dtype="float32")
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(inputs)
+            value = function(inputs)
+        return value, tape.gradient(value, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    if backend == "jax":
+        import jax
+
+        return jax.value_and_grad(function)(inputs)
+    raise ValueError(f"Keras backend {backend!r} for gradients: set KERAS_BACKEND to tensorflow or jax")
+
+
 def logits_and_gradient(head, features, score="abs_logits", training=False):
     """Run ``head`` once; return its logits and the gradient of their score with respect to the features.
 

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from palcore.attribution import AttributionHead
-from palcore.graph import split_at
+from palcore.splitting import split_at
 from palcore.weights import SCALINGS, load_backbone_weights, scaling_of
 
 BACKBONES = ("compact", "vgg16", "resnet50")

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from palcore.derivatives import value_and_gradient
-from palcore.graph import split_at
+from palcore.attribution import value_and_gradient
+from palcore.splitting import split_at
 
 
 def class_score(logits, classes):

@@ -10,9 +10,8 @@ import numpy as np
 
 from palcore.attribution import METHODS, STRATEGIES
 from palcore.heatmaps import gaussian_heatmap
-from palcore.losses import PrivilegedAttributionLoss
+from palcore.losses import LOSSES, PrivilegedAttributionLoss, attribution_loss
 from palcore.models import with_attribution
-from palcore.rivals import LOSSES, attribution_loss
 
 SMOOTH = "tanh"
 

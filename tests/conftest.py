@@ -23,11 +23,11 @@ def rng():
 @pytest.fixture
 def small(monkeypatch):
     """Training on 70 faces of 32 pixels a split."""
-    from palcore import training
     from palcore.data import load
+    from palcore.runs import faces
 
-    def load_faces(options, split, **changes):
+    def load_faces(options, split, index_dir=None, **changes):
         given = {"shortcut": options.shortcut, "seed": options.seed, **changes}
         return load("synthetic", None, split, image_size=32, count=70, **given)
 
-    monkeypatch.setattr(training, "load_faces", load_faces)
+    monkeypatch.setattr(faces, "load_faces", load_faces)

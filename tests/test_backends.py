@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from palcore.attribution import METHODS, STRATEGIES
-from palcore.rivals import LOSSES
+from palcore.losses import LOSSES
 
 CASES = [f"{method}/{strategy}/{score}" for method in METHODS for strategy in STRATEGIES for score in ("abs_logits", "logits")]
 CASES += [f"{rival}/{strategy}" for rival in LOSSES[1:] for strategy in ("all", "mean")]
@@ -60,12 +60,13 @@ class NoTensorFlow:
         if name.split(".")[0] == "tensorflow":
             raise ModuleNotFoundError("TensorFlow is not here")
 sys.meta_path.insert(0, NoTensorFlow())
-import palcore, palcore.training as training, palcore.records as records, palcore.predict as predict
+import palcore, palcore.training as training, palcore.runs.faces as run_faces
+import palcore.runs.records as records, palcore.runs.prediction as predict
 from palcore.data import load
 import cv2
 options = training.check_options(strategy="mean", epochs=1, image_size=32, units=16, out_dir="run")
-small = lambda options, split, **changes: load("synthetic", None, split, image_size=32, count=70, **changes)
-training.load_faces = small
+small = lambda options, split, index_dir=None, **changes: load("synthetic", None, split, image_size=32, count=70, **changes)
+run_faces.load_faces = small
 record = records.read_record(training.train(options, verbose=0))
 assert record["backend"] == "jax" and "attribution_loss" in record["history"]
 cv2.imwrite("face.png", load("synthetic", split="test", count=1).images[0])

@@ -4,11 +4,18 @@ import pytest
 import tensorflow as tf
 
 from palcore.data import load
-from palcore.evaluate import near_landmarks
+from palcore.evaluation import near_landmarks
 from palcore.heatmaps import gaussian_heatmap, region_weights
-from palcore.losses import PrivilegedAttributionLoss
+from palcore.losses import (
+    LOSSES,
+    CosineLoss,
+    EnergyLoss,
+    PrivilegedAttributionLoss,
+    RightReasonsLoss,
+    attribution_loss,
+    landmark_neighbourhood,
+)
 from palcore.models import with_attribution
-from palcore.rivals import LOSSES, CosineLoss, EnergyLoss, RightReasonsLoss, attribution_loss, landmark_neighbourhood
 from tests.backend_case import faces, network, pal_value_and_gradients
 from tests.test_losses import HARD_MAPS
 

@@ -49,7 +49,7 @@ def imported_modules(module, root=ROOT):
 def code_fingerprint(dataset, root=ROOT):
     """Twelve digits of the code that a training run on this data set executes. Docstrings and comments do not count."""
     digest = hashlib.sha256()
-    for module in sorted({*imported_modules("palcore.training", root), *imported_modules(f"palcore.data.{dataset}", root)}):
+    for module in sorted({*imported_modules("palcore.runs.training", root), *imported_modules(f"palcore.data.{dataset}", root)}):
         digest.update(module.encode())
         digest.update(ast.dump(_without_docstrings(ast.parse(_path(module, root).read_text()))).encode())
     return digest.hexdigest()[:12]

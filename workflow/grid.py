@@ -47,7 +47,7 @@ def publish(cells, root=ROOT, questions=()):
 
     :return: how many cells were copied anew.
     """
-    from palcore.records import publish as copy
+    from palcore.runs.records import publish as copy
 
     results, copied = Path(root) / "results" / "runs", 0
     for cell in cells:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from palcore.data.detection import LICENCE, detector_versions, dlib_detector
 from palcore.data.fer2013 import SIDE
 from palcore.data.landmark_table import read_landmark_table
 from palcore.data.table import read_image
-from palcore.landmarks import LICENCE, detector_versions, dlib_detector
-from palcore.records import commit, write_json
+from palcore.runs.records import commit, write_json
 
 FACES, SEED = 500, 0
 LEVELS = (5, 25, 50, 75, 95)

@@ -6,10 +6,10 @@ from pathlib import Path
 import keras
 import matplotlib.pyplot as plt
 
-from palcore import plots
+from palcore.book import figures as plots
 from palcore.data import load
 from palcore.models import with_attribution
-from palcore.records import read_record
+from palcore.runs.records import read_record
 
 
 def main(without, guided):

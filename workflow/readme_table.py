@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from palcore.tables import read_question
+from palcore.book.tables import read_question
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- expected: begin (written by workflow/readme_table.py from results/) -->", "<!-- expected: end -->"

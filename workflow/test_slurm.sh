@@ -111,7 +111,7 @@ squeue --states=all --format "%.6i %.10T %.6C %.8M %.20R"
 [ "$(squeue -h --states=COMPLETED --format %i | wc -l)" = 2 ] || { echo "not two completed jobs" >&2; exit 1; }
 for strategy in none mean; do
   record="runs/grid/synthetic-compact-$strategy-seed=0/record.json"
-  "$study" -c 'import sys; from palcore.records import read_record; r = read_record(sys.argv[1])
+  "$study" -c 'import sys; from palcore.runs.records import read_record; r = read_record(sys.argv[1])
 print(r["config"]["strategy"], r["metrics"]["test"]["faces"], "test faces,", r["seconds"], "s on", r["device"])' "$record"
 done
 cat runs/grid/attempts.csv

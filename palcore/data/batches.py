@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from palcore import EMOTIONS
-from palcore.data.augment import DRAWS, check_ranges, draw_matrix, transform_image, transform_landmarks
+from palcore.data.geometry import DRAWS, check_ranges, draw_matrix, transform_image, transform_landmarks
 
 
 def epoch_order(labels, seed, epoch, shuffle=False, balanced=False):
@@ -55,7 +55,7 @@ class FaceBatches(keras.utils.PyDataset):
     :param batch_size: faces per batch; the last one may be smaller.
     :param image_size: side in pixels; None for the faces' own.
     :param augment: flip, shift, rotate and scale at random, landmarks moved along: True, False, or a dictionary of what to
-        change in ``palcore.data.augment.RANGES``.
+        change in ``palcore.data.geometry.RANGES``.
     :param shuffle: another order in each epoch; else the faces' own.
     :param seed: of order and augmentation.
     :param balanced: draw each class equally often, with repetition; an epoch keeps its length.

@@ -1,4 +1,4 @@
-"""Which faces a run sees: stratified splits, a share of the training faces, labels made wrong on purpose."""
+"""Splits with the same mixture of classes, where the owner of a data set gives none."""
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -54,34 +54,3 @@ def in_split(files, labels, split, share, seed):
         return (everything if split == "train" else labelled[:0]), str(problem)
     held_out = np.sort(labelled[held_out])
     return (held_out if split == "validation" else np.setdiff1d(everything, held_out)), None
-
-
-def take_share(faces, share, seed):
-    """A stratified part of some faces.
-
-    :param faces: ``palcore.data.table.Faces``.
-    :param share: in (0, 1]; 1 for all of them.
-    :param seed: the same seed takes the same faces.
-    :raises ValueError: as for ``stratified_split``.
-    """
-    if share == 1:
-        return faces
-    return faces.subset(stratified_split(faces.labels, share, seed)[1])
-
-
-def noisy_labels(labels, rate, seed, classes=7):
-    """Labels of which exactly the share ``rate`` (rounded) is replaced by another class, each other class equally likely.
-
-    :param labels: ``(N,)`` integers in 0..classes-1.
-    :param rate: in [0, 1].
-    :param seed: the same seed changes the same labels in the same way.
-    :return: a new array.
-    :raises ValueError: for a rate outside [0, 1].
-    """
-    if not 0 <= rate <= 1:
-        raise ValueError(f"rate {rate!r} of label noise: it must be in [0, 1]")
-    rng = np.random.default_rng(seed)
-    noisy = np.array(labels)
-    rows = rng.choice(len(noisy), round(rate * len(noisy)), replace=False)
-    noisy[rows] = (noisy[rows] + rng.integers(1, classes, len(rows))) % classes
-    return noisy

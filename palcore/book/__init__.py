@@ -1,0 +1,1 @@
+"""What only the chapters use: figures, statistics, tables and pages. Nothing above imports it."""

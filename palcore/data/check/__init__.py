@@ -1,0 +1,161 @@
+"""Everything that is wrong with a data set, at once: `python -m palcore check`."""
+
+from importlib import import_module
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+from palcore import EMOTIONS
+from palcore.data import DATASETS, list_faces
+from palcore.data.check import faults
+from palcore.data.check.report import Report
+from palcore.data.listing import Problem
+from palcore.data.table import SPLITS
+
+THREADS = 4
+
+
+def _look(part, row):
+    """``picture_digest`` of an image and whether it is of one colour; where it cannot be read, None and the sentence."""
+    try:
+        image = part.read(part.items[row])
+    except (FileNotFoundError, ValueError) as problem:
+        return None, str(problem)
+    return faults.picture_digest(image), bool(image.min() == image.max())
+
+
+def _images(part, what):
+    """Digests of a split's images, ``(N,)`` bytes or None, and the problems that reading them shows."""
+    told = {problem.file for problem in part.problems if problem.kind in ("image missing", "image unreadable", "face box")}
+    rows = [row for row, file in enumerate(part.files) if file not in told]
+    digests, problems = [None] * len(part), []
+    # Threads, since decoding is OpenCV's work and not Python's.
+    pool = joblib.Parallel(THREADS, prefer="threads", return_as="generator", batch_size=128)
+    results = pool(joblib.delayed(_look)(part, row) for row in rows)
+    results = tqdm(results, total=len(rows), desc=what, disable=what is None, unit="face")
+    for row, (digest, trouble) in zip(rows, results, strict=True):
+        digests[row] = digest
+        file = str(part.files[row])
+        if digest is None:
+            problems.append(Problem("image unreadable", file, trouble))
+        elif trouble:
+            problems.append(Problem("image blank", file, f"image {file} has one colour all over: there is no face to see", False))
+    return digests, problems
+
+
+def _landmarks(part, digests, owners):
+    """The problems of a split's landmarks, each face's first one only, and what all faces share only once."""
+    names = set(part.files)
+    shared = {problem.kind for problem in part.problems if problem.file not in names}
+    told = {problem.file for problem in part.problems if problem.kind == "face box" or problem.kind.startswith("landmarks")}
+    seen = faults.shape_problems(part.files, part.landmarks)
+    seen += faults.borrowed_landmarks(part.files, part.landmarks, digests, owners)
+    seen = [problem for problem in seen if problem.file not in told and problem.kind not in shared]
+    return seen + ([] if shared & {"landmarks swapped", "landmarks elsewhere"} else _follow_problem(part, digests))
+
+
+def _follow_problem(part, digests):
+    """The landmarks of a split against its images: a list with a ``Problem`` where they do not belong together, or none."""
+    finite = np.isfinite(part.landmarks).all(axis=(1, 2))
+    rows = np.flatnonzero(finite & np.array([digest is not None for digest in digests], bool))
+    if len(rows) < faults.FEWEST:
+        return []
+    rows = np.random.default_rng(0).permutation(rows)[: faults.SAMPLE]
+    landmarks = part.landmarks[rows]
+    if not np.ptp(landmarks, axis=0).any():
+        return []
+    advantage = faults.edge_advantage([part.read(part.items[row]) for row in rows], landmarks)
+    if advantage >= faults.FOLLOWS:
+        return []
+    sentence = (
+        f"landmarks of {part.name} {part.split} fit other faces of it as well as their own (effect size {advantage:.2f} in "
+        f"{len(rows)} faces, at least {faults.FOLLOWS} expected): they are on the wrong images"
+    )
+    return [Problem("landmarks elsewhere", part.split, sentence)]
+
+
+def _copy_problems(copies, tolerated):
+    """A ``Problem`` for each face whose picture stands in an earlier split: notes for validation faces, or where ``tolerated``.
+
+    A test face that was trained on counts as recognised; a validation face chooses no more than when to stop.
+    """
+    problems = {}
+    for row in copies.itertuples():
+        sentence = f"{row.file} of {row.split} is the same picture as {row.first_file} of {row.first_split}"
+        if row.label != row.first_label and min(row.label, row.first_label) >= 0:
+            sentence += f", but labelled {EMOTIONS[row.label]}, not {EMOTIONS[row.first_label]}"
+        fatal = row.split == "test" and not tolerated
+        problems.setdefault(row.split, []).append(Problem("copy", row.file, sentence, fatal))
+    return problems
+
+
+def _class_counts(labels):
+    return dict(zip(EMOTIONS, np.bincount(labels[labels >= 0], minlength=len(EMOTIONS)).tolist(), strict=True))
+
+
+def _count_problems(name, counts, published):
+    """Classes without a face, which no run can learn or be judged by; notes where the counts are not the owner's."""
+    problems = {}
+    for split, there in counts.items():
+        found = [
+            Problem("counts", split, f"{name} {split} has no face of {emotion}: every split needs all seven expressions")
+            for emotion, count in there.items()
+            if not count
+        ]
+        wanted = published.get(split, there)
+        differing = [
+            f"{emotion} {there[emotion]} for {wanted[emotion]}" for emotion in EMOTIONS if there[emotion] != wanted[emotion]
+        ]
+        if differing:
+            sentence = f"{name} {split} has other counts than published: {', '.join(differing)}"
+            found.append(Problem("counts", split, sentence, False))
+        problems[split] = found
+    return problems
+
+
+def check(name, data_dir, landmarks=None, progress=False, **options):
+    """Look at every face of a data set and say all that is wrong.
+
+    :param name: one of ``palcore.data.DATASETS``, but for the drawn faces.
+    :param data_dir: its folder.
+    :param landmarks: where its landmarks are, as for ``palcore.data.load``.
+    :param progress: show a bar.
+    :param options: others of the data set that say how a folder is read.
+    :return: ``Report``.
+    :raises ValueError: for an unknown name or option, or too few faces to have a validation split.
+    :raises FileNotFoundError: where ``data_dir`` is missing.
+    """
+    parts, digests, problems, owners = {}, {}, {}, {}
+    for split in SPLITS:
+        part = list_faces(name, data_dir, split, landmarks=landmarks, **options)
+        digests[split], seen = _images(part, f"{name} {split}" if progress else None)
+        problems[split] = part.problems + seen + _landmarks(part, digests[split], owners)
+        parts[split] = part
+    published = import_module(DATASETS[name]).PUBLISHED
+    published = {split: {emotion: counts[emotion] for emotion in EMOTIONS} for split, counts in published.items()}
+    counts = {split: _class_counts(part.labels) for split, part in parts.items()}
+    owned = dict(counts)
+    if published and "validation" not in published:  # cut from train by this study
+        owned["train"] = {emotion: counts["train"][emotion] + counts["validation"][emotion] for emotion in EMOTIONS}
+        del owned["validation"]
+    pictures = faults.pictures_table({split: (part.files, part.labels, digests[split]) for split, part in parts.items()})
+    copies, repeated = faults.find_copies(pictures)
+    known = getattr(import_module(DATASETS[name]), "KNOWN_COPIES", {})
+    shipped = bool(known) and owned == published and all(repeated.get(pair, 0) <= count for pair, count in known.items())
+    if shipped and any(repeated[pair] for pair in known):
+        count = int((copies["split"] == "test").sum())
+        sentence = f"{name} comes from its owner with {count:,} test faces that stand in another split"
+        problems["test"] = [*problems["test"], Problem("copy", "test", f"{sentence}: results on its splits include them", False)]
+    for more in (_copy_problems(copies, shipped), _count_problems(name, owned, published)):
+        for split, found in more.items():
+            problems[split] = problems[split] + found
+    return Report(
+        name,
+        {split: len(part) for split, part in parts.items()},
+        owned,
+        published,
+        {split: part.dropped for split, part in parts.items()},
+        repeated,
+        problems,
+    )

@@ -1,0 +1,1 @@
+"""A run, read top down: options -> faces -> model -> fit -> evaluation -> record."""

@@ -1,0 +1,79 @@
+"""A classifier on every test condition of its run, at the end of training or later."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from palcore.data.batches import FaceBatches
+from palcore.data.changes import CONDITIONS
+from palcore.evaluation import evaluate
+from palcore.models import with_attribution
+from palcore.runs.faces import describe_data, reading_threads, tested_faces
+from palcore.runs.options import options_of
+from palcore.runs.records import read_record, write_json
+
+
+def evaluate_conditions(options, classifier, tests):
+    """A classifier on some test conditions.
+
+    :param options: from ``palcore.runs.options.check_options``.
+    :param classifier: the plain classifier.
+    :param tests: ``{condition: faces}``, see ``palcore.runs.faces.tested_faces``.
+    :return: ``(metrics, predictions)``: metrics by condition; predictions are arrays for an ``.npz`` file, named
+        ``<condition>_labels``, ``<condition>_probabilities`` and ``<condition>_correlation``. Of the conditions that ``robustness``
+        adds there is ``<condition>_called`` in place of labels and probabilities.
+    """
+    watched = with_attribution(classifier, options.layer, options.attribution, "mean", options.score)
+    metrics, predictions, threads = {}, {}, reading_threads(options)
+    for condition, faces in tests.items():
+        metrics[condition], arrays = evaluate(watched, FaceBatches(faces, options.batch_size, threads=threads), options.sigma)
+        if condition in CONDITIONS:
+            arrays = {"called": np.argmax(arrays["probabilities"], axis=-1), "correlation": arrays["correlation"]}
+        for name, array in arrays.items():
+            kind = np.uint8 if name in ("labels", "called") else np.float16
+            predictions[f"{condition}_{name}"] = array.astype(kind)
+    return metrics, predictions
+
+
+def evaluate_run(run, data_dir=None, landmarks=None):
+    """Test a finished run under every one of ``CONDITIONS`` that its record lacks, and add them to record and predictions.
+
+    ``record.json`` gets their metrics and the fingerprints of their faces, ``predictions.npz`` the expression that each face was
+    called and the correlation. The run's own test is not repeated: it is checked to be of the same faces.
+
+    :param run: folder of a run of ``palcore.training.train``, with its ``classifier.keras``.
+    :param data_dir: folder of the data set; None for synthetic faces.
+    :param landmarks: landmark table, where the data set's own is elsewhere.
+    :return: the record, as it was written.
+    :raises FileNotFoundError: where the run, its classifier or the data set is missing.
+    :raises ValueError: where the test faces are not those of the run.
+    """
+    run = Path(run)
+    record = read_record(run)
+    missing = [condition for condition in CONDITIONS if condition not in record["metrics"]]
+    if not missing:
+        return record
+    for name in ("classifier.keras", "predictions.npz"):
+        if not (run / name).is_file():
+            raise FileNotFoundError(f"no {name} in {run}: give the folder that a training run has written, with all its files")
+    options = replace(options_of(record["config"], data_dir=data_dir, landmarks=landmarks), robustness=True)
+    classifier = keras.models.load_model(run / "classifier.keras", compile=False)
+    tests = tested_faces(options, record.get("window"))
+    tests = {condition: tests[condition] for condition in missing}
+    seen, described = record["data"], describe_data(tests)
+    # A patch or blur moves no landmark: such faces have the fingerprint of the run's own test.
+    if described["patch_off"]["fingerprint"] != seen.get("shortcut_free", seen["test"])["fingerprint"]:
+        raise ValueError(f"the test faces in {data_dir} are not those that {run} was tested on: check data_dir and landmarks")
+    metrics, predictions = evaluate_conditions(options, classifier, tests)
+    with np.load(run / "predictions.npz") as arrays:
+        kept = dict(arrays)
+    draft = run / "predictions.tmp.npz"
+    np.savez_compressed(draft, **kept, **predictions)
+    draft.replace(run / "predictions.npz")
+    record["metrics"] |= metrics
+    record["data"] |= described
+    record["config"]["robustness"] = True
+    write_json(run / "record.json", record)
+    return record

@@ -1,0 +1,104 @@
+"""What a run's faces are: the options' data set, and every change that the options ask for."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from palcore.data import load
+from palcore.data.changes import (
+    CONDITIONS,
+    crop_faces,
+    disturbed,
+    face_windows,
+    jittered_landmarks,
+    noisy_labels,
+    shuffled_landmarks,
+    take_share,
+)
+from palcore.data.table import Faces
+
+
+@dataclass(frozen=True)
+class RunFaces:
+    """``train``, with the landmarks that training aims at; ``validation``; ``tests``, ``{condition: faces}`` (``tested_faces``);
+    ``window`` ``(3,)`` to which every face that is not trained on is cropped, or None."""
+
+    train: Faces
+    validation: Faces
+    tests: dict
+    window: np.ndarray | None
+
+
+def load_faces(options, split, index_dir=None, **changes):
+    """The faces of one split as the options describe them (see ``palcore.data.load``).
+
+    The seed of a run does not reach the real data sets: whatever is held out for validation is the same in all runs.
+
+    :param index_dir: where what is read once, AffectNet's small files, is kept; None for the default.
+    """
+    extra = {}
+    if options.dataset == "synthetic":
+        extra = {"shortcut": options.shortcut, "seed": options.seed}
+    elif options.landmarks is not None:
+        extra = {"landmarks": options.landmarks}
+    if options.dataset == "rafdb":
+        extra["landmark_order"] = options.landmark_order
+    elif options.dataset == "affectnet":
+        extra["index_dir"] = index_dir
+    return load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **extra, **changes})
+
+
+def training_faces(options, index_dir=None):
+    """Training faces after ``train_share`` and ``label_noise``; images whole and landmarks their own, whatever the options."""
+    faces = take_share(load_faces(options, "train", index_dir), options.train_share, options.seed)
+    return noisy_labels(faces, options.label_noise, options.seed) if options.label_noise else faces
+
+
+def run_faces(options, index_dir=None):
+    """All faces of a run, as ``RunFaces``; no image is read yet, but what is missing fails here, before the first epoch."""
+    train, validation, window = training_faces(options, index_dir), load_faces(options, "validation", index_dir), None
+    if options.crop is not None:
+        windows = face_windows(train.landmarks, options.crop)
+        window = windows.mean(axis=0).round(6)  # as the record has it
+        train, validation = crop_faces(train, windows), crop_faces(validation, window)
+    if options.landmark_source == "shuffled":
+        train = shuffled_landmarks(train, options.seed)
+    if options.landmark_jitter > 0:
+        train = jittered_landmarks(train, options.landmark_jitter, options.seed)
+    return RunFaces(train, validation, tested_faces(options, window, index_dir), window)
+
+
+def tested_faces(options, window=None, index_dir=None):
+    """``{condition: faces}``: the test split, for a shortcut also with the patch at random, and what ``robustness`` adds.
+
+    Where there is a shortcut, it is the faces with the patch at random that are disturbed. Landmarks are the true ones, whatever
+    training aimed at.
+
+    :param window: ``(3,)``, to which all faces are cropped, see ``palcore.data.changes.crop_faces``; None for whole images.
+    """
+    conditions = {"test": load_faces(options, "test", index_dir)}
+    plain = "test"
+    if options.dataset == "synthetic" and options.shortcut is not None:
+        plain = "shortcut_free"
+        conditions[plain] = load_faces(options, "test", index_dir, shortcut=0.0)
+    if options.robustness:
+        conditions |= {condition: disturbed(conditions[plain], condition) for condition in CONDITIONS}
+    if window is not None:
+        conditions = {condition: crop_faces(faces, window) for condition, faces in conditions.items()}
+    return conditions
+
+
+def reading_threads(options):
+    """Files are decoded side by side; drawn faces are kept once drawn, and several threads would only draw some of them twice."""
+    return 1 if options.dataset == "synthetic" else min(8, os.cpu_count() or 1)
+
+
+def describe_data(faces):
+    """``{split or condition: {"faces": count, "fingerprint": ...}}`` for a record, with what was ``dropped``, if anything."""
+
+    def facts(split):
+        dropped = {"dropped": split.dropped} if split.dropped else {}
+        return {"faces": len(split), "fingerprint": split.fingerprint(), **dropped}
+
+    return {name: facts(split) for name, split in faces.items()}

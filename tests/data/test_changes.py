@@ -1,0 +1,176 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from palcore.data import load
+from palcore.data.changes import (
+    CONDITIONS,
+    WHOLE,
+    crop_faces,
+    disturbed,
+    face_windows,
+    jittered_landmarks,
+    noisy_labels,
+    patch_box,
+    shuffled_landmarks,
+    take_share,
+    with_patch,
+)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return load("synthetic", split="test", count=21, image_size=48, shortcut=0.0)
+
+
+def test_every_face_gets_the_landmarks_of_another(faces):
+    shuffled = shuffled_landmarks(faces, seed=4)
+    assert not np.any(np.all(shuffled.landmarks == faces.landmarks, axis=(1, 2)))
+    assert sorted(shuffled.landmarks[:, 0, 0]) == sorted(faces.landmarks[:, 0, 0])
+    np.testing.assert_array_equal(shuffled.labels, faces.labels)
+    np.testing.assert_array_equal(shuffled_landmarks(faces, seed=4).landmarks, shuffled.landmarks)
+    assert np.any(shuffled_landmarks(faces, seed=5).landmarks != shuffled.landmarks)
+    with pytest.raises(ValueError, match="landmarks of another face for 1 face: there must be two at least"):
+        shuffled_landmarks(faces.subset([0]), seed=0)
+
+
+def test_jitter_has_the_deviation_that_is_asked_for(faces):
+    moved = jittered_landmarks(faces, 0.05, seed=1).landmarks - faces.landmarks
+    assert moved.std() == pytest.approx(0.05, rel=0.05)
+    assert abs(moved.mean()) < 0.005
+    assert np.corrcoef(moved[:, 0, 0], moved[:, 1, 0])[0, 1] < 0.9  # each point by itself
+    np.testing.assert_array_equal(jittered_landmarks(faces, 0.05, seed=1).landmarks - faces.landmarks, moved)
+
+
+def test_windows_by_hand():
+    landmarks = np.full((3, 68, 2), np.nan)
+    landmarks[0, :2] = [[0.2, 0.3], [0.6, 0.5]]
+    landmarks[1, 0] = 0.5
+    windows = face_windows(landmarks, 0.25)
+    # A box of 0.4 by 0.2 becomes a square of 0.4, and with a quarter of it on each side 0.6, about (0.4, 0.4).
+    np.testing.assert_allclose(windows[0], [0.1, 0.1, 0.6])
+    np.testing.assert_allclose(windows[1:], [WHOLE, WHOLE])
+
+
+def test_a_crop_moves_landmarks_and_pixels_alike(faces):
+    windows = face_windows(faces.landmarks, 0.0)
+    cropped = crop_faces(faces, windows)
+    assert cropped.landmarks.min() == pytest.approx(0, abs=1e-5)
+    assert np.ptp(cropped.landmarks, axis=1).max(axis=1) == pytest.approx(np.ones(21), abs=1e-5)
+    assert cropped.images[:].shape == (21, 48, 48, 3)
+    # The tip of the nose has the same colours around it, at another place and scale.
+    for row in range(3):
+        before, after = (each.images[row][tuple((each.landmarks[row, 30][::-1] * 48).astype(int))] for each in (faces, cropped))
+        assert np.abs(before.astype(int) - after.astype(int)).max() < 40
+    whole = crop_faces(faces, WHOLE)
+    np.testing.assert_array_equal(whole.images[:3], faces.images[:3])
+    np.testing.assert_allclose(whole.landmarks, faces.landmarks, atol=1e-6)
+
+
+def test_a_subset_of_crops_reads_its_own_images(faces):
+    cropped = crop_faces(faces, face_windows(faces.landmarks, 0.1))
+    np.testing.assert_array_equal(cropped.subset([5, 2]).images[0], cropped.images[5])
+
+
+def test_crops_keep_the_corner_with_the_patch_out():
+    free, told = (load("synthetic", split="test", count=14, image_size=48, shortcut=shortcut) for shortcut in (None, 1.0))
+    assert np.any(free.images[:] != told.images[:])
+    window = face_windows(free.landmarks, 0.0).mean(axis=0)
+    np.testing.assert_array_equal(crop_faces(free, window).images[:], crop_faces(told, window).images[:])
+
+
+def covers(box, points):
+    return np.all((points >= box[:2]) & (points <= box[2:]), axis=-1)
+
+
+def test_patches_lie_where_they_should_and_are_equally_large(faces):
+    for landmarks in faces.landmarks:
+        eyes, mouth, off = (patch_box(landmarks, place) for place in ("eyes", "mouth", "off"))
+        np.testing.assert_allclose(eyes[2:] - eyes[:2], mouth[2:] - mouth[:2], atol=1e-6)
+        np.testing.assert_allclose(eyes[2:] - eyes[:2], off[2:] - off[:2], atol=1e-6)
+        assert covers(eyes, landmarks[36:48]).all()
+        assert covers(mouth, landmarks[48:68]).mean() > 0.9
+        assert not covers(eyes, landmarks[48:68]).any()
+        assert not covers(mouth, landmarks[36:48]).any()
+        assert covers(off, landmarks).mean() < 0.15
+        assert off.min() >= -1e-9 and off.max() <= 1 + 1e-9
+
+
+def test_a_patch_by_hand():
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[:2] = 200
+    painted = with_patch(image, np.array([0.0, 0.5, 0.5, 1.2]))
+    assert (painted[2:, :2] == 100).all()
+    assert (painted[:2] == 200).all() and (painted[2:, 2:] == 0).all()
+    assert with_patch(image, None) is image
+    with pytest.raises(ValueError, match="place 'nose' of a patch: choose from eyes, mouth, off"):
+        patch_box(np.zeros((68, 2)), "nose")
+
+
+def test_a_face_without_landmarks_gets_no_patch():
+    assert patch_box(np.full((68, 2), np.nan), "off") is None
+
+
+def test_shifts_move_pixels_and_landmarks_alike(faces):
+    shifted = disturbed(faces, "shift_20")
+    moves = shifted.landmarks - faces.landmarks
+    np.testing.assert_allclose(moves[0], np.tile([0.2, 0], (68, 1)), atol=1e-6)
+    np.testing.assert_allclose(moves[3], np.tile([0, -0.2], (68, 1)), atol=1e-6)
+    # A fifth of 48 pixels is 9.6: the second face moves left by that, half-way between the two whole shifts, linearly.
+    face = faces.images[1].astype(float)
+    between = 0.4 * face[:, 9 : 9 + 36] + 0.6 * face[:, 10 : 10 + 36]
+    assert np.abs(shifted.images[1][:, :36] - between).mean() < 1
+
+
+def test_blur_grows_and_keeps_the_mean(faces):
+    detail = []
+    for condition in ("blur_1", "blur_2", "blur_4"):
+        images = disturbed(faces, condition).images[:].astype(float)
+        assert images.mean() == pytest.approx(faces.images[:].mean(), rel=0.01)
+        detail.append(np.abs(np.diff(images, axis=1)).mean())
+    assert detail[0] > detail[1] > detail[2]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_every_condition_changes_every_face_the_same_way_each_time(faces, condition):
+    first, again = disturbed(faces, condition), disturbed(faces, condition)
+    np.testing.assert_array_equal(first.images[:], again.images[:])
+    assert all(np.any(first.images[row] != faces.images[row]) for row in range(len(faces)))
+    np.testing.assert_array_equal(first.labels, faces.labels)
+
+
+def test_an_unknown_condition_is_refused(faces):
+    with pytest.raises(ValueError, match="unknown test condition 'fog': choose from patch_off, patch_eyes"):
+        disturbed(faces, "fog")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31 - 1), st.floats(0, 1))
+def test_noise_changes_exactly_the_share_asked_for(seed, rate):
+    faces = load("synthetic", count=200)
+    noisy = noisy_labels(faces, rate, seed).labels
+    assert np.sum(noisy != faces.labels) == round(rate * 200)
+    assert noisy.min() >= 0
+    assert noisy.max() <= 6
+
+
+def test_each_other_class_is_equally_likely():
+    faces = replace(load("synthetic", count=6000), labels=np.zeros(6000, int))
+    noisy = noisy_labels(faces, 1.0, 0).labels
+    np.testing.assert_allclose(np.bincount(noisy, minlength=7), [0, *[1000] * 6], atol=120)
+
+
+def test_a_share_of_some_faces():
+    faces = load("synthetic", count=140)
+    part = take_share(faces, 0.25, 0)
+    assert len(part) == 35
+    assert set(part.counts().values()) == {5}
+    assert take_share(faces, 1, 0) is faces
+
+
+def test_a_rate_of_noise_outside_0_to_1_is_refused():
+    with pytest.raises(ValueError, match="rate 2 of label noise"):
+        noisy_labels(load("synthetic", count=7), 2, 0)

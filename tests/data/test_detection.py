@@ -1,0 +1,271 @@
+import importlib.util
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from palcore.__main__ import app
+from palcore.data import detection as landmarks
+from palcore.data import load
+from palcore.data.detection import BATCH, Summary, centre_box, landmark_dataset, predictor_file, working_image, write_landmarks
+from palcore.data.landmark_table import PIXEL_COLUMNS, read_landmark_table
+from palcore.data.table import SPLITS
+from tests import copies
+
+NAMES = [f"train/{number}.jpg" for number in range(2 * BATCH + 7)]
+
+
+def read(position):
+    return np.full((48, 48, 3), position % 256, np.uint8)
+
+
+def detect(image):
+    """A face is found in every picture that is not black; the landmarks tell which picture it was."""
+    value = image[0, 0, 0]
+    return value > 0, np.full((68, 2), value / 256)
+
+
+def table(path):
+    files, found, points = read_landmark_table(path)
+    return dict(zip(files, zip(found.tolist(), (256 * points[:, 0, 0]).round().astype(int).tolist(), strict=True), strict=True))
+
+
+WHOLE = {name: (number > 0, number) for number, name in enumerate(NAMES)}
+
+
+def stopping_after(count):
+    """A detector that is interrupted, by Ctrl-C say, when it has answered ``count`` times."""
+    answers = iter(range(count))
+
+    def stop(image):
+        if next(answers, None) is None:
+            raise KeyboardInterrupt
+        return detect(image)
+
+    return stop
+
+
+@pytest.mark.parametrize("name", ["landmarks.csv", "landmarks.csv.gz"])
+def test_a_table_of_every_face(tmp_path, name):
+    summary = write_landmarks(NAMES, read, tmp_path / name, detect)
+    assert summary == Summary(len(NAMES), len(NAMES), len(NAMES) - 1, ())
+    assert table(tmp_path / name) == WHOLE
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_face_that_was_not_found_keeps_the_answer_to_the_centre_box(tmp_path):
+    write_landmarks(NAMES, read, tmp_path / "landmarks.csv", lambda image: (False, np.full((68, 2), 0.25)))
+    _, found, points = read_landmark_table(tmp_path / "landmarks.csv")
+    assert not found.any()
+    np.testing.assert_array_equal(points, np.full((len(NAMES), 68, 2), 0.25))
+
+
+@pytest.mark.parametrize("stopped", [0, 3, BATCH, BATCH + 1])
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, stopped):
+    out = tmp_path / "landmarks.csv.gz"
+    with pytest.raises(KeyboardInterrupt):
+        write_landmarks(NAMES, read, out, stopping_after(stopped))
+    assert not out.exists()
+    seen = []
+    summary = write_landmarks(NAMES, lambda position: seen.append(position) or read(position), out, detect)
+    assert seen == list(range(stopped, len(NAMES)))
+    assert summary == Summary(len(NAMES), len(NAMES) - stopped, len(NAMES) - 1, ())
+    assert table(out) == WHOLE
+
+
+@pytest.mark.parametrize("cut", [1, 40, 10**6])
+def test_a_row_that_was_cut_off_is_made_again(tmp_path, cut):
+    out, part = tmp_path / "landmarks.csv", tmp_path / "landmarks.csv.part"
+    with pytest.raises(KeyboardInterrupt):
+        write_landmarks(NAMES, read, out, stopping_after(5))
+    part.write_bytes(part.read_bytes()[:-cut])
+    write_landmarks(NAMES, read, out, detect)
+    assert table(out) == WHOLE
+
+
+def test_a_table_that_is_whole_is_left_and_one_that_lacks_faces_completed(tmp_path):
+    out = tmp_path / "landmarks.csv.gz"
+    write_landmarks(NAMES[:9], read, out, detect)
+    assert write_landmarks(NAMES[:9], read, out, stopping_after(0)) == Summary(9, 0, 8, ())
+    assert write_landmarks(NAMES, read, out, detect).new == len(NAMES) - 9
+    assert table(out) == WHOLE
+
+
+def test_progress_counts_the_rows_that_were_there(tmp_path):
+    calls = []
+
+    def progress(steps, initial, total):
+        calls.append((list(steps), initial, total))
+        return steps
+
+    with pytest.raises(KeyboardInterrupt):
+        write_landmarks(NAMES, read, tmp_path / "landmarks.csv", stopping_after(4), progress)
+    write_landmarks(NAMES, read, tmp_path / "landmarks.csv", detect, progress)
+    everything = list(range(len(NAMES)))
+    assert calls == [(everything, 0, len(NAMES)), (everything[4:], 4, len(NAMES))]
+
+
+def test_images_that_cannot_be_read_are_named_and_tried_again(tmp_path):
+    def broken(position):
+        if position in (2, 5):
+            raise ValueError("cannot be read as an image")
+        return read(position)
+
+    out = tmp_path / "landmarks.csv"
+    summary = write_landmarks(NAMES, broken, out, detect)
+    assert summary == Summary(len(NAMES) - 2, len(NAMES) - 2, len(NAMES) - 3, (NAMES[2], NAMES[5]))
+    assert write_landmarks(NAMES, read, out, detect).new == 2
+    assert table(out) == WHOLE
+
+
+def refused(names, out):
+    with pytest.raises((ValueError, FileNotFoundError)) as problem:
+        write_landmarks(names, read, out, stopping_after(0))
+    return str(problem.value)
+
+
+def test_another_kind_of_table_is_left_as_it_is(tmp_path):
+    out = tmp_path / "landmarks.csv.gz"
+    pd.DataFrame([["a", 1, *[0.5] * 136]], columns=PIXEL_COLUMNS).to_csv(out, index=False)
+    before = out.read_bytes()
+    assert refused(NAMES, out) == f"landmark table {out} is in pixels (column detected): it is left as it is, give another --out"
+    assert out.read_bytes() == before
+    (tmp_path / "landmarks.csv").write_text("some,thing\n1,2\n")
+    sentence = f"landmark table {tmp_path}/landmarks.csv is not one that this command has written: it is left as it is, "
+    assert refused(NAMES, tmp_path / "landmarks.csv") == sentence + "give another --out"
+    assert (tmp_path / "landmarks.csv").read_text() == "some,thing\n1,2\n"
+
+
+def test_a_table_of_other_faces_is_left_as_it_is(tmp_path):
+    out = tmp_path / "landmarks.csv"
+    write_landmarks(["a", "b"], read, out, detect)
+    before = out.read_bytes()
+    sentence = f"{out} has landmarks of 1 faces that the data set lacks, b first: check data_dir, or give another --out"
+    assert refused(["a", "c"], out) == sentence
+    assert out.read_bytes() == before
+
+
+def test_a_place_that_makes_no_sense_is_refused(tmp_path):
+    assert refused(NAMES, tmp_path / "landmarks.txt") == (
+        f"landmark table {tmp_path}/landmarks.txt: its name must end in .csv or .csv.gz"
+    )
+    assert refused(NAMES, tmp_path / "none" / "landmarks.csv") == (
+        f"no folder {tmp_path}/none for the landmark table landmarks.csv: make it, or give another --out"
+    )
+    assert refused(["a", "a"], tmp_path / "landmarks.csv") == "two faces are called a: the landmark table needs a name for each"
+
+
+@pytest.mark.parametrize(("size", "working"), [((48, 48), (192, 192)), ((100, 50), (192, 96)), ((400, 800), (96, 192))])
+def test_the_detector_sees_images_of_one_size(size, working):
+    assert working_image(np.zeros((*size, 3), np.uint8)).shape == (*working, 3)
+
+
+def test_the_box_at_the_centre_is_in_the_image_and_symmetric():
+    left, top, right, bottom = centre_box(96, 192)
+    assert (left, top) == (10, 5)
+    assert (left + right, top + bottom) == (191, 95)
+
+
+def test_the_predictor_is_located_without_importing_its_package(tmp_path, monkeypatch):
+    package = tmp_path / "face_recognition_models"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('no pkg_resources')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    sentence = "no models/shape_predictor_68_face_landmarks.dat of the package face-recognition-models: in the study's folder run "
+    with pytest.raises(FileNotFoundError) as problem:
+        predictor_file()
+    assert str(problem.value) == sentence + "python -m pip install -e '.[landmarks]'"
+    file = package / "models" / "shape_predictor_68_face_landmarks.dat"
+    file.write_bytes(b"")
+    assert predictor_file() == file
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError) as problem:
+        landmarks.dlib_detector()
+    assert str(problem.value) == (
+        "dlib is not installed, which finds the landmarks: in the study's folder run python -m pip install -e '.[landmarks]'"
+    )
+    with pytest.raises(FileNotFoundError, match="no models/shape_predictor_68"):
+        predictor_file()
+
+
+@pytest.mark.parametrize(
+    "write", [copies.write_fer2013, copies.write_fer2013_csv, copies.write_rafdb], ids=lambda write: write.__name__
+)
+def test_a_data_set_s_own_loader_finds_the_table_that_was_made_for_it(tmp_path, write):
+    drawn = write(tmp_path)
+    name = write.__name__.split("_")[1]
+    shutil.rmtree(tmp_path / "landmarks", ignore_errors=True)
+    (tmp_path / "landmarks.csv.gz").unlink(missing_ok=True)
+    by_pixels = {face.image.tobytes(): face for face in drawn.values()}
+
+    def look(image):
+        """The true landmarks, by the image's pixels; JPEG changes them, so the nearest one counts."""
+        nearest = min(by_pixels.values(), key=lambda face: np.abs(face.image.astype(int) - image).mean())
+        return True, nearest.landmarks
+
+    path, summary = landmark_dataset(name, tmp_path, detect=look)
+    assert path == tmp_path / "landmarks.csv.gz"
+    assert summary == Summary(len(drawn), len(drawn), len(drawn), ())
+    for split in SPLITS:
+        faces = load(name, tmp_path, split)
+        for file, points in zip(faces.files, faces.landmarks, strict=True):
+            np.testing.assert_allclose(points, drawn[file].landmarks, atol=1e-5)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["landmarks", *map(str, arguments)], catch_exceptions=True)
+
+
+def test_the_command_shows_progress_and_the_licence(tmp_path, monkeypatch):
+    drawn = copies.write_fer2013(tmp_path)
+    monkeypatch.setattr(landmarks, "dlib_detector", lambda: detect)
+    broken = tmp_path / list(drawn)[0]
+    result = run("fer2013", "--data-dir", tmp_path, "--out", tmp_path / "own.csv")
+    assert result.exit_code == 0
+    assert result.stdout == f"{tmp_path}/own.csv: 56 faces, 56 of them new; a face was found in 56\n{landmarks.LICENCE}\n"
+    assert "landmarks of fer2013: 100%" in result.stderr and "56/56" in result.stderr
+    (tmp_path / "own.csv").unlink()
+    broken.write_bytes(b"")
+    result = run("fer2013", "--data-dir", tmp_path, "--out", tmp_path / "own.csv")
+    assert result.exit_code == 1
+    assert "55 faces, 55 of them new" in result.stdout
+    assert str(result.exception) == (
+        f"1 images could not be read and are not in the table, {list(drawn)[0]} first: "
+        f"`python -m palcore check fer2013 --data-dir {tmp_path}` says why"
+    )
+
+
+def test_an_interrupted_command_says_how_to_go_on(tmp_path, monkeypatch):
+    copies.write_fer2013(tmp_path)
+    monkeypatch.setattr(landmarks, "dlib_detector", lambda: stopping_after(3))
+    result = run("fer2013", "--data-dir", tmp_path, "--out", tmp_path / "own.csv")
+    assert result.exit_code == 130
+    assert result.stderr.endswith("stopped: the same command goes on where it was\n")
+    assert len((tmp_path / "own.csv.part").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("synthetic", None), "dataset synthetic has no folder to look into: choose from fer2013, rafdb, affectnet"),
+        (("rafdb", "nowhere"), "no folder nowhere for dataset rafdb: check data_dir"),
+        (("fer2013", "."), "no folder train for fer2013: data_dir must hold train/, validation/, test/, or fer2013.csv"),
+    ],
+)
+def test_a_folder_that_makes_no_sense_is_refused(tmp_path, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError)) as problem:
+        landmark_dataset(*arguments, detect=stopping_after(0))
+    assert str(problem.value) == sentence
+
+
+def test_help_states_the_licence():
+    text = " ".join(run("--help").stdout.replace("│", " ").split())
+    assert "iBUG 300-W faces, whose licence excludes commercial use" in text
+    assert "python -m pip install -e '.[landmarks]'" in text

@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from palcore.data.geometry import (
+    DRAWS,
+    FLIP_INDEX,
+    RANGES,
+    affine_matrix,
+    check_ranges,
+    crop_matrix,
+    draw_matrix,
+    flip_matrix,
+    transform_image,
+    transform_landmarks,
+)
+from palcore.data.synthetic import load
+from palcore.heatmaps import REGIONS
+
+draws = st.lists(st.floats(0, 1, exclude_max=True), min_size=DRAWS, max_size=DRAWS).map(np.array)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def picture(seed, shape=(13, 16)):
+    return np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+def points(seed):
+    return np.random.default_rng(seed).normal(0.5, 0.4, (68, 2)).astype(np.float32)
+
+
+def centre_of(image):
+    light = image[..., 0].astype(float)
+    height, width = light.shape
+    x = (light.sum(axis=0) * (np.arange(width) + 0.5)).sum() / light.sum() / width
+    y = (light.sum(axis=1) * (np.arange(height) + 0.5)).sum() / light.sum() / height
+    return x, y
+
+
+def dot(x, y, size, sigma=0.03):
+    place = (np.arange(size) + 0.5) / size
+    light = 250 * np.exp(-((place - x) ** 2 + (place[:, None] - y) ** 2) / (2 * sigma**2))
+    return np.repeat(light.round().astype(np.uint8)[..., None], 3, axis=2)
+
+
+@given(seeds, st.sampled_from([(13, 16), (16, 13), (48, 48), (1, 1)]))
+def test_flipping_twice_changes_nothing(seed, shape):
+    image, landmarks = picture(seed, shape), points(seed)
+    once = transform_image(image, flip_matrix())
+    np.testing.assert_array_equal(once, image[:, ::-1])
+    np.testing.assert_array_equal(transform_image(once, flip_matrix()), image)
+    twice = transform_landmarks(transform_landmarks(landmarks, flip_matrix()), flip_matrix())
+    np.testing.assert_allclose(twice, landmarks, atol=1e-6)
+
+
+def test_the_flip_exchanges_left_and_right_within_each_region():
+    np.testing.assert_array_equal(FLIP_INDEX[FLIP_INDEX], np.arange(68))
+    for landmarks in REGIONS.values():
+        assert set(FLIP_INDEX[list(landmarks)]) == set(landmarks)
+    # The chin, the bridge and tip of the nose and the middles of the lips stay.
+    assert np.flatnonzero(np.arange(68) == FLIP_INDEX).tolist() == [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]
+
+
+def test_a_mirrored_face_has_its_landmarks_in_ibug_order():
+    landmarks = load(None, "train", count=7).landmarks
+    for face in landmarks:
+        mirrored = transform_landmarks(face, flip_matrix())
+        # On either face the landmarks of jaw, brows and lips run from the viewer's left to the right.
+        for first, last in ((0, 16), (17, 21), (22, 26), (31, 35), (36, 39), (42, 45), (48, 54), (60, 64)):
+            assert face[first, 0] < face[last, 0]
+            assert mirrored[first, 0] < mirrored[last, 0]
+        # And the upper lids and lips stay above the lower ones.
+        for upper, lower in ((37, 41), (38, 40), (43, 47), (44, 46), (51, 57), (62, 66)):
+            assert mirrored[upper, 1] < mirrored[lower, 1]
+
+
+@settings(deadline=None)
+@given(st.floats(0.35, 0.65), st.floats(0.35, 0.65), draws, st.sampled_from([48, 64, 97]))
+def test_a_dot_drawn_at_a_landmark_moves_with_it(x, y, numbers, size):
+    matrix = draw_matrix(numbers, RANGES | {"crop": 0.2})
+    moved = transform_landmarks(np.tile(np.float32([x, y]), (68, 1)), matrix)[0]
+    found = centre_of(transform_image(dot(x, y, size), matrix))
+    if np.all((moved > 0.15) & (moved < 0.85)):  # the whole dot is in the image
+        np.testing.assert_allclose(found, moved, atol=0.15 / size)
+
+
+@given(st.floats(0.4, 0.6), st.floats(0.4, 0.6))
+def test_a_dot_moves_with_its_landmark_in_an_image_that_is_not_square(x, y):
+    height, width = 60, 96
+    columns, rows = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
+    light = 250 * np.exp(-((columns - x) ** 2 + (rows[:, None] - y) ** 2) / (2 * 0.04**2))
+    image = np.repeat(light.round().astype(np.uint8)[..., None], 3, axis=2)
+    matrix = affine_matrix(0.3, 1.1, (0.05, -0.1)) @ flip_matrix()
+    moved = transform_landmarks(np.tile(np.float32([x, y]), (68, 1)), matrix)[0]
+    np.testing.assert_allclose(centre_of(transform_image(image, matrix)), moved, atol=0.003)
+
+
+@given(seeds)
+def test_the_identity_changes_nothing(seed):
+    np.testing.assert_array_equal(transform_image(picture(seed), affine_matrix()), picture(seed))
+    np.testing.assert_array_equal(transform_landmarks(points(seed), affine_matrix()), points(seed))
+
+
+@given(seeds, draws, draws)
+def test_two_changes_are_one(seed, first, second):
+    matrices = draw_matrix(first), draw_matrix(second)
+    one_by_one = transform_landmarks(transform_landmarks(points(seed), matrices[0]), matrices[1])
+    np.testing.assert_allclose(transform_landmarks(points(seed), matrices[1] @ matrices[0]), one_by_one, atol=1e-5)
+
+
+def test_shift_rotation_and_scale_by_hand():
+    np.testing.assert_allclose(affine_matrix(shift=(0.1, -0.2)) @ [0.3, 0.6, 1], [0.4, 0.4, 1])
+    np.testing.assert_allclose(affine_matrix(scale=2) @ [0.5, 0.75, 1], [0.5, 1.0, 1])
+    # Clockwise as seen: what is right of the centre goes below it.
+    np.testing.assert_allclose(affine_matrix(angle=np.pi / 2) @ [0.75, 0.5, 1], [0.5, 0.75, 1], atol=1e-12)
+
+
+def test_a_crop_makes_its_box_the_image():
+    matrix = crop_matrix(0.25, 0.5, 0.5, 0.25)
+    np.testing.assert_allclose(matrix @ [0.25, 0.5, 1], [0, 0, 1])
+    np.testing.assert_allclose(matrix @ [0.75, 0.75, 1], [1, 1, 1])
+
+
+@given(draws)
+def test_a_random_crop_shows_nothing_from_outside(numbers):
+    only_crop = {"flip": 0.5, "angle": 0, "scale": 0, "shift": 0, "crop": 0.4}
+    corners = np.linalg.inv(draw_matrix(numbers, only_crop)) @ [[0, 1], [0, 1], [1, 1]]
+    assert corners[:2].min() > -1e-9 and corners[:2].max() < 1 + 1e-9
+    assert np.ptp(corners[0]) >= 0.6 - 1e-9
+
+
+@given(draws)
+def test_changes_stay_within_their_ranges(numbers):
+    matrix = draw_matrix(numbers)
+    assert (np.linalg.det(matrix) < 0) == (numbers[7] < 0.5)
+    scale = np.sqrt(abs(np.linalg.det(matrix)))
+    assert 0.9 - 1e-9 <= scale <= 1.1 + 1e-9
+    assert np.all(np.abs(matrix @ [0.5, 0.5, 1] - [0.5, 0.5, 1]) <= 0.08 + 1e-9)
+
+
+def test_landmarks_that_are_missing_stay_missing():
+    landmarks = np.full((68, 2), np.nan, np.float32)
+    assert np.isnan(transform_landmarks(landmarks, draw_matrix(np.full(DRAWS, 0.3)))).all()
+
+
+def test_ranges_are_completed():
+    assert check_ranges(False) is None
+    assert check_ranges(True) == RANGES
+    assert check_ranges({"angle": 0.3}) == RANGES | {"angle": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("augment", "sentence"),
+    [
+        ("yes", "augment 'yes': give True, False, or a dictionary of flip, angle"),
+        ({"rotate": 0.1}, "unknown augmentation 'rotate': choose from flip, angle, scale, shift, crop"),
+        ({"flip": 1.5}, r"augmentation flip is 1.5: it must be in \[0, 1\]"),
+        ({"crop": 1.0}, r"augmentation crop is 1.0: it must be in \[0, 0.9\]"),
+    ],
+)
+def test_unknown_augmentation_is_refused(augment, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        check_ranges(augment)

@@ -1,0 +1,62 @@
+"""The notebook `train`, run by papermill's command line as a user would run it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from palcore.runs.records import read_record
+from palcore.runs.training import Options
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = {"epochs": 1, "units": 16, "image_size": 32}
+
+
+def papermill(folder, notebook=ROOT / "notebooks" / "train.ipynb", **parameters):
+    """Run papermill in ``folder``; the finished process. Values pass as text, as on any command line."""
+    words = [word for name, value in parameters.items() for word in ("-p", name, str(value))]
+    # The kernel of this environment, not one of the same name in the user's home folder.
+    inherited = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    environment = {**inherited, "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"), "JUPYTER_PREFER_ENV_PATH": "1"}
+    command = [sys.executable, "-m", "papermill", str(notebook), "OUT.ipynb", "--no-progress-bar", *words]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_a_run_leaves_its_record_and_shows_what_it_says(tmp_path):
+    done = papermill(tmp_path, strategy="mean", seed=3, **QUICK)
+    assert done.returncode == 0, done.stderr
+    record = read_record(tmp_path / "runs" / "synthetic-compact-mean-3")
+    assert record["config"]["seed"] == 3 and record["config"]["strategy"] == "mean"
+    assert (tmp_path / "runs" / "synthetic-compact-mean-3" / "classifier.keras").is_file()
+    cells = nbformat.read(tmp_path / "OUT.ipynb", as_version=4).cells
+    figures = [output for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    assert len(figures) == 4  # faces, curves, confusion matrix, attributions
+    text = "".join(output["data"].get("text/markdown", "") for output in cells[-1].outputs)
+    assert f"Of 1400 test faces {100 * record['metrics']['test']['accuracy']:.1f} % were named rightly" in text
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"strategy": "median"}, "option strategy is 'median': choose from none, all, mean, half"),
+        ({"dataset": "fer2013"}, "option data_dir is missing: dataset fer2013 needs the folder that holds it"),
+        ({"stratgey": "mean"}, "unknown parameter stratgey"),
+    ],
+)
+def test_bad_parameters_fail_at_once_with_a_sentence(tmp_path, parameters, sentence):
+    done = papermill(tmp_path, **parameters)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_every_option_of_a_run_is_a_parameter_of_the_notebook():
+    notebook = nbformat.read(ROOT / "notebooks" / "train.ipynb", as_version=4)
+    [cell] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    names = {}
+    exec(cell.source, names)
+    names.pop("__builtins__")
+    assert set(names) == set(Options.__dataclass_fields__)

@@ -1,0 +1,88 @@
+"""Class imbalance: what the options ``class_weight`` and ``sampling`` do to the loss and to the faces that are shown."""
+
+import keras
+import numpy as np
+import pytest
+
+from palcore.data import load
+from palcore.data.batches import FaceBatches
+from palcore.runs import training
+from palcore.runs.training import balanced_weights, build, check_options
+
+
+@pytest.fixture(scope="module")
+def faces():
+    """Forty faces, twenty of them surprised and two of them afraid."""
+    faces = load("synthetic", count=140, image_size=32)
+    wanted = {0: 20, 1: 2, 2: 5, 3: 5, 4: 4, 5: 2, 6: 2}
+    rows = np.concatenate([np.flatnonzero(faces.labels == label)[:count] for label, count in wanted.items()])
+    return faces.subset(rows)
+
+
+def options(**changes):
+    return check_options(**{"image_size": 32, "units": 8, "dropout": 0.0, "batch_size": 40, "augment": False, **changes})
+
+
+@pytest.mark.parametrize("strategy", ["none", "mean"])
+def test_class_weights_reach_the_loss(strategy, faces):
+    classifier, model = build(options(strategy=strategy), 32, steps=1)
+    classifier.get_layer("logits").bias.assign(np.linspace(-1, 1, 7))  # or all classes would cost nearly the same
+    guided = strategy != "none"
+    weights = balanced_weights(faces.labels)
+    logits = keras.ops.convert_to_numpy(classifier(faces.images[:])).astype(float)
+    entropy = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(40), faces.labels]
+    each = np.array([weights[label] for label in faces.labels])
+
+    def losses(class_weight):
+        batches = FaceBatches(faces, 40, class_weight=class_weight, attribution=guided)
+        found = model.evaluate(batches, verbose=0, return_dict=True)
+        return found["expression_loss"] if guided else found["loss"], found.get("attribution_loss")
+
+    plain, weighted = losses(None), losses(weights)
+    assert plain[0] == pytest.approx(entropy.mean(), rel=1e-3)
+    assert weighted[0] == pytest.approx((each * entropy).mean(), rel=1e-3)
+    assert abs(weighted[0] - plain[0]) > 1e-2
+    if guided:
+        assert weighted[1] == pytest.approx(plain[1], rel=1e-4)  # PAL is not weighted
+
+
+@pytest.mark.parametrize("strategy", ["none", "mean"])
+@pytest.mark.parametrize("changes", [{}, {"class_weight": "balanced"}, {"sampling": "balanced"}])
+def test_the_options_reach_the_training_batches(strategy, changes, faces, monkeypatch, tmp_path):
+    made = []
+
+    class Stop(Exception):
+        pass
+
+    class Recorded(FaceBatches):
+        def __init__(self, *arguments, **values):
+            super().__init__(*arguments, **values)
+            made.append(self)
+
+    def stop(*arguments, **values):
+        raise Stop
+
+    monkeypatch.setattr(training, "load_faces", lambda options, split, **changes: faces)
+    monkeypatch.setattr(training, "FaceBatches", Recorded)
+    monkeypatch.setattr(training, "build", stop)
+    with pytest.raises(Stop):
+        training.train(options(strategy=strategy, out_dir=str(tmp_path / "run"), **changes), verbose=0)
+    [batches] = made
+    shown = np.bincount(faces.labels[batches.order], minlength=7)
+    if changes.get("sampling") == "balanced":
+        assert shown[0] < 20 and shown[1] > 2
+    else:
+        assert shown.tolist() == [20, 2, 5, 5, 4, 2, 2]
+    if changes.get("class_weight") == "balanced":
+        np.testing.assert_allclose(batches.class_weight * np.bincount(faces.labels), 40 / 7, rtol=1e-6)
+        assert np.mean(batches.class_weight[faces.labels]) == pytest.approx(1)
+    else:
+        assert batches.class_weight is None
+
+
+def test_rare_classes_weigh_more():
+    counts = [1290, 281, 717, 4772, 1982, 705, 2524]
+    weights = balanced_weights(np.repeat(np.arange(7), counts))
+    assert {label: round(weight, 3) for label, weight in weights.items()} == {
+        label: round(12271 / 7 / count, 3) for label, count in enumerate(counts)
+    }

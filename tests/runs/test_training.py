@@ -1,0 +1,216 @@
+import os
+import subprocess
+import sys
+from dataclasses import fields
+
+import jupytext
+import keras
+import numpy as np
+import pytest
+
+from palcore.data import load
+from palcore.data.changes import crop_faces
+from palcore.models import build_classifier
+from palcore.runs import training
+from palcore.runs.options import Options, options_of
+from palcore.runs.prediction import overlay, predict_file
+from palcore.runs.records import publish, read_predictions, read_record, read_results, repository_root
+from palcore.runs.training import balanced_weights, check_options, train
+
+
+def options(folder, **values):
+    return check_options(**{"epochs": 2, "units": 16, "batch_size": 32, "image_size": 32, "out_dir": str(folder), **values})
+
+
+@pytest.mark.parametrize("strategy", ["none", "all", "mean", "half"])
+def test_a_run_writes_its_record_predictions_and_classifier(small, tmp_path, strategy):
+    folder = train(options(tmp_path / "run", strategy=strategy), verbose=0)
+    record = read_record(folder)
+    assert set(record["metrics"]) == {"test", "shortcut_free"}
+    assert record["config"]["strategy"] == strategy
+    assert "out_dir" not in record["config"]
+    assert str(tmp_path) not in (folder / "record.json").read_text()
+    assert len(record["history"]["expression_accuracy"]) == len(record["history"]["val_expression_loss"]) == 2
+    assert ("attribution_loss" in record["history"]) == (strategy != "none")
+    assert {"train", "validation", "test", "shortcut_free"} == set(record["data"])
+    classifier = keras.models.load_model(folder / "classifier.keras")
+    test = load("synthetic", None, "test", image_size=32, count=70)
+    accuracy = np.mean(np.argmax(classifier.predict(test.images[:], verbose=0), axis=-1) == test.labels)
+    assert accuracy == pytest.approx(record["metrics"]["test"]["accuracy"])
+    confusion = np.array(record["metrics"]["test"]["confusion"])
+    assert confusion.sum() == 70
+    assert np.trace(confusion) / 70 == pytest.approx(accuracy)
+    arrays = np.load(folder / "predictions.npz")
+    assert arrays["test_probabilities"].shape == (70, 7)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"class_weight": "balanced"},
+        {"sampling": "balanced"},
+        {"label_noise": 0.2},
+        {"jaw": 0},
+        {"loss": "energy"},
+        {"loss": "rrr", "strategy": "all"},
+        {"loss": "cosine"},
+    ],
+)
+def test_options_that_change_the_training_run_through(small, tmp_path, changes):
+    record = read_record(train(options(tmp_path / "run", epochs=1, **changes), verbose=0))
+    assert np.isfinite(record["history"]["loss"][0])
+    assert np.isfinite(record["history"]["attribution_loss"][0])
+    assert record["config"].items() >= changes.items()
+
+
+def test_wrong_landmarks_are_trained_on_but_never_tested_on(small, tmp_path):
+    folders = {name: tmp_path / name for name in ("own", "shuffled", "jittered")}
+    right = read_record(train(options(folders["own"], epochs=1), verbose=0))
+    shuffled = read_record(train(options(folders["shuffled"], epochs=1, landmark_source="shuffled"), verbose=0))
+    jittered = read_record(train(options(folders["jittered"], epochs=1, landmark_jitter=0.1), verbose=0))
+    for record in (shuffled, jittered):
+        assert record["data"]["train"] != right["data"]["train"]
+        assert {name: record["data"][name] for name in ("validation", "test")} == {
+            name: right["data"][name] for name in ("validation", "test")
+        }
+        assert record["history"]["attribution_loss"] != right["history"]["attribution_loss"]
+
+
+def test_a_run_on_crops_tests_on_one_window_for_all_faces(small, tmp_path):
+    folder = train(options(tmp_path / "run", epochs=1, strategy="none", crop=0.1), verbose=0)
+    record = read_record(folder)
+    left, top, side = record["window"]
+    assert 0 < left < 0.3 and 0 < top < 0.4 and 0.5 < side < 1
+    test = crop_faces(load("synthetic", None, "test", image_size=32, count=70), record["window"])
+    assert record["data"]["test"]["fingerprint"] == test.fingerprint()
+    classifier = keras.models.load_model(folder / "classifier.keras")
+    accuracy = np.mean(np.argmax(classifier.predict(test.images[:], verbose=0), axis=-1) == test.labels)
+    assert accuracy == pytest.approx(record["metrics"]["test"]["accuracy"])
+
+
+def test_the_notebook_takes_every_option():
+    source = (repository_root() / "notebooks" / "train.py").read_text()
+    [cell] = [cell for cell in jupytext.reads(source, "py:percent").cells if "parameters" in cell.metadata.get("tags", [])]
+    names = {}
+    exec(cell.source, names)
+    names.pop("__builtins__")
+    assert set(names) == {field.name for field in fields(Options)}
+    assert all(f"    {name}={name},\n" in source for name in names)
+    check_options(**names)
+
+
+def test_options_are_read_back_from_a_record_older_than_some_of_them():
+    known = options_of({"dataset": "fer2013", "strategy": "half", "gone": 1}, data_dir="DIR")
+    assert (known.strategy, known.loss, known.data_dir) == ("half", "pal", "DIR")
+
+
+def test_the_same_seed_gives_the_same_run(small, tmp_path):
+    first, second = (read_record(train(options(tmp_path / name, epochs=1), verbose=0)) for name in "ab")
+    assert first["history"]["loss"] == pytest.approx(second["history"]["loss"], rel=1e-4)
+    assert first["data"] == second["data"]
+
+
+def test_a_run_never_overwrites_another(small, tmp_path):
+    (tmp_path / "record.json").write_text("{}")
+    with pytest.raises(FileExistsError, match="already holds a run's record.json: give another out_dir"):
+        train(options(tmp_path), verbose=0)
+
+
+def test_a_loss_that_is_not_a_number_stops_with_a_sentence_and_keeps_the_history(small, tmp_path, monkeypatch):
+    def broken(*arguments, **values):
+        classifier = build_classifier(*arguments, **values)
+        classifier.get_layer("logits").bias.assign(np.full(7, np.nan))
+        return classifier
+
+    monkeypatch.setattr(training, "build_classifier", broken)
+    with pytest.raises(FloatingPointError, match="is not a number: try a lower learning_rate than 0.0001"):
+        train(options(tmp_path / "run"), verbose=0)
+    assert (tmp_path / "run" / "history.csv").exists()
+    assert not (tmp_path / "run" / "record.json").exists()
+
+
+def test_published_results_are_read_back_as_a_table(small, tmp_path):
+    run = train(options(tmp_path / "run", epochs=1), verbose=0)
+    publish(run, tmp_path / "results", "one")
+    table = read_results(tmp_path / "results")
+    assert table.loc[0, "name"] == "one"
+    assert table.loc[0, "test_accuracy"] == read_record(run)["metrics"]["test"]["accuracy"]
+    predictions = read_predictions(tmp_path / "results", "one", "shortcut_free")
+    assert set(predictions) == {"labels", "probabilities", "correlation"}
+    with pytest.raises(FileNotFoundError, match="no run records in"):
+        read_results(tmp_path)
+
+
+def test_predict_prints_seven_probabilities_and_saves_the_overlay(small, tmp_path):
+    import cv2
+
+    run = train(options(tmp_path / "run", epochs=1), verbose=0)
+    face = tmp_path / "face.jpg"
+    cv2.imwrite(str(face), load("synthetic", split="test", count=1).images[0])
+    command = [sys.executable, "-m", "palcore", "predict", str(face), "--model", str(run), "--out", str(tmp_path / "seen.png")]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert sum(float(line[1]) for line in lines[:7]) == pytest.approx(1, abs=0.004)
+    assert cv2.imread(str(tmp_path / "seen.png")).shape == (128, 128, 3)
+    probabilities, _ = predict_file(face, run, tmp_path / "again.png")
+    assert len(probabilities) == 7
+
+    missing = subprocess.run([*command[:4], "nothing.jpg", *command[5:]], capture_output=True, text=True, env=os.environ)
+    assert missing.returncode == 1
+    assert "no image file nothing.jpg" in missing.stderr
+    assert "Traceback" not in missing.stderr
+
+
+def test_overlay_of_a_dead_map_is_finite():
+    assert overlay(np.full((8, 8, 3), 100, np.uint8), np.zeros((2, 2))).shape == (8, 8, 3)
+
+
+def test_balanced_weights_make_each_class_weigh_the_same():
+    labels = np.array([0] * 6 + [1] * 3 + [4])
+    weights = balanced_weights(labels)
+    totals = [weights[label] * np.sum(labels == label) for label in (0, 1, 4)]
+    np.testing.assert_allclose(totals, len(labels) / 3)
+    assert weights[2] == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"strategey": "mean"}, "unknown option 'strategey': choose from dataset"),
+        ({"strategy": "median"}, "option strategy is 'median': choose from none, all, mean, half"),
+        ({"dataset": "ck+"}, "option dataset is 'ck\\+': choose from synthetic, fer2013"),
+        ({"dataset": "fer2013"}, "option data_dir is missing: dataset fer2013 needs the folder"),
+        ({"data_dir": "x"}, "option data_dir is 'x' for the synthetic faces"),
+        ({"epochs": 0}, "option epochs is 0: it must be a whole number of at least 1"),
+        ({"epochs": "ten"}, "option epochs is 'ten': it must be a whole number"),
+        ({"epochs": True}, "option epochs is True: it must be a whole number"),
+        ({"pal_weight": float("nan")}, "option pal_weight is nan: it must be a number"),
+        ({"width_multiplier": 0}, r"option width_multiplier is 0: it must be a number in \[0.125, 4\]"),
+        ({"backbone": "vgg16", "width_multiplier": 0.5}, "option width_multiplier is 0.5 for backbone vgg16: only compact"),
+        ({"dropout": 1}, r"option dropout is 1: it must be a number in \[0, 1\)"),
+        ({"sigma": 0}, "option sigma is 0"),
+        ({"augment": "maybe"}, "option augment is 'maybe': choose from True, False"),
+        ({"loss": "iou"}, "option loss is 'iou': choose from pal, energy, rrr, cosine"),
+        ({"landmark_source": "none"}, "option landmark_source is 'none': choose from own, shuffled"),
+        ({"landmark_jitter": -0.1}, r"option landmark_jitter is -0.1: it must be a number in \[0, 1\]"),
+        ({"crop": "tight"}, "option crop is 'tight': it must be a number"),
+        ({"robustness": "yes"}, "option robustness is 'yes': choose from True, False"),
+        ({"precision": "float16"}, "option precision is 'float16': choose from float32, mixed_bfloat16"),
+        ({"class_weight": "balanced", "sampling": "balanced"}, "class_weight and sampling are both balanced"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(values, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        check_options(**values)
+
+
+def test_words_of_the_command_line_are_understood():
+    options = check_options(augment="false", shortcut="none", layer="None", strategy="none", weights="")
+    assert (options.augment, options.shortcut, options.layer, options.strategy, options.weights) == (
+        False,
+        None,
+        None,
+        "none",
+        None,
+    )

@@ -1,0 +1,116 @@
+"""pyproject.toml, requirements.lock and environment.yml say the same."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import palcore
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+LOCKED_EXTRAS = ("dev", "jax")
+PYTHONS = ("3.11", "3.12", "3.13")
+ADDRESS = re.compile(r"https?://|--index-url|--extra-index-url|--find-links|file:|pypi\.org")
+
+
+def read_lock():
+    """``[(name, version, marker or None, number of hashes)]`` of every pin."""
+    pins = []
+    for block in re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text()):
+        if block.startswith("#"):
+            continue
+        requirement, *hashes = re.split(r"\s*\\\n\s*", block.strip())
+        match = re.fullmatch(r"([\w.-]+)==([^\s;]+)(?:\s*;\s*(.+))?", requirement)
+        assert match, f"not a pin: {requirement}"
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", value) for value in hashes)
+        name, version, marker = match.groups()
+        pins.append((canonicalize_name(name), Version(version), Marker(marker) if marker else None, len(hashes)))
+    return pins
+
+
+def wanted():
+    """Every requirement that the lock must hold: the dependencies, and those of the locked extras."""
+    requirements = [*PROJECT["dependencies"], *(line for extra in LOCKED_EXTRAS for line in EXTRAS[extra])]
+    parsed = [Requirement(line) for line in requirements]
+    return [requirement for requirement in parsed if requirement.name != PROJECT["name"]]
+
+
+PINS = read_lock()
+
+
+def pinned(name, python):
+    """Versions pinned for a package on Linux with this Python."""
+    environment = {"python_version": python, "python_full_version": f"{python}.5", "sys_platform": "linux"}
+    environment |= {"platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"}
+    environment |= {"implementation_name": "cpython", "platform_python_implementation": "CPython", "extra": ""}
+    return [
+        version
+        for pin, version, marker, _ in PINS
+        if pin == canonicalize_name(name) and (marker is None or marker.evaluate(environment))
+    ]
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("requirement", wanted(), ids=str)
+def test_lock_pins_each_dependency_within_its_bounds(requirement, python):
+    versions = pinned(requirement.name, python)
+    assert len(versions) == 1, f"{requirement.name} is pinned {len(versions)} times for Python {python}: run `make lock`"
+    assert versions[0] in requirement.specifier, f"{versions[0]} is pinned, {requirement} is wanted: run `make lock`"
+
+
+def test_every_pin_has_a_hash():
+    assert len(PINS) > len(wanted())
+    assert [name for name, _, _, hashes in PINS if not hashes] == []
+
+
+def test_extras_are_the_promised_ones():
+    assert set(EXTRAS) == {"cuda", "jax", "landmarks", "grid", "dev"}
+    assert any(requirement.startswith("palcore[jax]") for requirement in EXTRAS["dev"])
+
+
+def test_cuda_asks_for_the_same_tensorflow():
+    cpu = [Requirement(line) for line in PROJECT["dependencies"] if line.startswith("tensorflow")]
+    gpu = [Requirement(line) for line in EXTRAS["cuda"]]
+    assert [(each.name, each.specifier) for each in cpu] == [(each.name, each.specifier) for each in gpu]
+    assert gpu[0].extras == {"and-cuda"}
+
+
+def test_conda_environment_installs_the_project():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["name"] == PROJECT["name"]
+    assert environment["channels"] == ["conda-forge"]
+    python = next(line for line in environment["dependencies"] if isinstance(line, str) and line.startswith("python="))
+    assert Version(f"{python.removeprefix('python=')}.0") in SpecifierSet(PROJECT["requires-python"])
+    assert "pip" in environment["dependencies"]
+    [pip] = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    [project] = pip
+    path, extras = re.fullmatch(r"-e (\.)\[([\w,]+)\]", project).groups()
+    assert path == "." and set(extras.split(",")) == set(LOCKED_EXTRAS) - {"jax"}, "dev brings jax with it"
+
+
+def test_every_supported_python_is_stated():
+    supported = SpecifierSet(PROJECT["requires-python"])
+    assert [python for python in ("3.10", *PYTHONS, "3.14") if Version(f"{python}.0") in supported] == list(PYTHONS)
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml", "environment.yml", "Makefile", ".ci/run"])
+def test_no_file_names_an_index_or_a_machine(name):
+    text = (ROOT / name).read_text()
+    assert not ADDRESS.search(text)
+    assert not re.search(r"(?:^|[\s\"'=])/(?:home|root|tmp|work|Users)/", text)
+
+
+def test_version_is_stated_once():
+    assert "version" in PROJECT["dynamic"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == palcore.__version__
+    assert citation["license"] == PROJECT["license"]

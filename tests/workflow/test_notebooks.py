@@ -1,0 +1,203 @@
+"""The committed notebooks are paired, fresh and empty, and the checks and the book's build notice when something is not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+import yaml
+
+from workflow import build_book, check_notebooks
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
+
+
+def test_notebooks_are_paired_fresh_and_empty():
+    assert SOURCES
+    assert check_notebooks.problems() == []
+
+
+def test_table_of_contents_lists_what_there_is():
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    assert build_book.listing_problems(build_book.listed_files(contents)) == []
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_parameters_have_values_that_papermill_can_replace(source):
+    [cell] = [cell for cell in jupytext.read(source).cells if "parameters" in cell.metadata.get("tags", [])]
+    names = {}
+    exec(cell.source, names)
+    names.pop("__builtins__")
+    assert "seed" in names
+    json.dumps(names)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with one good pair, ``page``."""
+    header = "# ---\n# jupyter:\n#   jupytext:\n#     formats: ipynb,py:percent\n#   kernelspec:\n"
+    header += "#     display_name: Python 3\n#     language: python\n#     name: python3\n# ---\n\n"
+    text = '# %% [markdown]\n# # Page\n\n# %% tags=["parameters"]\nseed = 0\n\n# %%\nprint(seed)\n'
+    (tmp_path / "page.py").write_text(header + text)
+    check_notebooks.write_pairs(tmp_path)
+    assert check_notebooks.problems(tmp_path) == []
+    return tmp_path
+
+
+def edit(folder, change):
+    notebook = nbformat.read(folder / "page.ipynb", as_version=4)
+    change(notebook)
+    nbformat.write(notebook, folder / "page.ipynb")
+
+
+def test_a_changed_source_is_noticed_and_mended(folder):
+    source = folder / "page.py"
+    source.write_text(source.read_text().replace("print(seed)", "print(seed + 1)"))
+    assert check_notebooks.problems(folder) == ["page.ipynb is stale: run `make pairs`"]
+    check_notebooks.write_pairs(folder)
+    assert check_notebooks.problems(folder) == []
+    assert "seed + 1" in (folder / "page.ipynb").read_text()
+
+
+def test_a_changed_tag_is_noticed(folder):
+    edit(folder, lambda notebook: notebook.cells[2].metadata.update(tags=["hide-input"]))
+    assert check_notebooks.problems(folder) == ["page.ipynb is stale: run `make pairs`"]
+
+
+def test_outputs_are_noticed_and_mended(folder):
+    edit(folder, lambda notebook: notebook.cells[2].update(execution_count=1))
+    assert check_notebooks.problems(folder) == ["page.ipynb holds outputs: run `make pairs`"]
+    check_notebooks.write_pairs(folder)
+    assert check_notebooks.problems(folder) == []
+
+
+def test_half_a_pair_is_noticed(folder):
+    shutil.copyfile(folder / "page.ipynb", folder / "other.ipynb")
+    assert check_notebooks.problems(folder) == ["other has only one half of its pair: run `make pairs`"]
+
+
+def test_missing_parameters_are_noticed(folder):
+    source = folder / "page.py"
+    source.write_text(source.read_text().replace(' tags=["parameters"]', ""))
+    check_notebooks.write_pairs(folder)
+    assert check_notebooks.problems(folder) == ["page.ipynb has 0 cells tagged `parameters`: it must have one"]
+
+
+def test_a_pair_that_is_right_is_not_rewritten(folder):
+    before = (folder / "page.ipynb").read_bytes()
+    check_notebooks.write_pairs(folder)
+    assert (folder / "page.ipynb").read_bytes() == before
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A small study: palcore, results, a lock and one notebook."""
+    for name in ("palcore/_hidden.py", "palcore/__init__.py", "palcore/data/__init__.py", "palcore/losses.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("A = 1\n")
+    for name in ("results/fer2013/run.json", "notebooks/page.ipynb", "book/intro.md", "requirements.lock"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('{"cells": ["results"]}\n' if name.startswith("notebooks") else "{}\n")
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "workflow" / "grid.yml").write_text("questions: {}\n")
+    return tmp_path
+
+
+def test_an_absent_and_an_unlisted_file_are_noticed(study):
+    contents = {"root": "book/intro", "parts": [{"chapters": [{"file": "notebooks/page", "sections": [{"file": "book/lost"}]}]}]}
+    files = build_book.listed_files(contents)
+    assert files == ["book/intro", "notebooks/page", "book/lost"]
+    assert build_book.listing_problems(files, study) == [
+        "_toc.yml lists book/lost, but there is no book/lost.md: write it, or take it off the list"
+    ]
+    assert build_book.listing_problems(["book/intro"], study) == ["notebooks/page.ipynb is not in _toc.yml: add it there"]
+
+
+DEPENDENCIES = ["palcore/losses.py", "results/fer2013/run.json", "notebooks/page.ipynb", "requirements.lock", "workflow/grid.yml"]
+
+
+@pytest.mark.parametrize("name", DEPENDENCIES)
+def test_a_notebook_runs_again_when_what_it_depends_on_changes(study, name):
+    page = study / "notebooks" / "page.ipynb"
+    before = build_book.fingerprint(page, study)
+    (study / "book" / "intro.md").write_text("more text\n")
+    assert build_book.fingerprint(page, study) == before
+    (study / name).write_text("{ }\n")
+    assert build_book.fingerprint(page, study) != before
+
+
+def test_a_removed_result_runs_a_notebook_again(study):
+    page = study / "notebooks" / "page.ipynb"
+    before = build_book.fingerprint(page, study)
+    (study / "results" / "fer2013" / "run.json").unlink()
+    assert build_book.fingerprint(page, study) != before
+
+
+def test_a_new_result_leaves_a_notebook_alone_that_speaks_of_none(study):
+    page = study / "notebooks" / "page.ipynb"
+    page.write_text("{}\n")
+    before = build_book.fingerprint(page, study)
+    (study / "results" / "fer2013" / "another.json").write_text("{}\n")
+    assert build_book.fingerprint(page, study) == before
+
+
+def test_reference_has_every_public_module(study):
+    assert build_book.modules(study) == ["palcore", "palcore.data", "palcore.losses"]
+    assert {"palcore.attribution", "palcore.data.synthetic", "palcore.losses"} <= set(build_book.modules())
+
+
+def test_staging_touches_what_changed_only(tmp_path):
+    build_book.stage({"a.md": b"one", "deep/b.md": b"two", "old.md": b"old"}, tmp_path)
+    before = (tmp_path / "a.md").stat().st_mtime_ns
+    build_book.stage({"a.md": b"one", "deep/b.md": b"three"}, tmp_path)
+    assert (tmp_path / "a.md").stat().st_mtime_ns == before
+    assert (tmp_path / "deep" / "b.md").read_bytes() == b"three"
+    assert not (tmp_path / "old.md").exists()
+
+
+@pytest.fixture
+def workshop(tmp_path, monkeypatch):
+    """The build's folders below ``tmp_path``, with one notebook, ``page``, whose last cell is given."""
+    for name in ("ROOT", "EXECUTED", "SCRATCH"):
+        monkeypatch.setattr(build_book, name, tmp_path / {"ROOT": ".", "EXECUTED": "executed", "SCRATCH": "scratch"}[name])
+    (tmp_path / "requirements.lock").write_text("")
+    (tmp_path / "executed").mkdir()
+    (tmp_path / "notebooks").mkdir()
+
+    def write(code):
+        cells = [nbformat.v4.new_code_cell("seed = 0"), nbformat.v4.new_code_cell(code)]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+        nbformat.write(notebook, tmp_path / "notebooks" / "page.ipynb")
+
+    monkeypatch.setattr(build_book, "fingerprint", lambda path: path.read_text())
+    return write
+
+
+def test_a_notebook_runs_once_in_this_environment_and_in_a_folder_of_its_own(workshop, capsys):
+    workshop("import os, sys\nopen('left', 'w').close()\nprint(sys.prefix, os.getcwd())")
+    assert build_book.execute("page") is None
+    notebook = nbformat.read(build_book.EXECUTED / "page.ipynb", as_version=4)
+    import sys
+
+    assert notebook.cells[1].outputs[0].text.split() == [sys.prefix, str(build_book.SCRATCH.resolve() / "page")]
+    assert "papermill" not in build_book.without_papermill(notebook)
+    assert build_book.execute("page") is None
+    assert capsys.readouterr().out.split("\n")[:2] == ["page: running", "page: unchanged"]
+
+
+def test_a_failed_notebook_is_reported_kept_and_run_again(workshop):
+    workshop("raise ValueError('sigma is -1: it must be positive')")
+    for _ in range(2):
+        problem = build_book.execute("page")
+        assert problem.startswith("notebook page failed: ValueError: sigma is -1: it must be positive")
+    assert "sigma is -1" in (build_book.EXECUTED / "page.failed.ipynb").read_text()
+    assert not (build_book.EXECUTED / "page.ipynb").exists()
+
+
+def test_a_kernel_that_dies_is_reported(workshop):
+    workshop("import os; os._exit(1)")
+    assert "notebook page failed" in build_book.execute("page")

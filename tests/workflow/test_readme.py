@@ -1,0 +1,47 @@
+"""The README's lines do what they say, as they stand."""
+
+import ast
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from palcore.models import build_classifier
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+
+
+def test_the_lines_that_add_pal_to_your_own_model_work_as_they_stand(tmp_path):
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
+    assert len(ast.parse(code).body) == 5
+    rng = np.random.default_rng(0)
+    classifier = build_classifier("compact", 32, units=8)
+    before = classifier.get_layer("block1_conv1").kernel.numpy().copy()
+    names = {
+        "keras": keras,
+        "classifier": classifier,
+        "images": rng.integers(0, 256, (16, 32, 32, 3)).astype(np.uint8),
+        "labels": rng.integers(0, 7, 16),
+        "landmarks": rng.uniform(0.1, 0.9, (16, 68, 2)),
+    }
+    exec(code, names)
+    assert {"loss", "attribution_loss", "expression_loss"} <= names["model"].history.history.keys()
+    assert np.abs(classifier.get_layer("block1_conv1").kernel.numpy() - before).max() > 0
+    classifier.save(tmp_path / "mine.keras")
+
+
+def test_the_readmes_table_is_what_the_records_say():
+    import importlib.util
+
+    path = Path(__file__).resolve().parents[2] / "workflow" / "readme_table.py"
+    spec = importlib.util.spec_from_file_location("readme_table", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.with_table(README) == README, "the table is out of date: run `python workflow/readme_table.py`"
+
+
+def test_the_files_that_the_readme_names_exist():
+    root = Path(__file__).resolve().parents[2]
+    for name in re.findall(r"(?:notebooks|workflow|book)/[\w/.-]+\.\w+", README):
+        assert (root / name).exists(), name
