@@ -48,6 +48,9 @@ PATCH_COLOURS = (
 PATCH_SIDE = 0.14
 """Side of the patch in the lower left corner, as a fraction of the image side."""
 
+PATCH_BOX = (0.0, 1 - PATCH_SIDE, PATCH_SIDE, 1.0)
+"""Left, top, right and bottom of the patch, as fractions of the image's sides."""
+
 SMALLEST = 16
 OVERSAMPLING = 4
 

@@ -133,13 +133,14 @@ class Faces:
         return digest.hexdigest()[:16]
 
 
-def changed(faces, change, landmarks):
+def changed(faces, change, landmarks, size=None):
     """Faces whose images are changed when they are read, and their landmarks now.
 
     :param faces: ``Faces``.
     :param change: ``change(image (H, W, 3) uint8 as stored, row)`` returns an image; it must always do the same.
     :param landmarks: ``(N, 68, 2)``, those of the changed images.
+    :param size: side of the changed images in pixels; None for what it was.
     """
     images = faces.images
-    read = LazyImages(np.arange(len(faces)), lambda row: change(images.read(images.items[row]), row), images.size)
+    read = LazyImages(np.arange(len(faces)), lambda row: change(images.read(images.items[row]), row), size or images.size)
     return replace(faces, images=read, landmarks=np.asarray(landmarks, np.float32))

@@ -13,6 +13,7 @@ from palcore.models import with_attribution
 from palcore.runs.faces import describe_data, reading_threads, tested_faces
 from palcore.runs.options import options_of
 from palcore.runs.records import read_record, write_json
+from palcore.runs.reliance import reliance
 
 
 def evaluate_conditions(options, classifier, tests):
@@ -21,7 +22,8 @@ def evaluate_conditions(options, classifier, tests):
     :param options: from ``palcore.runs.options.check_options``.
     :param classifier: the plain classifier.
     :param tests: ``{condition: faces}``, see ``palcore.runs.faces.tested_faces``.
-    :return: ``(metrics, predictions)``: metrics by condition; predictions are arrays for an ``.npz`` file, named
+    :return: ``(metrics, predictions)``: metrics by condition, for ``test`` also what the answers rely on
+        (``palcore.runs.reliance``); predictions are arrays for an ``.npz`` file, named
         ``<condition>_labels``, ``<condition>_probabilities`` and ``<condition>_correlation``. Of the conditions that ``robustness``
         adds there is ``<condition>_called`` in place of labels and probabilities.
     """
@@ -29,6 +31,9 @@ def evaluate_conditions(options, classifier, tests):
     metrics, predictions, threads = {}, {}, reading_threads(options)
     for condition, faces in tests.items():
         metrics[condition], arrays = evaluate(watched, FaceBatches(faces, options.batch_size, threads=threads), options.sigma)
+        if condition == "test":
+            patch = options.dataset == "synthetic" and options.shortcut is not None and not options.placed
+            metrics[condition] |= reliance(classifier, watched, faces, options.sigma, patch, options.batch_size, threads)
         if condition in CONDITIONS:
             arrays = {"called": np.argmax(arrays["probabilities"], axis=-1), "correlation": arrays["correlation"]}
         for name, array in arrays.items():

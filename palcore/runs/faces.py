@@ -1,6 +1,7 @@
 """What a run's faces are: the options' data set, and every change that the options ask for."""
 
 import os
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,9 @@ from palcore.data.changes import (
     disturbed,
     face_windows,
     jittered_landmarks,
+    landmarks_from,
     noisy_labels,
-    shuffled_landmarks,
+    placed,
     take_share,
 )
 from palcore.data.table import Faces
@@ -46,7 +48,10 @@ def load_faces(options, split, index_dir=None, **changes):
         extra["landmark_order"] = options.landmark_order
     elif options.dataset == "affectnet":
         extra["index_dir"] = index_dir
-    return load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **extra, **changes})
+    elif options.dataset == "fer2013":
+        extra["labels"] = options.labels
+    faces = load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **extra, **changes})
+    return placed(faces, faces.images.size) if options.placed else faces
 
 
 def training_faces(options, index_dir=None):
@@ -62,8 +67,7 @@ def run_faces(options, index_dir=None):
         windows = face_windows(train.landmarks, options.crop)
         window = windows.mean(axis=0).round(6)  # as the record has it
         train, validation = crop_faces(train, windows), crop_faces(validation, window)
-    if options.landmark_source == "shuffled":
-        train = shuffled_landmarks(train, options.seed)
+    train = landmarks_from(train, options.landmark_source, options.seed)
     if options.landmark_jitter > 0:
         train = jittered_landmarks(train, options.landmark_jitter, options.seed)
     return RunFaces(train, validation, tested_faces(options, window, index_dir), window)
@@ -72,12 +76,21 @@ def run_faces(options, index_dir=None):
 def tested_faces(options, window=None, index_dir=None):
     """``{condition: faces}``: the test split, for a shortcut also with the patch at random, and what ``robustness`` adds.
 
+    FER2013 is tested on all its faces with the owner's labels (``test``) and on those that FER+ has a label for, with that one
+    (``ferplus``), whatever a run was trained on; without the file of FER+ on the first alone, with a warning.
+
     Where there is a shortcut, it is the faces with the patch at random that are disturbed. Landmarks are the true ones, whatever
     training aimed at.
 
     :param window: ``(3,)``, to which all faces are cropped, see ``palcore.data.changes.crop_faces``; None for whole images.
     """
-    conditions = {"test": load_faces(options, "test", index_dir)}
+    own = {"labels": "own"} if options.dataset == "fer2013" else {}
+    conditions = {"test": load_faces(options, "test", index_dir, **own)}
+    if options.dataset == "fer2013":
+        try:
+            conditions["ferplus"] = load_faces(options, "test", index_dir, labels="ferplus")
+        except FileNotFoundError as missing:
+            warnings.warn(f"not tested on FER+'s labels: {missing}", stacklevel=2)
     plain = "test"
     if options.dataset == "synthetic" and options.shortcut is not None:
         plain = "shortcut_free"

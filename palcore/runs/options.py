@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 from palcore.attribution import METHODS, SCORES, STRATEGIES
 from palcore.data import DATASETS
+from palcore.data.changes import SOURCES
 from palcore.data.landmark_files import ORDERS
 from palcore.heatmaps import SIGMA
 from palcore.losses import LOSSES
@@ -28,9 +29,12 @@ class Options:
     pal_weight: float = 1.0  # total loss = cross-entropy + pal_weight * PAL (or its rival)
     sigma: float = SIGMA  # width of a landmark's Gaussian, as a fraction of the image side
     jaw: float = 1.0  # weight of the 17 jaw landmarks in the heatmap; 0 leaves them out
-    landmark_source: str = "own"  # landmarks that training aims at: own, or those of another face (shuffled), as a control
+    landmark_source: str = "own"  # landmarks that training aims at: own, or as a control one of palcore.data.changes.SOURCES
     landmark_jitter: float = 0.0  # deviation of noise on them, as a fraction of the image side, as a control
-    crop: float | None = None  # crop faces to their landmarks' box with this margin (see palcore.data.changes); None: no crop
+    placed: bool = False  # put faces at a random place and scale on a textured ground, in training and in all tests
+    crop: float | None = (
+        None  # crop faces to their landmarks' box with this margin (see palcore.data.changes.crop_faces); None: no crop
+    )
     image_size: int | None = None  # side of the input in pixels; None: the data set's own
     epochs: int = 20
     batch_size: int = 64
@@ -46,6 +50,7 @@ class Options:
     label_noise: float = 0.0  # share of the training labels replaced by another class
     shortcut: float | None = 0.9  # synthetic only: how often the patch shows the label; None: no patch
     landmarks: str | None = None  # landmark table or folder, where the data set's own is elsewhere
+    labels: str = "own"  # fer2013's: own, or those that most of FER+'s ten votes agree on (ferplus)
     landmark_order: str = "row_column"  # rafdb's text files: row_column or x_y
     robustness: bool = False  # test also under patches, shifts and blur (see palcore.data.changes)
     seed: int = 0
@@ -91,8 +96,9 @@ CHECKS = {
     "pal_weight": _number(0),
     "sigma": _number(1e-4, 1),
     "jaw": _number(0),
-    "landmark_source": _choice("landmark_source", ("own", "shuffled")),
+    "landmark_source": _choice("landmark_source", SOURCES),
     "landmark_jitter": _number(0, 1),
+    "placed": _choice("placed", (True, False)),
     "crop": _optional(_number(0, 1)),
     "image_size": _optional(_number(32, 1024, whole=True)),
     "epochs": _number(1, whole=True),
@@ -109,6 +115,7 @@ CHECKS = {
     "label_noise": _number(0, 1, open_end=True),
     "shortcut": _optional(_number(0, 1)),
     "landmarks": _text,
+    "labels": _choice("labels", ("own", "ferplus")),
     "landmark_order": _choice("landmark_order", ORDERS),
     "robustness": _choice("robustness", (True, False)),
     "seed": _number(0, 2**31 - 1, whole=True),
@@ -130,7 +137,7 @@ def check_options(**values):
             raise ValueError(f"unknown option {name!r}: choose from {', '.join(known)}")
         if isinstance(value, str):
             word = value.strip().lower()
-            if name in ("augment", "robustness") and word in ("true", "false"):
+            if name in ("augment", "placed", "robustness") and word in ("true", "false"):
                 values[name] = word == "true"
             elif word == "" or (word == "none" and CHECKS[name]("none")) or (word == "none" and CHECKS[name] is _text):
                 values[name] = None

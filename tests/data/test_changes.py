@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,13 +9,16 @@ from hypothesis import strategies as st
 from palcore.data import load
 from palcore.data.changes import (
     CONDITIONS,
+    SOURCES,
     WHOLE,
     crop_faces,
     disturbed,
     face_windows,
     jittered_landmarks,
+    landmarks_from,
     noisy_labels,
     patch_box,
+    placed,
     shuffled_landmarks,
     take_share,
     with_patch,
@@ -106,7 +110,7 @@ def test_a_patch_by_hand():
     assert (painted[2:, :2] == 100).all()
     assert (painted[:2] == 200).all() and (painted[2:, 2:] == 0).all()
     assert with_patch(image, None) is image
-    with pytest.raises(ValueError, match="place 'nose' of a patch: choose from eyes, mouth, off"):
+    with pytest.raises(ValueError, match="place 'nose' of a patch: choose from off, eyes, mouth"):
         patch_box(np.zeros((68, 2)), "nose")
 
 
@@ -174,3 +178,47 @@ def test_a_share_of_some_faces():
 def test_a_rate_of_noise_outside_0_to_1_is_refused():
     with pytest.raises(ValueError, match="rate 2 of label noise"):
         noisy_labels(load("synthetic", count=7), 2, 0)
+
+
+def test_wrong_landmarks_by_hand(faces):
+    own = faces.landmarks
+    template = landmarks_from(faces, "template").landmarks
+    np.testing.assert_allclose(template, np.broadcast_to(own.mean(axis=0), own.shape), rtol=1e-5)
+    turned = landmarks_from(faces, "upside_down").landmarks
+    np.testing.assert_allclose(turned[..., 0], own[..., 0])
+    np.testing.assert_allclose(turned[..., 1], 1 - own[..., 1], rtol=1e-5)
+    centre = landmarks_from(faces, "centre").landmarks
+    np.testing.assert_allclose(centre[0], centre[5])
+    np.testing.assert_allclose(centre[0].mean(axis=0), [0.5, 0.5], atol=0.01)
+    assert np.hypot(*(centre[0] - 0.5).T).max() == pytest.approx(0.3, abs=0.01)
+    assert landmarks_from(faces, "own") is faces
+    np.testing.assert_array_equal(landmarks_from(faces, "shuffled", 3).landmarks, shuffled_landmarks(faces, 3).landmarks)
+    for source in SOURCES:
+        changed = landmarks_from(faces, source)
+        assert changed.landmarks.dtype == np.float32 and changed.images is faces.images
+    with pytest.raises(ValueError, match="unknown source 'mean' of landmarks: choose from own, shuffled, template"):
+        landmarks_from(faces, "mean")
+
+
+def test_a_template_leaves_out_faces_without_landmarks(faces):
+    landmarks = faces.landmarks.copy()
+    landmarks[0] = np.nan
+    template = landmarks_from(replace(faces, landmarks=landmarks), "template").landmarks
+    np.testing.assert_allclose(template[0], faces.landmarks[1:].mean(axis=0), rtol=1e-5)
+
+
+def test_placed_faces_take_their_landmarks_along(faces):
+    ground = placed(faces, 96)
+    images = ground.images[:]
+    assert images.shape == (21, 96, 96, 3)
+    np.testing.assert_array_equal(images, placed(faces, 96).images[:])
+    spans = np.ptp(ground.landmarks, axis=1) / np.ptp(faces.landmarks, axis=1)
+    assert spans.min() >= 0.49 and spans.max() <= 0.81
+    assert np.ptp(ground.landmarks.mean(axis=1), axis=0).min() > 0.2
+    for image, face, landmarks, own in zip(images, faces.images[:], ground.landmarks, faces.landmarks, strict=True):
+        scale = float(np.ptp(landmarks[:, 0]) / np.ptp(own[:, 0]))
+        left, top = (landmarks[0] - scale * own[0]) * 96
+        side = round(scale * 96)
+        left, top = round(float(left)), round(float(top))
+        back = cv2.resize(image[top : top + side, left : left + side], (48, 48), interpolation=cv2.INTER_AREA)
+        assert np.abs(back.astype(float) - face).mean() < 6

@@ -1,0 +1,140 @@
+"""Test faces made harder: patches on and off the parts of a face, shifts, blur. Nothing is random.
+
+The places of the patches come from the true landmarks of the test faces. That tells the network nothing: it says where the
+experimenter put the patch.
+"""
+
+import cv2
+import numpy as np
+
+from palcore.data.geometry import affine_matrix, transform_image, transform_landmarks
+from palcore.data.table import changed
+from palcore.heatmaps import REGIONS
+
+PATCH = (0.8, 0.3)
+"""Width and height of every patch, as fractions of the width and height of the box around a face's landmarks."""
+
+PLACES = ("off", "eyes", "mouth")
+"""Where a patch may lie."""
+
+TRIED = 13
+"""Places tried along each axis for the patch off the face."""
+
+SHIFTS = (0.1, 0.2)
+"""How far faces are shifted, as fractions of the image side: the first face to the right, then left, down, up, and again."""
+
+DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+BLURS = (0.01, 0.02, 0.04)
+"""Standard deviation of the Gaussian blur, as fractions of the image side."""
+
+
+def _box(centre, size):
+    return np.array([*(centre - size / 2), *(centre + size / 2)])
+
+
+def _face_share(box, hull, canvas=96):
+    """How many pixels of the face's outline a box covers."""
+    face = np.zeros((canvas, canvas), np.uint8)
+    cv2.fillConvexPoly(face, np.round(hull * canvas).astype(np.int32), 1)
+    left, top, right, bottom = np.round(box * canvas).astype(int)
+    return int(face[max(top, 0) : bottom, max(left, 0) : right].sum())
+
+
+def patch_box(landmarks, place, avoid=None):
+    """Where a patch lies: ``(4,)`` left, top, right and bottom, in fractions of the image's sides.
+
+    All patches on one face have the same size. On the eyes and on the mouth it is centred on their landmarks. Off the face it
+    lies within the image where it covers least of the convex outline of the landmarks, and of such places on the one farthest
+    from the face's centre; where a face fills its image, even that covers a part of it.
+
+    :param landmarks: ``(68, 2)``; None is returned for a face with landmarks that are not finite.
+    :param place: ``"eyes"``, ``"mouth"`` or ``"off"``.
+    :param avoid: a box ``(4,)`` that the patch off the face does not touch if it can, such as that of a shortcut; None for none.
+    :raises ValueError: for another place.
+    """
+    if place not in PLACES:
+        raise ValueError(f"place {place!r} of a patch: choose from {', '.join(PLACES)}")
+    if not np.all(np.isfinite(landmarks)):
+        return None
+    size = np.minimum((landmarks.max(axis=0) - landmarks.min(axis=0)) * PATCH, 0.9)
+    if place != "off":
+        return _box(landmarks[REGIONS[place]].mean(axis=0), size)
+    hull, middle = cv2.convexHull(landmarks.astype(np.float32))[:, 0], landmarks.mean(axis=0)
+    columns, rows = (np.linspace(length / 2, 1 - length / 2, TRIED) for length in size)
+    centres = [np.array([x, y]) for y in rows for x in columns]
+
+    def worse(centre):
+        box = _box(centre, size)
+        touches = avoid is not None and np.all((box[:2] < avoid[2:]) & (box[2:] > avoid[:2]))
+        return touches, _face_share(box, hull), -float(np.sum((centre - middle) ** 2))
+
+    return _box(min(centres, key=worse), size)
+
+
+def with_patch(image, box):
+    """An image ``(H, W, 3)`` uint8 with a box (fractions; None for no box) painted in the image's mean colour."""
+    if box is None:
+        return image
+    height, width = image.shape[:2]
+    left, top, right, bottom = np.round(np.clip(box, 0, 1) * [width, height, width, height]).astype(int)
+    painted = image.copy()
+    painted[top:bottom, left:right] = np.round(image.reshape(-1, 3).mean(axis=0)).astype(np.uint8)
+    return painted
+
+
+def boxes_of(faces, place, avoid=None):
+    """A box ``(4,)`` for each face, or None where it has no landmarks.
+
+    :param place: one of ``PLACES``, see ``patch_box``; or a box ``(4,)`` in fractions, the same for all faces.
+    :param avoid: see ``patch_box``.
+    """
+    if isinstance(place, str):
+        return [patch_box(landmarks, place, avoid) for landmarks in faces.landmarks]
+    return [np.asarray(place)] * len(faces)
+
+
+def covered(faces, boxes):
+    """Faces with a patch in their mean colour.
+
+    :param faces: ``palcore.data.table.Faces``.
+    :param boxes: from ``boxes_of``.
+    """
+    return changed(faces, lambda image, row: with_patch(image, boxes[row]), faces.landmarks)
+
+
+def _patched(faces, place):
+    return covered(faces, boxes_of(faces, place))
+
+
+def _shifted(faces, share):
+    matrices = [affine_matrix(shift=np.multiply(direction, share)) for direction in DIRECTIONS]
+    landmarks = [transform_landmarks(points, matrices[row % len(matrices)]) for row, points in enumerate(faces.landmarks)]
+    return changed(faces, lambda image, row: transform_image(image, matrices[row % len(matrices)]), np.stack(landmarks))
+
+
+def _blurred(faces, share):
+    def blur(image, row):
+        return cv2.GaussianBlur(image, (0, 0), share * image.shape[1], borderType=cv2.BORDER_REPLICATE)
+
+    return changed(faces, blur, faces.landmarks)
+
+
+CONDITIONS = {
+    **{f"patch_{place}": (_patched, place) for place in PLACES},
+    **{f"shift_{round(100 * share)}": (_shifted, share) for share in SHIFTS},
+    **{f"blur_{round(100 * share)}": (_blurred, share) for share in BLURS},
+}
+"""Name of each test condition, such as ``shift_10`` for a shift by 10 % of the image side, and what makes it."""
+
+
+def disturbed(faces, condition):
+    """Faces under one of ``CONDITIONS``, landmarks moved along where the face moves, images made when they are asked for.
+
+    :param faces: ``palcore.data.table.Faces``.
+    :param condition: a key of ``CONDITIONS``.
+    :raises ValueError: for an unknown condition.
+    """
+    if condition not in CONDITIONS:
+        raise ValueError(f"unknown test condition {condition!r}: choose from {', '.join(CONDITIONS)}")
+    make, strength = CONDITIONS[condition]
+    return make(faces, strength)

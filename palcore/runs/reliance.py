@@ -1,0 +1,112 @@
+"""What the answer depends on, beside where the attribution lies.
+
+PAL trains where the attribution lies. Whether the answer came to depend on that place is another question: it is asked by covering
+parts of the picture and by an attribution that was not trained on.
+"""
+
+import numpy as np
+from scipy.special import softmax
+
+from palcore.data.batches import FaceBatches
+from palcore.data.changes import PLACES, boxes_of, covered
+from palcore.data.synthetic import PATCH_BOX
+from palcore.evaluation import attribution_scores
+from palcore.related_maps import integrated_gradients
+
+SAMPLE, STEPS, TOGETHER = 140, 16, 35
+"""Faces whose integrated gradients are taken, evenly over the split; points on the way; faces at a time."""
+
+
+def probabilities_of(classifier, faces, batch_size=64, threads=1):
+    """The seven probabilities of each face, ``(N, 7)`` float64, from a classifier that ends in logits."""
+    batches = FaceBatches(faces, batch_size, threads=threads)
+    logits = [classifier.predict_on_batch(batches[index][0]) for index in range(len(batches))]
+    return softmax(np.concatenate(logits).astype(np.float64), axis=-1)
+
+
+def covering_costs(classifier, faces, boxes, batch_size=64, threads=1):
+    """How much is lost when a place is covered in the image's mean colour.
+
+    :param classifier: the plain classifier, ending in logits.
+    :param faces: ``palcore.data.table.Faces``.
+    :param boxes: ``{place: a box for each face}``, see ``palcore.data.changes.boxes_of``.
+    :return: ``{place: {"probability": ..., "accuracy": ...}}``: the mean change of the true class's probability, and that of the
+        accuracy; below 0 where the answer depends on the place.
+    """
+    rows = np.arange(len(faces))
+
+    def known(faces):
+        found = probabilities_of(classifier, faces, batch_size, threads)
+        return found[rows, faces.labels], np.argmax(found, axis=-1) == faces.labels
+
+    probability, right = known(faces)
+    costs = {}
+    for place, there in boxes.items():
+        less, still = known(covered(faces, there))
+        costs[place] = {"probability": float(np.mean(less - probability)), "accuracy": float(still.mean() - right.mean())}
+    return costs
+
+
+def share_in_boxes(maps, boxes):
+    """Share of the positive part of each map that lies in its box, the map constant over each cell: ``(N,)``; 0 for a dead map.
+
+    :param maps: ``(N, h, w)``.
+    :param boxes: ``(N, 4)`` left, top, right and bottom, in fractions of the image's sides.
+    """
+    positive = np.maximum(np.asarray(maps, np.float64), 0)
+    left, top, right, bottom = np.asarray(boxes, float).T[..., None]
+
+    def overlap(cells, low, high):
+        edges = np.arange(cells + 1) / cells
+        return cells * np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, None)
+
+    inside = np.einsum("nhw,nh,nw->n", positive, overlap(maps.shape[1], top, bottom), overlap(maps.shape[2], left, right))
+    total = positive.sum(axis=(1, 2))
+    return inside / np.where(total > 0, total, 1)
+
+
+def attribution_maps(classifier, watched, faces):
+    """The trained attribution of some faces and their integrated gradients, ``(N, h, w)`` and ``(N, H, W)``.
+
+    The latter are of the true class's logit, from the image's mean colour, absolute values summed over colours.
+    """
+    trained, integrated = [], []
+    for start in range(0, len(faces), TOGETHER):
+        images, labels = faces.images[start : start + TOGETHER], faces.labels[start : start + TOGETHER]
+        colour = images.mean(axis=(1, 2), keepdims=True)
+        integrated.append(np.abs(integrated_gradients(classifier, images, labels, colour, STEPS)).sum(axis=-1))
+        trained.append(watched.predict_on_batch(images)["attribution"])
+    return np.concatenate(trained), np.concatenate(integrated)
+
+
+def reliance(classifier, watched, faces, sigma, patch=False, batch_size=64, threads=1):
+    """What a classifier's answers on some faces depend on: eyes, mouth, a place off the face, and a shortcut's patch.
+
+    :param classifier: the plain classifier, ending in logits.
+    :param watched: the same with its attribution, ``palcore.models.with_attribution`` with the strategy ``mean``.
+    :param faces: ``palcore.data.table.Faces``, with their true landmarks.
+    :param sigma: width of a landmark's Gaussian.
+    :param patch: whether the drawn faces' patch is in the pictures.
+    :return: ``{"reliance": {place: ...}, "integrated_gradients": their attribution_scores}``. For each place ``probability`` and
+        ``accuracy`` (``covering_costs``, all faces); on ``SAMPLE`` faces, evenly over the split, the mean ``share`` of the positive
+        attribution that lies there, that of integrated gradients, and the ``area``, the share of the picture.
+    """
+    avoid = np.array(PATCH_BOX) if patch else None
+    boxes = {place: boxes_of(faces, place, avoid) for place in PLACES}
+    boxes |= {"patch": boxes_of(faces, PATCH_BOX)} if patch else {}
+    costs = covering_costs(classifier, faces, boxes, batch_size, threads)
+    known = np.flatnonzero([box is not None for box in boxes[PLACES[0]]])
+    sample = known[np.unique(np.linspace(0, len(known) - 1, SAMPLE).astype(int))] if len(known) else known
+    if not len(sample):
+        return {"reliance": costs}
+    some = faces.subset(sample)
+    trained, integrated = attribution_maps(classifier, watched, some)
+    for place, there in boxes.items():
+        there = np.clip([there[row] for row in sample], 0, 1)
+        costs[place] |= {
+            "share": float(share_in_boxes(trained, there).mean()),
+            "share_integrated_gradients": float(share_in_boxes(integrated, there).mean()),
+            "area": float(np.prod(there[:, 2:] - there[:, :2], axis=1).mean()),
+        }
+    scores = attribution_scores(integrated, some.landmarks, sigma)
+    return {"reliance": costs, "integrated_gradients": {name: float(values.mean()) for name, values in scores.items()}}
