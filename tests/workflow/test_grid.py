@@ -52,26 +52,48 @@ def test_every_cell_is_a_run_that_the_options_allow_and_its_line_says_so(cell):
 def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
     counts = Counter(title for cell in CELLS for title in cell.questions)
     assert counts == {
-        "tuning": 3 + 2 + 1 + 1 + 3,
-        "faces-full": 2,
+        "shortcut": 4 * 5,
+        "tuning": 3 + 1 + 4,
+        "faces": 2 * 5,
+        "aligned-landmarks": 3 * 5 + 3 * 3,
+        "placed": 3 * 5,
+        "labels": 2 * 5 + 2 * 3,
+        "width": 2 * 3,
         "shortcut-full": 2 * 3,
-        "imbalance": 3 * 3,
         "shortcut-strategies": (1 + 3 * 2) * 5,
-        "faces-strategies": 4 * 3,
-        "landmarks": (2 + 1 + 2) * 3 + (1 + 2 + 1) * 2,
         "shortcut-landmarks": (2 + 1 + 2) * 3,
-        "rivals": (2 + 1) * 3 + 2 + (4 + 2) + (5 + 2) + (3 + 2),
-        "noisy-labels": 2 * 3 * 3,
-        "little-data": 2 * 4 * 3,
         "shortcut-strength": 2 * 3 * 3,
         "shortcut-weight": 4 * 3,
-        "faces-gpu": 2 * 4 * 3,
-        "rafdb": 2 * 4 * 3,
-        "affectnet": 2 * 4 * 3,
+        "faces-strategies": 4 * 3,
+        "landmarks": (2 + 2 + 1 + 2 + 1) * 3,
+        "rivals": 3 + 4 * 4 + 3,
+        "noisy-labels": 2 * 3 * 3,
+        "little-data": 2 * 4 * 3,
+        "imbalance": 3 * 3,
+        "faces-gpu": 2 * 3 * 3,
+        "rafdb": (2 * 4 + 2 * 4 + 3) * 3,
+        "affectnet": (2 * 4 + 2 * 4 + 3) * 3,
     }
     [shared] = [cell for cell in CELLS if cell.name == "fer2013-compact-none-seed=0"]
-    assert shared.questions == ["imbalance", "faces-strategies", "landmarks", "rivals", "noisy-labels", "little-data"]
+    assert shared.questions == ["tuning", "faces", "aligned-landmarks", "labels"]
     assert shared.options["robustness"] is True
+
+
+def test_every_primary_comparison_is_of_runs_that_the_grid_has():
+    def seeds(comparison, arm):
+        found = set()
+        for cell in CELLS:
+            known = {"landmark_source": "own", "labels": "own", **cell.options}
+            wanted = {"landmark_source": "own", "labels": "own", **arm}
+            if comparison["question"] in cell.questions and all(known[name] == value for name, value in wanted.items()):
+                found.add(cell.options["seed"])
+        return found
+
+    assert 0 < GRID["margin"] < 0.1
+    for comparison in GRID["comparisons"].values():
+        arms = [comparison["arm"], comparison["baseline"], *comparison.get("minus", {}).values()]
+        assert len(set.intersection(*(seeds(comparison, arm) for arm in arms))) >= (3 if "minus" in comparison else 5)
+        assert comparison["asks"].endswith("?") and comparison["counts"]
 
 
 def test_the_layers_that_the_grid_names_exist():
@@ -128,10 +150,10 @@ def test_cells_are_selected_by_question_and_by_the_data_that_is_there():
     assert {cell.options["dataset"] for cell in selected(CELLS)} == {"synthetic"}
     both = selected(CELLS, folders=["fer2013"])
     assert not any(cell.gpu for cell in both) and len(both) == sum(not cell.gpu for cell in CELLS)
-    assert len(selected(CELLS, ["faces-gpu"], ["fer2013"], GRID)) == 24
+    assert len(selected(CELLS, ["faces-gpu"], ["fer2013"], GRID)) == 18
     with pytest.raises(ValueError, match="no folder for data set rafdb: give it as --config rafdb=DIR"):
         selected(CELLS, ["rafdb"], ["fer2013"], GRID)
-    with pytest.raises(ValueError, match="unknown question 'speed': choose from tuning"):
+    with pytest.raises(ValueError, match="unknown question 'speed': choose from shortcut, tuning"):
         selected(CELLS, ["speed"], [], GRID)
 
 
@@ -291,9 +313,9 @@ def test_finished_runs_are_published_once_whatever_they_answer(tmp_path):
 def test_the_command_line_lists_cells_and_gives_their_lines(capsys):
     grid_commands.main(["list", "little-data"])
     text = capsys.readouterr().out
-    assert "fer2013-compact-none-epochs=24-train_share=0.05-seed=2" in text
+    assert "fer2013-compact-none-batch_size=32-epochs=24-train_share=0.05-seed=2" in text
     assert "pal_weight=30.0" not in text
-    grid_commands.main(["command", "fer2013-compact-mean-jaw=0-seed=1"])
+    grid_commands.main(["command", "fer2013-compact-mean-batch_size=32-epochs=4-jaw=0-train_share=0.3-seed=1"])
     assert "-p jaw 0 -p seed 1 -p data_dir DIR" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="no such cell: nothing"):
         grid_commands.main(["command", "nothing"])
