@@ -224,8 +224,9 @@ Markdown(
 # %% [markdown]
 # ## Time and memory
 #
-# AffectNet's folders hold three small files for each face. They are read once into an index, which is kept beside the runs and made
-# again when the folder changes. Only the table stays in memory; images are decoded when a batch asks for them.
+# AffectNet's folders hold three small files for each face, and FER2013's csv file holds its pixels as text. They are read once into an
+# index, which is kept beside the runs and made again when the folder or the file changes. Only the table stays in memory; images are
+# decoded when a batch asks for them.
 #
 # We have no licensed copy to time. `workflow/benchmark_data.py` generates folders of the owners' size, with annotations for every
 # face and a few drawn images behind all file names, and starts a run from each: once without an index, and once more.

@@ -1,6 +1,7 @@
 """Settings that every test shares."""
 
 import os
+import secrets
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -18,6 +19,14 @@ settings.load_profile("study")
 @pytest.fixture
 def rng():
     return np.random.default_rng(20220323)
+
+
+@pytest.fixture(autouse=True)
+def own_index(monkeypatch, tmp_path_factory):
+    """No test finds an index of another, or leaves one in the working folder."""
+    from palcore.data import folder_index
+
+    monkeypatch.setattr(folder_index, "INDEX_DIR", tmp_path_factory.getbasetemp() / "indexes" / secrets.token_hex(4))
 
 
 @pytest.fixture

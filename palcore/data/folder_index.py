@@ -13,6 +13,10 @@ INDEX_DIR = Path("runs") / "index"
 """Where indexes are kept by default, beside the runs: a licensed folder may be read-only."""
 
 
+DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError)
+"""What reading an index that is not whole can raise."""
+
+
 def _stamps(folder, wanted):
     """``name size time`` of each file at or below a folder, unsorted."""
     with os.scandir(folder) as entries:
@@ -42,12 +46,15 @@ def folder_signature(paths, wanted=None):
 
 
 def _read(folder):
-    facts = json.loads((folder / "facts.json").read_text())
-    return {path.stem: np.load(path, mmap_mode="r") for path in folder.glob("*.npy")}, facts
+    """Arrays and facts of a kept index; an error of any kind where it is not whole."""
+    kept = json.loads((folder / "facts.json").read_text())
+    return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in kept["arrays"]}, kept["facts"]
 
 
 def indexed(build, key, version, index_dir=None):
     """Arrays and facts from the index, or from ``build()``, which are then kept.
+
+    An index that is damaged, cut short say, is built again, with a warning.
 
     :param build: returns ``(arrays, facts)``: ``{name: array}``, and what JSON can hold.
     :param key: name of what is indexed; there is one index for each.
@@ -59,23 +66,30 @@ def indexed(build, key, version, index_dir=None):
     home = Path(index_dir or INDEX_DIR) / key
     kept = home / version
     if (kept / "facts.json").is_file():
-        return _read(kept)
+        try:
+            return _read(kept)
+        except DAMAGE as problem:
+            warnings.warn(f"index {kept} is damaged ({problem}): it is made again from the files", stacklevel=2)
+            shutil.rmtree(kept, ignore_errors=True)
     arrays, facts = build()
     draft = home / f"{version}.{os.getpid()}"
     try:
         draft.mkdir(parents=True)
         for name, array in arrays.items():
             np.save(draft / f"{name}.npy", array)
-        (draft / "facts.json").write_text(json.dumps(facts))
+        (draft / "facts.json").write_text(json.dumps({"arrays": list(arrays), "facts": facts}))
+        for old in home.iterdir():
+            if old.name.split(".")[0] != version:  # other processes that map it keep it until they end
+                shutil.rmtree(old, ignore_errors=True)
     except OSError as problem:
         shutil.rmtree(draft, ignore_errors=True)
         warnings.warn(f"no index kept in {home} ({problem.strerror}): the files will be read again next time", stacklevel=2)
         return arrays, facts
-    for old in home.iterdir():
-        if old.name.split(".")[0] != version:  # other processes that map it keep it until they end
-            shutil.rmtree(old, ignore_errors=True)
     try:
         draft.rename(kept)
     except OSError:  # another process was faster
         shutil.rmtree(draft, ignore_errors=True)
-    return _read(kept)
+    try:
+        return _read(kept)
+    except DAMAGE:  # that process's is damaged already
+        return arrays, facts

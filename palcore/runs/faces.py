@@ -37,7 +37,7 @@ def load_faces(options, split, index_dir=None, **changes):
 
     The seed of a run does not reach the real data sets: whatever is held out for validation is the same in all runs.
 
-    :param index_dir: where what is read once, AffectNet's small files, is kept; None for the default.
+    :param index_dir: where what is read once, AffectNet's small files and FER2013's csv form, is kept; None for the default.
     """
     extra = {}
     if options.dataset == "synthetic":
@@ -46,7 +46,7 @@ def load_faces(options, split, index_dir=None, **changes):
         extra = {"landmarks": options.landmarks}
     if options.dataset == "rafdb":
         extra["landmark_order"] = options.landmark_order
-    elif options.dataset == "affectnet":
+    if options.dataset in ("fer2013", "affectnet"):
         extra["index_dir"] = index_dir
     elif options.dataset == "fer2013":
         extra["labels"] = options.labels

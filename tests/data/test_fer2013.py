@@ -1,11 +1,13 @@
+import time
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from palcore import EMOTIONS
-from palcore.data import load
-from palcore.data.fer2013 import CSV_LABELS, FOLDERS
+from palcore.data import fer2013, load
+from palcore.data.fer2013 import CSV_LABELS, FOLDERS, _pixels
 from palcore.data.landmark_table import COORDINATES
 
 USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
@@ -64,6 +66,50 @@ def test_csv(csv, split):
     assert [EMOTIONS[label] for label in faces.labels] == list(CSV_LABELS)
     np.testing.assert_array_equal(faces.images[:][..., 0], pictures(7))
     np.testing.assert_allclose(faces.landmarks, 0.5)
+
+
+def test_the_csv_form_is_read_once_until_a_file_changes(csv, tmp_path, monkeypatch):
+    calls = []
+    for name in ("_read_csv", "examine_landmark_table"):
+        read = getattr(fer2013, name)
+        monkeypatch.setattr(fer2013, name, lambda path, name=name, read=read: calls.append(name) or read(path))
+
+    def loaded():
+        faces = [load("fer2013", csv, split, index_dir=tmp_path / "index") for split in USAGES]
+        return [(split.fingerprint(), split.images[:].tolist()) for split in faces], faces[0]
+
+    before, _ = loaded()
+    again, train = loaded()
+    assert again == before and calls == ["_read_csv", "examine_landmark_table"]
+    assert train.subset([6, 2]).images[:][..., 0].tolist() == pictures(7)[[6, 2]].tolist()
+    time.sleep(0.02)  # the clock of some file systems
+    table = pd.read_csv(csv / "fer2013.csv")
+    table.loc[0, "emotion"] = 3
+    table.to_csv(csv / "fer2013.csv", index=False)
+    after, train = loaded()
+    assert train.labels[0] == EMOTIONS.index("happiness") and after[1:] == before[1:]
+    assert calls == ["_read_csv", "examine_landmark_table", "_read_csv"]
+
+
+def test_what_is_wrong_with_the_csv_is_told_from_the_index_as_well(csv):
+    table = pd.read_csv(csv / "fer2013.csv")
+    table.loc[2, "emotion"] = 7
+    table.to_csv(csv / "fer2013.csv", index=False)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="emotion 7 in row 2 of .*fer2013.csv: it must be in 0..6"):
+            load("fer2013", csv, "train")
+        assert len(load("fer2013", csv, "test")) == 7
+
+
+def test_pixels_that_are_anything_but_whole_numbers_up_to_255_are_none():
+    values = np.random.default_rng(1).integers(0, 256, 2304)
+    text = " ".join(map(str, values))
+    np.testing.assert_array_equal(_pixels(text), values)
+    np.testing.assert_array_equal(_pixels(f" {text} "), values)
+    rest = text.split(" ", 1)[1]
+    odd = [f"{cell} {rest}" for cell in ("256", "-1", "1.5", "x", "", "\u0663", "1 1")]
+    for cell in [*odd, f"{rest} 1.5", f"{text} x", "", float("nan")]:
+        assert _pixels(cell) is None, cell[:20]
 
 
 def test_labels_of_the_csv_are_those_of_its_owner():

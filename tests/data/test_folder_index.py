@@ -1,5 +1,6 @@
 import os
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -76,6 +77,37 @@ def test_without_a_place_for_the_index_the_faces_come_all_the_same(tmp_path):
     assert arrays["numbers"].tolist() == [0, 1, 2]
 
 
+def emptied(path):
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda kept: emptied(kept / "facts.json"),
+        lambda kept: (kept / "facts.json").write_text('{"arrays": ["numb'),
+        lambda kept: (kept / "facts.json").write_text("[]"),
+        lambda kept: (kept / "facts.json").write_bytes(b"\xff"),
+        lambda kept: os.truncate(kept / "numbers.npy", 140),
+        lambda kept: os.truncate(kept / "numbers.npy", 20),
+        lambda kept: emptied(kept / "numbers.npy"),
+        lambda kept: (kept / "numbers.npy").unlink(),
+    ],
+)
+def test_a_damaged_index_is_made_again_with_a_warning(tmp_path, damage):
+    def read():
+        arrays, facts = indexed(lambda: ({"numbers": np.arange(3)}, {"a": 1}), "some", "one", tmp_path)
+        return arrays["numbers"].tolist(), facts
+
+    whole = read()
+    damage(tmp_path / "some" / "one")
+    with pytest.warns(UserWarning, match="index .*some/one is damaged .*: it is made again from the files"):
+        assert read() == whole
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read() == whole == ([0, 1, 2], {"a": 1})
+
+
 @pytest.mark.parametrize("form", ["npy", "csv"])
 def test_affectnet_is_read_again_only_when_its_folder_has_changed(form, tmp_path, monkeypatch):
     reader = f"read_{form}_form"
@@ -115,12 +147,11 @@ def test_affectnet_is_read_again_only_when_its_folder_has_changed(form, tmp_path
     assert len(calls) == 3
 
 
-def test_two_copies_have_indexes_of_their_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_two_copies_have_indexes_of_their_own(tmp_path):
     for name in ("first", "second"):
         write_affectnet(tmp_path / name)
         data.load("affectnet", tmp_path / name, "test")
-    kept = [path.name for path in (tmp_path / folder_index.INDEX_DIR).iterdir()]
+    kept = [path.name for path in folder_index.INDEX_DIR.iterdir()]
     assert len(kept) == 2 and all(name.startswith("affectnet-test-") for name in kept)
 
 
