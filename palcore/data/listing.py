@@ -90,6 +90,12 @@ class Listing:
         return len(self.files)
 
 
+def empty_listing(name, split, side, problems):
+    """A split without faces, and why."""
+    landmarks, frames = np.zeros((0, 68, 2), np.float32), np.zeros((0, 2), np.int32)
+    return Listing(name, split, np.zeros(0, str), [], None, None, np.zeros(0, np.int64), landmarks, frames, side, problems)
+
+
 def upright(landmarks):
     """Whether the chin lies below the brows, and more below than beside them, ``(N,)`` bool; False for NaN.
 
