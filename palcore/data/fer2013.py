@@ -1,5 +1,6 @@
 """FER2013 (Goodfellow et al., 2013): 35,887 grey faces of 48x48 pixels, in folders or in the public csv file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from palcore import EMOTIONS
+from palcore.data.ferplus import FILE as FERPLUS
+from palcore.data.ferplus import LABELS, ferplus_labels
 from palcore.data.landmark_table import landmarks_of
 from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of, frame_problems, landmark_problem
 from palcore.data.probe import first_file, probe_images
@@ -128,23 +131,38 @@ def _colour(picture):
     return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
 
 
-def list_faces(data_dir, split, landmarks=None, undetected="keep"):
+def _with_ferplus(listing, folder, csv):
+    """The faces of a listing for which FER+ has a label, with that label; the others are counted."""
+    if csv is None:
+        raise ValueError(
+            f"labels ferplus for the folders in {folder}: FER+'s votes go by the rows of fer2013.csv, which must be there"
+        )
+    rows = [int(name.partition(":")[2]) for name in listing.files]
+    labels, reasons = ferplus_labels(folder / FERPLUS, rows, USAGES[listing.split], listing.labels)
+    dropped = {reason: int((reasons == reason).sum()) for reason in sorted(set(reasons.tolist()) - {""})}
+    return replace(listing, labels=labels, dropped=dropped).subset(labels >= 0)
+
+
+def list_faces(data_dir, split, landmarks=None, undetected="keep", labels="own"):
     """One split as it lies in the folder or the csv file, see ``palcore.data.listing``.
 
     :param landmarks: as for ``load``, or False to leave them out.
+    :param labels: as for ``load``.
     """
+    if labels not in LABELS:
+        raise ValueError(f"labels {labels!r} of fer2013: choose from {', '.join(LABELS)}")
     data_dir = Path(data_dir)
     folder = data_dir if data_dir.is_dir() else data_dir.parent
     csv = data_dir if data_dir.is_file() else first_file(folder, "fer2013.csv", "fer2013.csv.gz")
     if csv is None:
-        files, items, labels, problems = _folder_rows(folder, split)
+        files, items, numbers, problems = _folder_rows(folder, split)
         frames, broken = probe_images(items)
         problems += [Problem(kind, files[row], sentence) for row, (kind, sentence) in broken.items()]
         frame, odd = frame_problems(files, frames, SIDE, "fer2013")
         problems += odd
         read, path = read_image, str
     else:
-        files, items, labels, problems = _csv_rows(csv, split)
+        files, items, numbers, problems = _csv_rows(csv, split)
         frame, frames = (SIDE, SIDE), np.full((len(files), 2), SIDE)
         read, path = _colour, lambda _: str(csv)
     points = np.full((len(files), 68, 2), np.nan, np.float32)
@@ -158,12 +176,12 @@ def list_faces(data_dir, split, landmarks=None, undetected="keep"):
     elif landmarks is not False:
         points, found = landmarks_of(files, table, frame, undetected)
         problems += found + landmark_problem(points, f"landmark table {table}")
-    return Listing(
-        "fer2013", split, np.array(files, str), items, read, path, np.array(labels, np.int64), points, frames, SIDE, problems
-    )
+    files, numbers = np.array(files, str), np.array(numbers, np.int64)
+    listing = Listing("fer2013", split, files, items, read, path, numbers, points, frames, SIDE, problems)
+    return _with_ferplus(listing, folder, csv) if labels == "ferplus" and len(listing) else listing
 
 
-def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="keep"):
+def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="keep", labels="own"):
     """FER2013 from ``train/ validation/ test/`` with seven folders each, or from ``fer2013.csv``.
 
     The validation split is the challenge's ``PublicTest``, the test split its ``PrivateTest``. Faces are called
@@ -180,7 +198,9 @@ def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="k
     :param landmarks: path of the landmark table (``palcore.data.landmark_table``); None for ``landmarks.csv.gz`` or
         ``landmarks.csv`` in ``data_dir``.
     :param undetected: ``"keep"``, or ``"leave_out"``: no landmarks (NaN) where no face was found, so that PAL ignores them.
+    :param labels: ``"own"``, or ``"ferplus"``: the expression on which more than half of FER+'s votes agree (``fer2013new.csv``
+        beside ``fer2013.csv``); faces without one are left out and counted in ``dropped``.
     :raises FileNotFoundError: where images or landmarks are missing.
     :raises ValueError: for contents that make no sense, or landmarks that lack a face.
     """
-    return faces_of(list_faces(data_dir, split, landmarks, undetected), image_size)
+    return faces_of(list_faces(data_dir, split, landmarks, undetected, labels), image_size)
