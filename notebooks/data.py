@@ -96,7 +96,7 @@ table.style.format("{:,}")
 # The numbers of the real data sets are those that their owners publish, and
 # `python -m palcore check` prints them beside those of a copy. RAF-DB and AffectNet come without a validation split of their own
 # for us to use: a small part of their training faces, with the same mixture of expressions, becomes that
-# ({py:func}`palcore.data.splits.in_split`). AffectNet's own validation set serves as the test split, as in other work, because its
+# ({py:func}`palcore.data.splits.split_rows`). AffectNet's own validation set serves as the test split, as in other work, because its
 # test set is not public.
 
 # %%
@@ -290,7 +290,7 @@ Markdown(
 #     return faces_of(list_faces(data_dir, split, landmarks, undetected, seed), image_size)
 # ```
 #
-# {py:class}`~palcore.data.listing.Listing` describes the columns, {py:func}`~palcore.data.splits.in_split` cuts a validation
+# {py:class}`~palcore.data.listing.Listing` describes the columns, {py:func}`~palcore.data.splits.split_rows` cuts a validation
 # split from train, and {py:func}`~palcore.data.landmark_table.landmarks_of` reads a landmark table. A problem is listed and
 # not raised, so that the check can name all of them; {py:func}`~palcore.data.listing.faces_of` raises the first that would stop a
 # run. {py:mod}`palcore.data.rafdb` is an example to copy.

@@ -1,21 +1,20 @@
 """AffectNet (Mollahosseini, Hasani and Mahoor, 2019): 287,401 faces from the web with one of seven expressions, in both forms."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from palcore import EMOTIONS
 from palcore.data.affectnet_forms import read_csv_form, read_npy_form
 from palcore.data.folder_index import folder_signature, indexed
 from palcore.data.landmark_table import landmarks_of
-from palcore.data.listing import Listing, Problem, faces_of, landmark_problem
+from palcore.data.listing import Listing, Problem, empty_listing, faces_of, landmark_problem
 from palcore.data.probe import first_file
-from palcore.data.splits import in_split
+from palcore.data.splits import split_rows
 from palcore.data.table import read_image
 
 PUBLISHED = {
@@ -36,25 +35,20 @@ LISTS = "Manually_Annotated_file_lists"
 LAYOUT = f"data_dir must hold train_set/ and val_set/, or training.csv, validation.csv and {PICTURES}/"
 
 
-def _path_under(root, name):
-    return str(root / str(name))
+class _Pictures:
+    """Reads a face by its row: its picture, cut to the face's box where there is one. What lies outside repeats the edge."""
 
-
-def _read_under(root, name):
-    return read_image(root / str(name))
-
-
-class _Crops:
-    """Reads a face by its row: the picture, cut to the face's box. What lies outside the picture repeats its edge."""
-
-    def __init__(self, root, names, boxes):
-        self.root, self.names, self.boxes = root, names, np.round(boxes).astype(int)
+    def __init__(self, root, names, boxes=None):
+        self.root, self.names = root, names
+        self.boxes = None if boxes is None else np.round(np.nan_to_num(boxes)).astype(int)
 
     def path(self, row):
         return str(self.root / str(self.names[row]))
 
     def __call__(self, row):
         picture = read_image(self.path(row))
+        if self.boxes is None:
+            return picture
         x, y, width, height = self.boxes[row]
         left, top, right, bottom = max(x, 0), max(y, 0), min(x + width, picture.shape[1]), min(y + height, picture.shape[0])
         if left >= right or top >= bottom:
@@ -70,64 +64,43 @@ def _indexed(data_dir, part, read, paths, wanted, index_dir):
     return indexed(read, f"affectnet-{part}-{place}", folder_signature(paths, wanted), index_dir)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One of the owner's parts: a row a face, as in ``Listing``; landmarks and frames in pixels of the picture."""
-
-    files: np.ndarray
-    items: np.ndarray
-    read: Callable
-    path: Callable
-    arrays: dict
-    dropped: dict
-    problems: list  # (row, Problem); row -1 for what concerns no face
-
-
-def _nothing(kind, places_and_sentences):
-    problems = [(-1, Problem(kind, str(place), sentence)) for place, sentence in places_and_sentences]
-    empty = {"labels": np.zeros(0, np.int64), "landmarks": np.zeros((0, 68, 2), np.float32), "frames": np.zeros((0, 2), np.int32)}
-    return _Part(np.zeros(0, str), np.zeros(0, str), read_image, str, empty, {}, problems)
-
-
 def _npy_part(data_dir, part, index_dir):
-    """The form with a folder for each part; faces are called ``train_set/images/1.jpg``."""
+    """Arrays, facts, names such as ``train_set/images/1.jpg``, pictures, problems; a list of problems where there are no faces."""
     folder = data_dir / PARTS[part]
-    lacking = [path for path in (folder / "images", folder / "annotations") if not path.is_dir()]
+    places = [folder / "images", folder / "annotations"]
+    lacking = [path for path in places if not path.is_dir()]
     if lacking:
-        return _nothing("layout", [(path, f"no folder {path} for affectnet: {LAYOUT}") for path in lacking])
-    paths, wanted = (folder / "images", folder / "annotations"), (".jpg", "_exp.npy", "_lnd.npy")
-    arrays, facts = _indexed(data_dir, part, partial(read_npy_form, folder), paths, wanted, index_dir)
+        return [Problem("layout", str(path), f"no folder {path} for affectnet: {LAYOUT}") for path in lacking]
+    wanted = (".jpg", "_exp.npy", "_lnd.npy")
+    arrays, facts = _indexed(data_dir, part, partial(read_npy_form, folder), places, wanted, index_dir)
     if not len(arrays["names"]):
-        return _nothing("layout", [(folder, f"no faces in {folder} for affectnet: {LAYOUT}")])
+        return [Problem("layout", str(folder), f"no faces in {folder} for affectnet: {LAYOUT}")]
     files = np.char.add(f"{PARTS[part]}/images/", arrays["names"])
-    problems = [(row, Problem(kind, str(files[row]), sentence)) for row, kind, sentence in facts["problems"]]
-    path = partial(_path_under, data_dir)
-    return _Part(files, files, partial(_read_under, data_dir), path, arrays, facts["dropped"], problems)
+    problems = [Problem(kind, str(files[row]), sentence) for row, kind, sentence in facts["problems"]]
+    return arrays, facts, files, _Pictures(folder / "images", arrays["names"]), problems
 
 
 def _numbered(names):
     """Names made unique: a picture's second face is ``PICTURE#2``."""
-    names, seen = names.tolist(), {}
-    for row, name in enumerate(names):
-        seen[name] = number = seen.get(name, 0) + 1
-        if number > 1:
-            names[row] = f"{name}#{number}"
-    return np.array(names)
+    nth = pd.Series(names).groupby(names).cumcount() + 1
+    return np.array([name if number == 1 else f"{name}#{number}" for name, number in zip(names, nth, strict=True)], str)
 
 
 def _csv_part(data_dir, part, index_dir, missing_share):
-    """The form with a table for each part; faces are called as their pictures in the table."""
+    """Likewise, for the form with a table for each part; faces are called as their pictures in the table."""
     table = first_file(data_dir, TABLES[part]) or first_file(data_dir / LISTS, TABLES[part])
     pictures = data_dir / PICTURES
-    lacking = [] if table else [(data_dir, f"no {TABLES[part]} in {data_dir} for affectnet: {LAYOUT}")]
-    lacking += [] if pictures.is_dir() else [(pictures, f"no folder {pictures} for affectnet: {LAYOUT}")]
+    lacking = [] if table else [Problem("layout", str(data_dir), f"no {TABLES[part]} in {data_dir} for affectnet: {LAYOUT}")]
+    if not pictures.is_dir():
+        lacking.append(Problem("layout", str(pictures), f"no folder {pictures} for affectnet: {LAYOUT}"))
     if lacking:
-        return _nothing("layout", lacking)
-    arrays, facts = _indexed(data_dir, part, partial(read_csv_form, table, pictures), (table, pictures), None, index_dir)
-    if "table" in facts:
-        return _nothing("table", [(table, facts["table"])])
+        return lacking
+    try:
+        arrays, facts = _indexed(data_dir, part, partial(read_csv_form, table, pictures), (table, pictures), None, index_dir)
+    except ValueError as problem:
+        return [Problem("table", str(table), str(problem))]
     if not len(arrays["names"]):
-        return _nothing("layout", [(table, f"{table} names no faces of the seven expressions: check data_dir")])
+        return [Problem("layout", str(table), f"{table} names no faces of the seven expressions: check data_dir")]
     files = _numbered(arrays["names"])
     missing = [sentence for _, kind, sentence in facts["problems"] if kind == "image missing"]
     many = len(missing) > missing_share * len(files)
@@ -137,25 +110,24 @@ def _csv_part(data_dir, part, index_dir, missing_share):
             f"{len(missing)} of {len(files)} pictures of affectnet {part} are missing, first: {missing[0]}; restore them, or give "
             f"missing_share above {missing_share:g}"
         )
-        problems.append((-1, Problem("image missing", str(pictures), sentence)))
+        problems.append(Problem("image missing", str(pictures), sentence))
     for row, kind, sentence in facts["problems"]:
-        problems.append((row, Problem(kind, str(files[row]), sentence, many or kind != "image missing")))
-    problems += [(-1, Problem("repeated", f"{name} again", sentence, False)) for name, sentence in facts["repeats"]]
-    crops = _Crops(pictures, arrays["names"], arrays["boxes"])
-    return _Part(files, np.arange(len(files)), crops, crops.path, arrays, facts["dropped"], problems)
+        problems.append(Problem(kind, str(files[row]), sentence, many or kind != "image missing"))
+    problems += [Problem("repeated", f"{name} again", sentence, False) for name, sentence in facts["repeats"]]
+    return arrays, facts, files, _Pictures(pictures, arrays["names"], arrays["boxes"]), problems
 
 
-def _landmarks(part, rows):
+def _fractions(arrays, rows):
     """Landmarks of some rows as fractions of the image, or of the face's box in the picture, and the images' sizes."""
-    points = np.array(part.arrays["landmarks"][rows])
+    points = np.array(arrays["landmarks"][rows])
     points += 0.5  # in place: the whole of AffectNet's are 150 MB
-    frames = np.array(part.arrays["frames"][rows])
-    if "boxes" in part.arrays:
-        boxes = part.arrays["boxes"][rows]
+    frames = np.array(arrays["frames"][rows])
+    if "boxes" in arrays:
+        boxes = arrays["boxes"][rows]
         points -= boxes[:, None, :2]
         frames = np.where(frames > 0, boxes[:, 2:], 0)
     points /= np.where(frames > 0, frames, np.nan)[:, None].astype(np.float32)
-    return points, np.round(frames).astype(np.int32)
+    return points, np.round(np.nan_to_num(frames)).astype(np.int32)
 
 
 def list_faces(data_dir, split, landmarks=None, undetected="keep", seed=0, missing_share=MISSING_SHARE, index_dir=None):
@@ -164,45 +136,28 @@ def list_faces(data_dir, split, landmarks=None, undetected="keep", seed=0, missi
     :param landmarks: as for ``load``, or False to leave them out.
     """
     data_dir = Path(data_dir)
-    name = "test" if split == "test" else "train"
-    places = (data_dir, data_dir / LISTS)
-    if (data_dir / PICTURES).is_dir() or any(first_file(place, *TABLES.values()) for place in places):
-        part = _csv_part(data_dir, name, index_dir, missing_share)
+    part = "test" if split == "test" else "train"
+    if (data_dir / PICTURES).is_dir() or any(first_file(place, *TABLES.values()) for place in (data_dir, data_dir / LISTS)):
+        found = _csv_part(data_dir, part, index_dir, missing_share)
     else:
-        part = _npy_part(data_dir, name, index_dir)
-    labels, rows, dropped, problems = part.arrays["labels"], np.arange(len(part.files)), part.dropped, list(part.problems)
-    if name == "train" and len(rows):
-        rows, unsplit = in_split(part.files, labels, split, VALIDATION_SHARE, seed)
-        if split == "validation":
-            dropped, problems = {}, [(row, problem) for row, problem in problems if row >= 0]
-        if unsplit:
-            problems.append((-1, Problem("label", str(data_dir), f"no validation split of affectnet: {unsplit}")))
-    own = np.isin(np.arange(len(part.files)), rows)
-    problems = [problem for row, problem in problems if row < 0 or own[row]]
-    if landmarks is not None:
-        problems = [problem for problem in problems if not problem.kind.startswith("landmarks")]
-    points, frames = _landmarks(part, rows)
+        found = _npy_part(data_dir, part, index_dir)
+    if isinstance(found, list):
+        return empty_listing("affectnet", split, SIDE, found)
+    arrays, facts, files, pictures, problems = found
+    rows, problems = split_rows("affectnet", data_dir, files, arrays["labels"], problems, split, VALIDATION_SHARE, seed)
+    points, frames = _fractions(arrays, rows)
     if landmarks is None:
         problems += landmark_problem(points, f"landmarks of affectnet {split}")
-    elif landmarks is False:
-        points[:] = np.nan
     else:
-        points, found = landmarks_of(part.files[rows], Path(landmarks).expanduser(), frames, undetected)
-        problems += found + landmark_problem(points, f"landmark table {landmarks}")
-    return Listing(
-        "affectnet",
-        split,
-        part.files[rows],
-        part.items[rows],
-        part.read,
-        part.path,
-        np.array(labels[rows]),
-        points,
-        frames,
-        SIDE,
-        problems,
-        dropped,
-    )
+        problems = [problem for problem in problems if not problem.kind.startswith("landmarks")]
+    if landmarks is False:
+        points[:] = np.nan
+    elif landmarks is not None:
+        points, lacking = landmarks_of(files[rows], Path(landmarks).expanduser(), frames, undetected)
+        problems += lacking + landmark_problem(points, f"landmark table {landmarks}")
+    dropped = {} if split == "validation" else facts["dropped"]
+    labels = np.array(arrays["labels"][rows])
+    return Listing("affectnet", split, files[rows], rows, pictures, pictures.path, labels, points, frames, SIDE, problems, dropped)
 
 
 def load(

@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from palcore.data import list_faces
-from palcore.data.landmark_table import COLUMNS, PIXEL_COLUMNS, append_rows, read_landmark_table, write_header
+from palcore.data.landmark_table import append_rows, examine_landmark_table, read_landmark_table
 from palcore.data.listing import KINDS
 from palcore.data.table import SPLITS
 
@@ -122,23 +122,16 @@ def _begin(part, out, names):
     if part.exists():
         content = part.read_bytes()
         whole = content.rfind(b"\n") + 1  # the last line may be cut off
-        if whole < len(content):
-            os.truncate(part, whole)
+        os.truncate(part, whole)
         if whole == 0:
             part.unlink()
     elif out.exists():
-        opener = gzip.open if out.suffix == ".gz" else open
-        with opener(out, "rt", encoding="utf-8") as table:
-            header = table.readline().rstrip("\r\n").split(",")
-        if header != COLUMNS:
-            form = "is in pixels (column detected)" if header == PIXEL_COLUMNS else "is not one that this command has written"
+        *rows, in_pixels, problems = examine_landmark_table(out)
+        if in_pixels or problems:
+            form = "is in pixels (column detected)" if in_pixels else "is not one that this command has written"
             raise ValueError(f"landmark table {out} {form}: it is left as it is, give another --out")
-        read_landmark_table(out)
-        with opener(out, "rb") as source, part.open("wb") as target:
-            shutil.copyfileobj(source, target)
-    if not part.exists():
-        write_header(part)
-        return {}
+        append_rows(part, *rows)
+    append_rows(part)
     files, found, _ = read_landmark_table(part)
     strange = [name for name in files if name not in names]
     if strange:
@@ -147,18 +140,6 @@ def _begin(part, out, names):
             "check data_dir, or give another --out"
         )
     return dict(zip(files, found.tolist(), strict=True))
-
-
-def _finish(part, out):
-    """Turn the rows into the table: a crash leaves either, never half a table."""
-    if out.suffix == ".gz":
-        draft = part.with_suffix(".draft")
-        with part.open("rb") as source, gzip.open(draft, "wb") as target:
-            shutil.copyfileobj(source, target)
-        draft.replace(out)
-        part.unlink()
-    else:
-        part.replace(out)
 
 
 def write_landmarks(names, read, out, detect, progress=None):
@@ -212,7 +193,14 @@ def write_landmarks(names, read, out, detect, progress=None):
                 save()
     finally:
         save()
-    _finish(part, out)
+    if out.suffix == ".gz":  # beside, so that a crash leaves the rows or the table, never half a table
+        draft = part.with_suffix(".draft")
+        with part.open("rb") as source, gzip.open(draft, "wb") as target:
+            shutil.copyfileobj(source, target)
+        draft.replace(out)
+        part.unlink()
+    else:
+        part.replace(out)
     return Summary(len(done), len(done) - earlier, sum(done.values()), tuple(unreadable))
 
 

@@ -11,38 +11,20 @@ ORDERS = ("row_column", "x_y")
 """What the two numbers of a line are: the row and then the column, or the other way round."""
 
 
-def read_landmark_file(path):
-    """The two columns of a text file with 68 lines of two numbers, tabs or spaces between them, ``(68, 2)`` float64.
-
-    :raises FileNotFoundError: where there is no such file.
-    :raises ValueError: for other than 68 lines of two finite numbers.
-    """
-    kind, values = _read(path)
-    if kind:
-        raise (FileNotFoundError if kind == "landmarks missing" else ValueError)(values)
-    return values
-
-
 def _read(path):
-    """``(None, values)``, or the kind of problem and its sentence."""
+    """``(None, the two columns (68, 2))``, or the kind of problem and its sentence."""
     try:
         text = Path(path).read_text("utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
-        return (
-            "landmarks missing",
-            f"no landmark file {path}: `python -m palcore landmarks` makes a table instead",
-        )
+        return "landmarks missing", f"no landmark file {path}: `python -m palcore landmarks` makes a table instead"
     except (UnicodeDecodeError, OSError):
         return "landmarks unreadable", f"landmark file {path} is no text: it must have 68 lines of two numbers"
-    lines = [line.split() for line in text.splitlines() if not line.isspace()]
-    lines = [line for line in lines if line]
+    lines = [words for line in text.splitlines() if (words := line.split())]
     if len(lines) != 68:
         return "landmarks not 68", f"landmark file {path} has {len(lines)} lines: it must have 68, of two numbers each"
     try:
-        values = np.array(lines, np.float64)
+        values = np.array(lines, np.float64).reshape(68, 2)
     except ValueError:
-        values = np.empty(0)
-    if values.shape != (68, 2):
         return "landmarks unreadable", f"landmark file {path} has a line that is not two numbers: it must have 68 lines of two"
     if not np.isfinite(values).all():
         return "landmarks not finite", f"landmark file {path} has a number that is not finite: correct it"

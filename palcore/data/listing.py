@@ -6,7 +6,7 @@ never stops at a bad file, and ``load(data_dir, split, image_size=None, seed=0, 
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -88,6 +88,27 @@ class Listing:
 
     def __len__(self):
         return len(self.files)
+
+    def subset(self, rows):
+        """Some of the faces (indices or a mask), with the problems that concern them or no single face."""
+        rows = np.arange(len(self))[rows]
+        others = set(self.files) - set(self.files[rows])
+        items = self.items[rows] if isinstance(self.items, np.ndarray) else [self.items[row] for row in rows]
+        return replace(
+            self,
+            files=self.files[rows],
+            items=items,
+            labels=self.labels[rows],
+            landmarks=self.landmarks[rows],
+            frames=self.frames[rows],
+            problems=[problem for problem in self.problems if problem.file not in others],
+        )
+
+
+def empty_listing(name, split, side, problems):
+    """A split without faces, and why."""
+    landmarks, frames = np.zeros((0, 68, 2), np.float32), np.zeros((0, 2), np.int32)
+    return Listing(name, split, np.zeros(0, str), [], None, None, np.zeros(0, np.int64), landmarks, frames, side, problems)
 
 
 def upright(landmarks):

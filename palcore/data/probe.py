@@ -7,6 +7,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from palcore.data.listing import Problem
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 """What the last bytes of a whole file hold."""
 
@@ -88,3 +91,27 @@ def probe_images(paths, what=None):
 def first_file(folder, *names):
     """The first of some files that exists in a folder, or None."""
     return next((Path(folder) / name for name in names if (Path(folder) / name).is_file()), None)
+
+
+def faces_in_folders(root, classes, name, wanted):
+    """The image files of one split, where the folder that a file lies in is its label.
+
+    :param root: the split's folder.
+    :param classes: ``{folder: label}``.
+    :param name: of the data set; it and ``wanted``, such as ``each part has 1 to 7``, are for the sentences.
+    :return: ``(faces, problems)``: ``(path, label)`` of each, and a ``Problem`` for each folder that lacks or is unknown.
+    """
+    known = wanted.partition(" has ")[2]
+    problems = [
+        Problem("label", str(path), f"unknown folder {path.name!r} in {root}: those of {name} are {known}")
+        for path in sorted(root.iterdir())
+        if path.is_dir() and path.name not in classes
+    ]
+    faces = []
+    for folder, label in classes.items():
+        if (root / folder).is_dir():
+            paths = sorted(path for path in (root / folder).iterdir() if path.suffix.lower() in SUFFIXES)
+            faces += [(path, label) for path in paths]
+        else:
+            problems.append(Problem("layout", str(root / folder), f"no folder {root / folder} for {name}: {wanted}"))
+    return faces, problems

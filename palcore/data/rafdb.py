@@ -9,8 +9,8 @@ from palcore import EMOTIONS
 from palcore.data.landmark_files import ORDERS, landmarks_from_files
 from palcore.data.landmark_table import landmarks_of
 from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of, frame_problems, landmark_problem
-from palcore.data.probe import first_file, probe_images
-from palcore.data.splits import VALIDATION_SHARE, in_split
+from palcore.data.probe import faces_in_folders, first_file, probe_images
+from palcore.data.splits import VALIDATION_SHARE, split_rows
 from palcore.data.table import read_image
 
 LABELS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
@@ -40,17 +40,14 @@ def face_name(path):
 def _listed_rows(root, part):
     """Names, paths, labels and problems of one of the owner's parts, by the list of labels."""
     table, images = root / "EmoLabel" / LIST, root / "Image" / "aligned"
-    files, labels, problems = [], [], []
-    for path in (table, images):
-        if not path.exists():
-            problems.append(Problem("layout", str(path), f"no {path} for rafdb: {LAYOUT}"))
-    if problems:
-        return [], [], [], problems
+    lacking = [path for path in (table, images) if not path.exists()]
+    if lacking:
+        return [], [], [], [Problem("layout", str(path), f"no {path} for rafdb: {LAYOUT}") for path in lacking]
     try:
         lines = table.read_text("utf-8-sig").splitlines()
     except (UnicodeDecodeError, OSError):
         return [], [], [], [Problem("table", str(table), f"{table} is no text: it must have lines such as `train_00001.jpg 5`")]
-    seen = set()
+    files, labels, problems, seen = [], [], [], set()
     for number, line in enumerate(lines, start=1):
         words = line.split()
         if not words:
@@ -67,11 +64,12 @@ def _listed_rows(root, part):
             problems.append(Problem("label", name, f"line {number} of {table} names {name} a second time: remove a line"))
             continue
         seen.add(name)
-        if label not in ("1", "2", "3", "4", "5", "6", "7"):
+        known = label in list("1234567")
+        if not known:
             sentence = f"label {label} of {name} in line {number} of {table}: it must be a whole number from 1 to 7"
             problems.append(Problem("label", name, sentence))
         files.append(name)
-        labels.append(EMOTIONS.index(LABELS[int(label) - 1]) if label in list("1234567") else UNKNOWN)
+        labels.append(EMOTIONS.index(LABELS[int(label) - 1]) if known else UNKNOWN)
     if not files:
         sentence = f"{table} names no {part} faces: it must have lines such as `{part}_00001.jpg 5`"
         problems.append(Problem("layout", str(table), sentence))
@@ -80,36 +78,23 @@ def _listed_rows(root, part):
 
 def _folder_rows(root, part):
     """Likewise, where the folder that a face lies in is its label."""
-    files, paths, labels, problems = [], [], [], []
     folder = root / part
     if not folder.is_dir():
         return [], [], [], [Problem("layout", str(folder), f"no folder {folder} for rafdb: {LAYOUT}")]
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and path.name not in list("1234567"):
-            sentence = f"unknown folder {path.name!r} in {folder}: those of rafdb are 1 to 7"
-            problems.append(Problem("label", str(path), sentence))
-    seen = {}
-    for number, emotion in enumerate(LABELS, start=1):
-        inner = folder / str(number)
-        if not inner.is_dir():
-            problems.append(Problem("layout", str(inner), f"no folder {inner} for rafdb: each part has 1 to 7"))
-            continue
-        for path in sorted(inner.iterdir()):
-            if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
-                continue
-            name = face_name(path)
-            if name in seen:
-                sentence = f"{name} lies in {seen[name]} and in {inner}: a face has one label"
-                problems.append(Problem("label", name, sentence))
-                continue
-            seen[name] = inner
-            files.append(name)
-            paths.append(path)
-            labels.append(EMOTIONS.index(emotion))
-    if not files:
+    classes = {str(number): EMOTIONS.index(emotion) for number, emotion in enumerate(LABELS, start=1)}
+    found, problems = faces_in_folders(folder, classes, "rafdb", "each part has 1 to 7")
+    faces = {}
+    for path, label in found:
+        name = face_name(path)
+        if name in faces:
+            sentence = f"{name} lies in {faces[name][0].parent} and in {path.parent}: a face has one label"
+            problems.append(Problem("label", name, sentence))
+        else:
+            faces[name] = path, label
+    if not faces:
         problems.append(Problem("layout", str(folder), f"no images in {folder} for rafdb: check data_dir"))
-    order = np.argsort(files, kind="stable")
-    return [files[row] for row in order], [paths[row] for row in order], [labels[row] for row in order], problems
+    files = sorted(faces)
+    return files, [faces[name][0] for name in files], [faces[name][1] for name in files], problems
 
 
 def _root(data_dir):
@@ -161,12 +146,8 @@ def list_faces(data_dir, split, landmarks=None, landmark_order="row_column", und
     root, listed = _root(data_dir)
     files, paths, labels, problems = (_listed_rows if listed else _folder_rows)(root, part)
     labels = np.array(labels, np.int64)
-    if part == "train":
-        rows, unsplit = in_split(files, labels, split, VALIDATION_SHARE, seed)
-        files, paths, labels = [files[row] for row in rows], [paths[row] for row in rows], labels[rows]
-        if split == "validation" and len(files):
-            problems = []  # those of train
-        problems += [Problem("label", str(root), f"no validation split of rafdb: {unsplit}")] if unsplit else []
+    rows, problems = split_rows("rafdb", root, files, labels, problems, split, VALIDATION_SHARE, seed)
+    files, paths, labels = [files[row] for row in rows], [paths[row] for row in rows], labels[rows]
     frames, broken = probe_images(paths)
     problems += [Problem(kind, files[row], sentence) for row, (kind, sentence) in broken.items()]
     frame, odd = frame_problems(files, frames, SIDE, "rafdb")

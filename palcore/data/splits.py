@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from palcore.data.listing import Problem
+
 VALIDATION_SHARE = 0.1
 """Part of the training faces that becomes the validation split where the owner gives none."""
 
@@ -30,27 +32,32 @@ def stratified_split(labels, share, seed):
     return np.sort(first), np.sort(second)
 
 
-def in_split(files, labels, split, share, seed):
-    """Rows of the owner's training faces that are ``train``, or those that are ``validation``.
+def split_rows(name, data_dir, files, labels, problems, split, share, seed):
+    """The faces of one of the owner's parts that are in a split, and the problems that concern it.
 
-    A function of names, labels and seed alone, whatever the order of the names. Small sets hold out more than ``share``, so
-    that there is a face of each class.
+    The validation faces are a function of names, labels and seed alone, whatever the order of the names. Small sets hold out more
+    than ``share``, so that there is a face of each class. What concerns no single face is a problem of train.
 
-    :param files: ``(N,)`` names.
+    :param name: of the data set, for the sentence where no part of that size has each class: then all faces are train.
+    :param files: ``(N,)`` names of all faces of the part.
     :param labels: ``(N,)``; negative ones are ``train``.
-    :param split: ``train`` or ``validation``.
+    :param split: ``train``, ``validation``, or ``test``, which is the whole part.
     :param share: see ``stratified_split``.
-    :return: ``(rows, None)``; where no part of that size has each class, no rows for ``validation``, and the reason.
+    :return: ``(rows, problems)``.
     """
-    everything = np.arange(len(files))
-    labelled = np.flatnonzero(np.asarray(labels) >= 0)
-    if not labelled.size:
-        return (everything if split == "train" else labelled), None
-    labelled = labelled[np.argsort(np.asarray(files, str)[labelled], kind="stable")]
-    classes = len(np.unique(labels[labelled]))
+    everything, labels = np.arange(len(files)), np.asarray(labels)
+    known = np.flatnonzero(labels >= 0)
+    if split == "test" or not known.size:
+        return (everything if split != "validation" else known), problems
+    known = known[np.argsort(np.asarray(files, str)[known], kind="stable")]
+    classes = len(np.unique(labels[known]))
     try:
-        _, held_out = stratified_split(labels[labelled], max(share, min(0.5, classes / len(labelled))), seed)
+        _, held_out = stratified_split(labels[known], max(share, min(0.5, classes / len(known))), seed)
     except ValueError as problem:
-        return (everything if split == "train" else labelled[:0]), str(problem)
-    held_out = np.sort(labelled[held_out])
-    return (held_out if split == "validation" else np.setdiff1d(everything, held_out)), None
+        unsplit = Problem("label", str(data_dir), f"no validation split of {name}: {problem}")
+        return (everything, [*problems, unsplit]) if split == "train" else (known[:0], [unsplit])
+    held_out = np.sort(known[held_out])
+    theirs = {str(files[row]) for row in held_out}
+    if split == "validation":
+        return held_out, [problem for problem in problems if problem.file in theirs]
+    return np.setdiff1d(everything, held_out), [problem for problem in problems if problem.file not in theirs]
