@@ -34,12 +34,13 @@ def attribution_score(logits, score="abs_logits"):
     return ops.sum(ops.abs(logits) if score == "abs_logits" else logits)
 
 
-def value_and_gradient(function, inputs):
+def value_and_gradient(function, inputs, has_aux=False):
     """A scalar function's value and its gradient, which can be differentiated again.
 
     :param function: one tensor to a scalar tensor; it must not write to variables.
     :param inputs: the tensor, any shape, float32.
-    :return: ``(scalar, tensor shaped as inputs)``. Where the backend finds no path back, the gradient is zero: that is what an
+    :param has_aux: True where ``function`` returns ``(scalar, anything else)``; ``value`` is that pair then.
+    :return: ``(value, tensor shaped as inputs)``. Where the backend finds no path back, the gradient is zero: that is what an
         optimiser makes of it.
     :raises ValueError: on a backend other than TensorFlow and JAX.
     """
@@ -51,12 +52,13 @@ def value_and_gradient(function, inputs):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
             value = function(inputs)
-        return value, tape.gradient(value, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        total = value[0] if has_aux else value
+        return value, tape.gradient(total, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     if backend == "jax":
         import jax
 
-        return jax.value_and_grad(function)(inputs)
-    raise ValueError(f"Keras backend {backend!r} for gradients: set KERAS_BACKEND to tensorflow or jax")
+        return jax.value_and_grad(function, has_aux=has_aux)(inputs)
+    raise ValueError(f"Keras backend {backend!r} for derivatives: set KERAS_BACKEND to tensorflow or jax")
 
 
 def logits_and_gradient(head, features, score="abs_logits", training=False):
@@ -71,33 +73,19 @@ def logits_and_gradient(head, features, score="abs_logits", training=False):
     :return: ``(logits (N, classes) float32, gradient (N, h, w, C) float32)``.
     :raises ValueError: on another backend, or for an unknown score.
     """
-    _choose("score", score, SCORES)
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
+    trainable = [variable.value for variable in head.trainable_variables]
+    state = [variable.value for variable in head.non_trainable_variables]
 
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(features)
-            logits = ops.cast(head(features, training=training), "float32")
-            total = attribution_score(logits, score)
-        return logits, tape.gradient(total, features)
-    if backend == "jax":
-        import jax
+    def total_and_outputs(inputs):
+        # Stateless, or what normalisation and dropout write on JAX would be tracers of this inner gradient.
+        logits, updated = head.stateless_call(trainable, state, inputs, training=training)
+        logits = ops.cast(logits, "float32")
+        return attribution_score(logits, score), (logits, updated)
 
-        trainable = [variable.value for variable in head.trainable_variables]
-        state = [variable.value for variable in head.non_trainable_variables]
-
-        def total_and_outputs(inputs):
-            # Stateless, or the values that normalisation and dropout write would be tracers of this inner gradient.
-            outputs, updated = head.stateless_call(trainable, state, inputs, training=training)
-            outputs = ops.cast(outputs, "float32")
-            return attribution_score(outputs, score), (outputs, updated)
-
-        gradient, (logits, updated) = jax.grad(total_and_outputs, has_aux=True)(features)
-        for variable, value in zip(head.non_trainable_variables, updated, strict=True):
-            variable.assign(value)
-        return logits, gradient
-    raise ValueError(f"Keras backend {backend!r} for attributions: set KERAS_BACKEND to tensorflow or jax")
+    (_, (logits, updated)), gradient = value_and_gradient(total_and_outputs, features, has_aux=True)
+    for variable, value in zip(head.non_trainable_variables, updated, strict=True):
+        variable.assign(value)
+    return logits, gradient
 
 
 def attribution_map(features, gradient, method="grad_input", strategy="mean"):

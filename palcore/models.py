@@ -8,7 +8,8 @@ from palcore.splitting import split_at
 from palcore.weights import SCALINGS, load_backbone_weights, scaling_of
 
 BACKBONES = ("compact", "vgg16", "resnet50")
-SMALLEST = {"compact": 32, "vgg16": 32, "resnet50": 32}
+SMALLEST = 32
+"""Pixels along the side that every backbone needs."""
 
 
 def _compact(image, width_multiplier=1.0, filters=((32,), (64,), (128, 128), (256, 256))):
@@ -67,8 +68,8 @@ def build_classifier(
     """
     if backbone not in BACKBONES:
         raise ValueError(f"unknown backbone {backbone!r}: choose from {', '.join(BACKBONES)}")
-    if image_size < SMALLEST[backbone]:
-        raise ValueError(f"image_size {image_size} for backbone {backbone}: it must be at least {SMALLEST[backbone]}")
+    if image_size < SMALLEST:
+        raise ValueError(f"image_size {image_size} for backbone {backbone}: it must be at least {SMALLEST}")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout {dropout!r}: it must be in [0, 1)")
     if not 0.125 <= width_multiplier <= 4:

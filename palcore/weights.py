@@ -9,50 +9,30 @@ import numpy as np
 from keras import layers
 
 
-def _unit(image):
-    return layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
-
-
-def _mean_bgr(mean):
+def _mean_bgr(*mean):
     def scale(image):
-        flipped = image[..., ::-1]
-        return layers.Normalization(mean=mean, variance=[1.0, 1.0, 1.0], name="scale", dtype="float32")(flipped)
+        return layers.Normalization(mean=list(mean), variance=[1.0] * 3, name="scale", dtype="float32")(image[..., ::-1])
 
     return scale
 
 
 SCALINGS = {
-    "unit": _unit,
-    "imagenet": _mean_bgr([103.939, 116.779, 123.68]),
-    "vggface": _mean_bgr([93.5940, 104.7624, 129.1863]),
-    "vggface2": _mean_bgr([91.4953, 103.8827, 131.0912]),
+    "unit": lambda image: layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image),
+    "imagenet": _mean_bgr(103.939, 116.779, 123.68),
+    "vggface": _mean_bgr(93.5940, 104.7624, 129.1863),
+    "vggface2": _mean_bgr(91.4953, 103.8827, 131.0912),
 }
 """How RGB pixels in 0..255 become a backbone's input: ``unit`` maps them to [-1, 1]; the others reverse the channels to BGR and
 subtract a mean colour: ``imagenet`` that of ImageNet (Caffe's numbers, as Keras's VGG16 and ResNet50 expect), ``vggface`` that of
 VGG-Face (VGG16), ``vggface2`` that of VGGFace2 (ResNet50)."""
 
 VGGFACE_LAYER = re.compile(r"conv(\d)_(\d)")
-"""VGG-Face's name of a convolution of VGG16."""
+PARTS = ("1x1_proj", "1x1_reduce", "3x3", "1x1_increase")
+"""VGGFace2's names of the convolutions 0 to 3 of a block of ResNet50; its first convolution is called ``conv1/7x7_s2``."""
 
-VGGFACE2_LAYER = re.compile(r"conv(\d)_(\d)_(1x1_proj|1x1_reduce|3x3|1x1_increase)(/bn)?")
-"""VGGFace2's name of a layer of ResNet50, but for the first convolution, which is ``conv1/7x7_s2``."""
-
+VGGFACE2_LAYER = re.compile(rf"conv(\d)_(\d)_({'|'.join(PARTS)})(/bn)?")
 VGGFACE2_EPSILON = 1e-3
 """What batch normalisation adds to the variance there; ResNet50 of Keras adds less."""
-
-
-def _layers_of(file):
-    """``{layer name: [arrays]}`` of a Keras ``.h5`` file, whole model or weights only, in the order they were saved."""
-    group = file.get("model_weights", file)
-    names = group.attrs.get("layer_names")
-    names = list(group) if names is None else [name.decode() if isinstance(name, bytes) else name for name in names]
-    found = {}
-    for name in names:
-        arrays = group[name].attrs.get("weight_names")
-        if arrays is None:
-            continue
-        found[name] = [np.asarray(group[name][weight.decode() if isinstance(weight, bytes) else weight]) for weight in arrays]
-    return {name: arrays for name, arrays in found.items() if arrays}
 
 
 def keras_name(name):
@@ -64,17 +44,23 @@ def keras_name(name):
         return "block{}_conv{}".format(*match.groups())
     if match := VGGFACE2_LAYER.fullmatch(name):
         stage, block, part, norm = match.groups()
-        number = ("1x1_proj", "1x1_reduce", "3x3", "1x1_increase").index(part)
-        return f"conv{stage}_block{block}_{number}_{'bn' if norm else 'conv'}"
+        return f"conv{stage}_block{block}_{PARTS.index(part)}_{'bn' if norm else 'conv'}"
     return name
 
 
 def _read_layers(path):
+    """``{layer name: [arrays]}`` of an older Keras ``.h5`` file, whole model or weights only; empty for ``.weights.h5``."""
+    found = {}
     try:
         with h5py.File(path) as file:
-            return _layers_of(file)
+            group = file.get("model_weights", file)
+            for name in np.asarray(group.attrs.get("layer_names", list(group))).astype(str):
+                weights = np.asarray(group[name].attrs.get("weight_names", ())).astype(str)
+                if len(weights):
+                    found[str(name)] = [np.asarray(group[name][weight]) for weight in weights]
     except OSError:
         raise ValueError(f"weights file {path} is no HDF5 file: give an .h5 or .keras file that Keras wrote") from None
+    return found
 
 
 def scaling_of(backbone, weights):

@@ -153,7 +153,7 @@ def main(out):
             for score in ("abs_logits", "logits"):
                 model = with_attribution(network(SMOOTH), "last", method, strategy, score)
                 measure(results, f"{method}/{strategy}/{score}", model, images, landmarks)
-    for rival in LOSSES[1:]:
+    for rival in list(LOSSES)[1:]:
         loss, features = attribution_loss(rival, sigma=0.03)
         for strategy in ("all", "mean"):
             model = with_attribution(network(SMOOTH), "last", features or "grad_input", strategy)

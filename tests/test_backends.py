@@ -12,7 +12,7 @@ from palcore.attribution import METHODS, STRATEGIES
 from palcore.losses import LOSSES
 
 CASES = [f"{method}/{strategy}/{score}" for method in METHODS for strategy in STRATEGIES for score in ("abs_logits", "logits")]
-CASES += [f"{rival}/{strategy}" for rival in LOSSES[1:] for strategy in ("all", "mean")]
+CASES += [f"{rival}/{strategy}" for rival in list(LOSSES)[1:] for strategy in ("all", "mean")]
 pytestmark = pytest.mark.xdist_group("backends")  # one worker: what the tests share is prepared once
 
 
