@@ -122,7 +122,7 @@ def source_files(contents):
         if name.startswith("notebooks/"):
             pages[f"{name}.ipynb"] = without_papermill(nbformat.read(EXECUTED / f"{Path(name).name}.ipynb", as_version=4))
     files = {name: text.encode() for name, text in pages.items()}
-    for path in [ROOT / "_config.yml", ROOT / "workflow" / "class_signatures.py", *ROOT.glob("book/**/*")]:
+    for path in [ROOT / "_config.yml", ROOT / "workflow" / "site_extension.py", *ROOT.glob("book/**/*")]:
         if path.is_file():
             files[path.relative_to(ROOT).as_posix()] = path.read_bytes()
     return files
