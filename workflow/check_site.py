@@ -163,7 +163,9 @@ def look_at(browser, site, name, html, themes=("light", "dark")):
     page.set_viewport_size(DESK)
     page.evaluate(AXE_SCRIPT)
     for theme in themes:
-        page.evaluate("theme => { document.documentElement.dataset.theme = theme; document.documentElement.dataset.mode = theme; }", theme)
+        page.evaluate(
+            "theme => { document.documentElement.dataset.theme = theme; document.documentElement.dataset.mode = theme; }", theme
+        )
         rules = {} if theme == themes[0] else {"runOnly": ["color-contrast"]}
         problems += [f"axe, {theme}: {violation}" for violation in page.evaluate(AXE, {"resultTypes": ["violations"], **rules})]
     context.close()

@@ -7,7 +7,6 @@ import importlib.util
 import inspect
 import re
 import shutil
-from html import escape
 from pathlib import Path
 
 from sphinx.util.inspect import stringify_signature
@@ -54,8 +53,14 @@ def breakable(name):
 def repair(body):
     """A page's HTML without the faults that assistive technology stumbles over, and with names that break on a phone."""
     # docutils calls a bibliography a list, but its entries are not list items.
-    body = re.sub(r'<div class="docutils container" id="(.*?)">\n<div role="list" class="citation-list">', r'<div id="\1">\n<div role="list" class="citation-list">', body)
-    body = body.replace('<div class="citation" ', '<div class="citation" role="listitem" ').replace('role="doc-biblioentry" role="listitem"', 'role="listitem"')
+    body = re.sub(
+        r'<div class="docutils container" id="(.*?)">\n<div role="list" class="citation-list">',
+        r'<div id="\1">\n<div role="list" class="citation-list">',
+        body,
+    )
+    body = body.replace('<div class="citation" ', '<div class="citation" role="listitem" ').replace(
+        'role="doc-biblioentry" role="listitem"', 'role="listitem"'
+    )
     return re.sub(r"(<h1>)([\w.]+)", lambda match: match[1] + breakable(match[2]), body)
 
 

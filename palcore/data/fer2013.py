@@ -1,6 +1,9 @@
 """FER2013 (Goodfellow et al., 2013): 35,887 grey faces of 48x48 pixels, in folders or in the public csv file."""
 
-from dataclasses import replace
+import hashlib
+import warnings
+from dataclasses import astuple, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -10,7 +13,8 @@ import pandas as pd
 from palcore import EMOTIONS
 from palcore.data.ferplus import FILE as FERPLUS
 from palcore.data.ferplus import LABELS, ferplus_labels
-from palcore.data.landmark_table import landmarks_of
+from palcore.data.folder_index import folder_signature, indexed
+from palcore.data.landmark_table import examine_landmark_table, landmarks_of
 from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of, frame_problems, landmark_problem
 from palcore.data.probe import first_file, probe_images
 from palcore.data.table import read_image
@@ -80,35 +84,48 @@ def _folder_rows(data_dir, split):
     return files, paths, labels, problems
 
 
-def _csv_piece(piece, split, path, rows):
-    """Adds the faces of a part of the table to ``rows``: lists of names, images, labels and problems."""
-    files, images, labels, problems = rows
-    for row, usage in piece.loc[~piece["Usage"].isin(USAGES.values()), "Usage"].items():
-        if split == "train":  # it belongs to no split: it is told once
-            sentence = f"Usage {usage!r} in row {row} of {path}: it must be one of {', '.join(USAGES.values())}"
-            problems.append(Problem("label", f"fer2013.csv:{row}", sentence))
-    for row, emotion, text in piece.loc[piece["Usage"] == USAGES[split], ["emotion", "pixels"]].itertuples():
-        name = f"fer2013.csv:{row}"
-        known = emotion in range(len(CSV_LABELS))
-        if not known:
-            sentence = f"emotion {emotion} in row {row} of {path}: it must be in 0..{len(CSV_LABELS) - 1}"
-            problems.append(Problem("label", name, sentence))
-        try:
+def _pixels(text):
+    """``(2304,)`` uint8 from one cell of the column ``pixels``, or None where it holds anything else."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # NumPy's sign that something other than a number follows
             values = np.fromstring(str(text), np.int64, sep=" ")
-        except ValueError:
-            values = np.empty(0)
-        if values.size != SIDE * SIDE or values.min() < 0 or values.max() > 255:
-            sentence = f"row {row} of {path} does not have {SIDE * SIDE} whole numbers from 0 to 255 in its pixels"
-            problems.append(Problem("image unreadable", name, sentence))
-            values = np.zeros(SIDE * SIDE)
-        files.append(name)
-        images.append(values.astype(np.uint8).reshape(SIDE, SIDE))
-        labels.append(EMOTIONS.index(CSV_LABELS[int(emotion)]) if known else UNKNOWN)
+    except (ValueError, DeprecationWarning):
+        return None
+    if values.size != SIDE * SIDE or values.min() < 0 or values.max() > 255:
+        return None
+    return values.astype(np.uint8)
 
 
-def _csv_rows(path, split):
-    """Names, images, labels, problems, read a piece at a time: the whole text is several times larger than its pixels."""
-    rows = [], [], [], []
+def _csv_piece(piece, path, rows):
+    """Adds the faces of a part of the table to ``rows``, for each split lists of row numbers, images, labels and problems."""
+    for row, usage in piece.loc[~piece["Usage"].isin(USAGES.values()), "Usage"].items():
+        sentence = f"Usage {usage!r} in row {row} of {path}: it must be one of {', '.join(USAGES.values())}"
+        rows["train"][3].append(("label", f"fer2013.csv:{row}", sentence))  # it belongs to no split: it is told once
+    for split, usage in USAGES.items():
+        part = piece.loc[piece["Usage"] == usage, ["emotion", "pixels"]]
+        numbers, images, labels, problems = rows[split]
+        for row, emotion, text in part.itertuples():
+            known = emotion in range(len(CSV_LABELS))
+            if not known:
+                sentence = f"emotion {emotion} in row {row} of {path}: it must be in 0..{len(CSV_LABELS) - 1}"
+                problems.append(("label", f"fer2013.csv:{row}", sentence))
+            values = _pixels(text)
+            if values is None:
+                sentence = f"row {row} of {path} does not have {SIDE * SIDE} whole numbers from 0 to 255 in its pixels"
+                problems.append(("image unreadable", f"fer2013.csv:{row}", sentence))
+                values = np.zeros(SIDE * SIDE, np.uint8)
+            numbers.append(row)
+            images.append(values.reshape(SIDE, SIDE))
+            labels.append(EMOTIONS.index(CSV_LABELS[int(emotion)]) if known else UNKNOWN)
+
+
+def _read_csv(path):
+    """All splits for ``indexed``, read a piece at a time: the whole text is several times larger than its pixels.
+
+    :return: arrays ``SPLIT_rows (N,)``, ``SPLIT_images (N, 48, 48)``, ``SPLIT_labels (N,)``, and ``{split: problems}``.
+    """
+    rows = {split: ([], [], [], []) for split in USAGES}
     problem = None
     try:
         with pd.read_csv(path, chunksize=CHUNK, skipinitialspace=True) as pieces:
@@ -117,14 +134,46 @@ def _csv_rows(path, split):
                 if missing:
                     problem = f"{path} lacks the column {sorted(missing)[0]!r}: it has emotion, pixels and Usage"
                     break
-                _csv_piece(piece, split, path, rows)
+                _csv_piece(piece, path, rows)
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError) as error:
         problem = f"{path} cannot be read ({error}): it must be fer2013's csv file"
-    if problem is None and not rows[0]:
-        problem = f"{path} has no row with Usage {USAGES[split]}: it lacks the {split} split"
-    if problem is not None:
-        rows[3].insert(0, Problem("table", str(path), problem))
-    return rows
+    arrays, problems = {}, {}
+    for split, (numbers, images, labels, problems[split]) in rows.items():
+        lacking = None if numbers else f"{path} has no row with Usage {USAGES[split]}: it lacks the {split} split"
+        if problem or lacking:
+            problems[split].insert(0, ("table", str(path), problem or lacking))
+        arrays[f"{split}_rows"] = np.array(numbers, np.int64)
+        arrays[f"{split}_images"] = np.array(images, np.uint8).reshape(-1, SIDE, SIDE)
+        arrays[f"{split}_labels"] = np.array(labels, np.int64)
+    return arrays, problems
+
+
+def _kept(path, build, index_dir):
+    """What ``build()`` makes of a file, from the index of that file as it is now."""
+    # The file's own name helps people; its whole path tells two copies apart.
+    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    return indexed(build, f"fer2013-{path.name.split('.')[0]}-{place}", folder_signature([path]), index_dir)
+
+
+def _csv_rows(path, split, index_dir):
+    """Names, images, labels and problems of one split."""
+    arrays, problems = _kept(path, partial(_read_csv, path), index_dir)
+    files = [f"fer2013.csv:{row}" for row in arrays[f"{split}_rows"]]
+    found = [Problem(*problem) for problem in problems[split]]
+    return files, arrays[f"{split}_images"], arrays[f"{split}_labels"], found
+
+
+def _examined(index_dir, path, key=str):
+    """``examine_landmark_table``, from the index."""
+    if not path.is_file():
+        return examine_landmark_table(path, key)
+
+    def build():
+        files, found, landmarks, in_pixels, problems = examine_landmark_table(path, key)
+        return {"files": files, "found": found, "landmarks": landmarks}, [in_pixels, [astuple(problem) for problem in problems]]
+
+    arrays, (in_pixels, problems) = _kept(path, build, index_dir)
+    return arrays["files"], arrays["found"], arrays["landmarks"], in_pixels, [Problem(*problem) for problem in problems]
 
 
 def _colour(picture):
@@ -143,11 +192,12 @@ def _with_ferplus(listing, folder, csv):
     return replace(listing, labels=labels, dropped=dropped).subset(labels >= 0)
 
 
-def list_faces(data_dir, split, landmarks=None, undetected="keep", labels="own"):
+def list_faces(data_dir, split, landmarks=None, undetected="keep", labels="own", index_dir=None):
     """One split as it lies in the folder or the csv file, see ``palcore.data.listing``.
 
     :param landmarks: as for ``load``, or False to leave them out.
     :param labels: as for ``load``.
+    :param index_dir: as for ``load``.
     """
     if labels not in LABELS:
         raise ValueError(f"labels {labels!r} of fer2013: choose from {', '.join(LABELS)}")
@@ -162,7 +212,7 @@ def list_faces(data_dir, split, landmarks=None, undetected="keep", labels="own")
         problems += odd
         read, path = read_image, str
     else:
-        files, items, numbers, problems = _csv_rows(csv, split)
+        files, items, numbers, problems = _csv_rows(csv, split, index_dir)
         frame, frames = (SIDE, SIDE), np.full((len(files), 2), SIDE)
         read, path = _colour, lambda _: str(csv)
     points = np.full((len(files), 68, 2), np.nan, np.float32)
@@ -174,14 +224,14 @@ def list_faces(data_dir, split, landmarks=None, undetected="keep", labels="own")
         )
         problems.append(Problem("landmarks missing", str(folder), sentence))
     elif landmarks is not False:
-        points, found = landmarks_of(files, table, frame, undetected)
+        points, found = landmarks_of(files, table, frame, undetected, examine=partial(_examined, index_dir))
         problems += found + landmark_problem(points, f"landmark table {table}")
     files, numbers = np.array(files, str), np.array(numbers, np.int64)
     listing = Listing("fer2013", split, files, items, read, path, numbers, points, frames, SIDE, problems)
     return _with_ferplus(listing, folder, csv) if labels == "ferplus" and len(listing) else listing
 
 
-def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="keep", labels="own"):
+def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="keep", labels="own", index_dir=None):
     """FER2013 from ``train/ validation/ test/`` with seven folders each, or from ``fer2013.csv``.
 
     The validation split is the challenge's ``PublicTest``, the test split its ``PrivateTest``. Faces are called
@@ -200,7 +250,9 @@ def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="k
     :param undetected: ``"keep"``, or ``"leave_out"``: no landmarks (NaN) where no face was found, so that PAL ignores them.
     :param labels: ``"own"``, or ``"ferplus"``: the expression on which more than half of FER+'s votes agree (``fer2013new.csv``
         beside ``fer2013.csv``); faces without one are left out and counted in ``dropped``.
+    :param index_dir: where the csv file's faces and the landmark table are kept once read, see
+        ``palcore.data.folder_index.indexed``; a file that has changed is read again.
     :raises FileNotFoundError: where images or landmarks are missing.
     :raises ValueError: for contents that make no sense, or landmarks that lack a face.
     """
-    return faces_of(list_faces(data_dir, split, landmarks, undetected, labels), image_size)
+    return faces_of(list_faces(data_dir, split, landmarks, undetected, labels, index_dir), image_size)

@@ -137,7 +137,7 @@ def append_rows(path, files=(), found=(), landmarks=()):
             writer.writerow([name, int(seen), *(f"{value:.5f}" for value in np.asarray(points).ravel())])
 
 
-def landmarks_of(files, path, frames, undetected="keep", key=str):
+def landmarks_of(files, path, frames, undetected="keep", key=str, examine=examine_landmark_table):
     """Landmarks of some faces from a table that should have at least those.
 
     :param files: their names.
@@ -146,13 +146,14 @@ def landmarks_of(files, path, frames, undetected="keep", key=str):
     :param undetected: ``"keep"`` what the table has where no face was found, or ``"leave_out"``: NaN, so that PAL ignores the
         face while the cross-entropy does not.
     :param key: what makes a name of the table the face's name.
+    :param examine: reads the table, as ``examine_landmark_table`` does.
     :return: ``(landmarks, problems)``: ``(N, 68, 2)`` float32 in fractions, NaN for faces that the table lacks, and a list of
         ``palcore.data.listing.Problem``.
     :raises ValueError: for an unknown ``undetected``.
     """
     if undetected not in ("keep", "leave_out"):
         raise ValueError(f"undetected {undetected!r} of landmark table {path}: choose keep or leave_out")
-    names, found, points, in_pixels, problems = examine_landmark_table(path, key)
+    names, found, points, in_pixels, problems = examine(path, key)
     wanted = set(files)
     problems = [problem for problem in problems if problem.kind in ("layout", "table") or problem.file in wanted]
     rows = pd.Index(names).get_indexer(pd.Index(files))

@@ -48,7 +48,7 @@ def load_faces(options, split, index_dir=None, **changes):
         extra["landmark_order"] = options.landmark_order
     if options.dataset in ("fer2013", "affectnet"):
         extra["index_dir"] = index_dir
-    elif options.dataset == "fer2013":
+    if options.dataset == "fer2013":
         extra["labels"] = options.labels
     faces = load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **extra, **changes})
     return placed(faces, faces.images.size) if options.placed else faces
