@@ -8,6 +8,7 @@ import numpy as np
 
 from palcore import EMOTIONS
 from palcore.data.geometry import DRAWS, check_ranges, draw_matrix, transform_image, transform_landmarks
+from palcore.data.memory import keep_freed_memory
 
 
 def epoch_order(labels, seed, epoch, shuffle=False, balanced=False):
@@ -128,6 +129,7 @@ class FaceBatches(keras.utils.PyDataset):
     def __getitem__(self, index):
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
+        keep_freed_memory()  # here, since what undoes it comes after the first batch was asked for; see there
         places = np.arange(index * self.batch_size, min((index + 1) * self.batch_size, len(self.order)))
         size = self.faces.images.size
         images = np.empty((len(places), size, size, 3), np.uint8)

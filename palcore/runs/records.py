@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from palcore import __version__
+from palcore.data.memory import keep_freed_memory
 
 PLACES = ("data_dir", "landmarks", "out_dir")
 """Options that say where things are: no part of a record, which is to be shared."""
@@ -105,7 +106,12 @@ def write_record(folder, options, image_size, **facts):
 
     config = {name: value for name, value in asdict(options).items() if name not in PLACES}
     config |= {"image_size": image_size, "weights": options.weights and Path(options.weights).name}
-    machine = {"backend": keras.backend.backend(), "device": device(), "versions": {"palcore": __version__, **versions()}}
+    machine = {
+        "backend": keras.backend.backend(),
+        "device": device(),
+        "memory": keep_freed_memory(),
+        "versions": {"palcore": __version__, **versions()},
+    }
     write_json(folder / "record.json", {"config": config, **facts, **machine})
 
 

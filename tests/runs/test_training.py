@@ -28,6 +28,7 @@ def test_a_run_writes_its_record_predictions_and_classifier(small, tmp_path, str
     record = read_record(folder)
     assert set(record["metrics"]) == {"test", "shortcut_free"}
     assert record["config"]["strategy"] == strategy
+    assert record["memory"].startswith(("glibc: freed memory kept", "nothing: "))
     assert "out_dir" not in record["config"]
     assert str(tmp_path) not in (folder / "record.json").read_text()
     assert len(record["history"]["expression_accuracy"]) == len(record["history"]["val_expression_loss"]) == 2
