@@ -26,6 +26,23 @@ def test_linear_head_by_hand():
     np.testing.assert_allclose(signed["attribution"].numpy().ravel(), [1.0, 3.5], rtol=1e-6)
 
 
+def test_a_training_step_runs_each_layer_once():
+    """As many tangents in the graph of the step, second-order gradient and all, as the network has layers that take one."""
+    model = with_attribution(network("tanh"), "last")
+    images, landmarks = faces()
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            outputs = model(images, training=True)
+            loss = tf.reduce_sum(outputs["expression"]) + PrivilegedAttributionLoss(sigma=0.1)(landmarks, outputs["attribution"])
+        return tape.gradient(loss, model.trainable_variables)
+
+    kinds = [operation.type for operation in step.get_concrete_function().graph.get_operations()]
+    assert kinds.count("TanhGrad") > 3  # the hidden layer's in the attribution, and again for the step
+    assert kinds.count("Tanh") == 3
+
+
 def test_strategies_by_hand():
     features = np.ones((1, 1, 1, 4), np.float32)
     gradient = np.array([1.0, -3.0, 5.0, -7.0], np.float32).reshape(1, 1, 1, 4)
