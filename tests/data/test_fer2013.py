@@ -72,7 +72,7 @@ def test_the_csv_form_is_read_once_until_a_file_changes(csv, tmp_path, monkeypat
     calls = []
     for name in ("_read_csv", "examine_landmark_table"):
         read = getattr(fer2013, name)
-        monkeypatch.setattr(fer2013, name, lambda path, name=name, read=read: calls.append(name) or read(path))
+        monkeypatch.setattr(fer2013, name, lambda *given, name=name, read=read: calls.append(name) or read(*given))
 
     def loaded():
         faces = [load("fer2013", csv, split, index_dir=tmp_path / "index") for split in USAGES]
