@@ -43,7 +43,7 @@ class Cell:
     def minutes(self):
         """Expected minutes on the machine that `FACES_PER_SECOND` is for, start and evaluation included."""
         training, validation = FACES[self.options["dataset"]]
-        rate = FACES_PER_SECOND[self.options["backbone"]] / self.options.get("width_multiplier", 1.0)
+        rate = FACES_PER_SECOND[self.options["backbone"]] / (self.options.get("width_multiplier") or 1.0)
         if self.options["backbone"] == "compact":
             rate *= (48 / self.options["image_size"]) ** 2
         epoch = training * self.options.get("train_share", 1.0) / rate + validation / (3 * rate)
