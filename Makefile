@@ -23,8 +23,8 @@ GRID_STAMP := $(GRID_PLACE)/.installed
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-book: install ## run the notebooks on synthetic faces and build the book into _build/html
-	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/build_book.py
+book: install ## run the notebooks that changed and build the book into _build/html (BOOK=--record-times keeps what each takes)
+	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/build_book.py $(BOOK)
 
 test: install ## run the tests
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadgroup

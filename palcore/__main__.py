@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+# Rich would make three quarters of what `--help` takes.
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 @app.callback()
@@ -20,7 +21,10 @@ def predict(
     model: Annotated[Path, typer.Option(help="folder of a training run")],
     out: Annotated[Path | None, typer.Option(help="where to save the face with its attribution")] = None,
 ):
-    """Print the seven probabilities and save the face with its attribution drawn over it."""
+    """Print the seven probabilities and draw the attribution.
+
+    The face is saved with its attribution drawn over it.
+    """
     from palcore.runs.prediction import predict_file
 
     probabilities, saved = predict_file(face, model, out)
@@ -35,7 +39,10 @@ def robustness(
     data_dir: Annotated[Path | None, typer.Option(help="folder of the run's data set; synthetic faces need none")] = None,
     landmarks: Annotated[Path | None, typer.Option(help="landmark table, where it is not in data_dir")] = None,
 ):
-    """Test a finished run on faces with patches, shifts and blur, and add the results to its record."""
+    """Test a finished run on faces with patches, shifts and blur.
+
+    The results are added to its record.
+    """
     from palcore.runs.evaluation import evaluate_run
 
     record = evaluate_run(run, *(None if path is None else str(path) for path in (data_dir, landmarks)))
@@ -53,10 +60,13 @@ def landmarks(
     data_dir: DATA_DIR,
     out: Annotated[Path | None, typer.Option(help="the table, .csv or .csv.gz; landmarks.csv.gz in DATA_DIR if not given")] = None,
 ):
-    r"""Write the table of 68 landmarks of every face of a data set. Begun again after an interruption, it goes on where it was.
+    """Write the table of 68 landmarks of every face of a data set.
 
+    Begun again after an interruption, it goes on where it was.
+
+    \b
     Needs the extra `landmarks`; in the study's folder run
-    python -m pip install -e '.\[landmarks]'
+    python -m pip install -e '.[landmarks]'
 
     The 68-point predictor was trained on the iBUG 300-W faces, whose licence
     excludes commercial use: these landmarks are for research only.
@@ -85,7 +95,10 @@ def check(
     landmark_order: Annotated[str | None, typer.Option(help="of rafdb's landmark files: row_column if not given, or x_y")] = None,
     json: Annotated[Path | None, typer.Option(help="also write everything to this file")] = None,
 ):
-    """Look at every face of a data set and list all that is wrong. Exits with 1 where that would break or bias a run."""
+    """Look at every face of a data set and list all that is wrong.
+
+    Exits with 1 where that would break or bias a run.
+    """
     from palcore.data.check import check
     from palcore.data.check.report import report_lines, report_record
     from palcore.runs.records import commit, versions, write_json

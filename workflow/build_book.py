@@ -1,24 +1,26 @@
-"""Run the book's notebooks with papermill where something changed, and build the book: `make book`."""
+"""Build the book, `make book`: run the notebooks where something changed (`workflow/chapters.py`), and make the pages.
+
+It can be interrupted at any time, and goes on where it was.
+"""
 
 import argparse
-import hashlib
+import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
-import papermill
 import yaml
-from nbclient.exceptions import CellControlSignal, DeadKernelError
-from papermill.exceptions import PapermillException
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from workflow import chapters, watch  # noqa: E402
+
 BUILD = ROOT / "_build"
-SOURCE, EXECUTED, SCRATCH = BUILD / "src", BUILD / "executed", BUILD / "scratch"
-LONGEST_CELL = 1200
-"""Seconds after which a cell is given up."""
+PAGES = chapters.WITHOUT_GRAMMAR + "from jupyter_book.cli.main import main; main()"
 
 
 def listed_files(contents):
@@ -41,55 +43,6 @@ def listing_problems(files, root=ROOT):
     there = {f"notebooks/{path.stem}" for path in root.glob("notebooks/*.ipynb")}
     problems += [f"{name}.ipynb is not in _toc.yml: add it there" for name in sorted(there - set(files))]
     return problems
-
-
-def fingerprint(notebook, root=ROOT):
-    """What a notebook's outputs depend on: its text, palcore, the packages, the backend, and the results if it speaks of them."""
-    inputs = [notebook, root / "requirements.lock", root / "workflow" / "grid.yml", *root.glob("palcore/**/*.py")]
-    if "results" in notebook.read_text():
-        inputs += [path for path in root.glob("results/**/*") if path.is_file()]
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {os.environ.get('KERAS_BACKEND', 'tensorflow')}".encode())
-    for path in sorted(inputs):
-        # Each file's own digest, so that no two sets of files read as the same bytes.
-        digest.update(path.relative_to(root).as_posix().encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def execute(name):
-    """Run one notebook unless its last run still holds; a sentence if it fails, else None. NAME.failed.ipynb is its log."""
-    notebook = ROOT / "notebooks" / f"{name}.ipynb"
-    done, mark, failed = (EXECUTED / f"{name}{suffix}" for suffix in (".ipynb", ".sha256", ".failed.ipynb"))
-    wanted = fingerprint(notebook)
-    if done.exists() and mark.exists() and mark.read_text() == wanted:
-        print(f"{name}: unchanged", flush=True)
-        return None
-    print(f"{name}: running", flush=True)
-    # An empty folder of its own: what the notebook writes stays in _build, and it cannot lean on where it stands.
-    shutil.rmtree(SCRATCH / name, ignore_errors=True)
-    (SCRATCH / name).mkdir(parents=True)
-    try:
-        papermill.execute_notebook(
-            notebook,
-            failed,
-            cwd=SCRATCH / name,
-            kernel_name="python3",
-            progress_bar=False,
-            execution_timeout=LONGEST_CELL,
-        )
-    except (PapermillException, CellControlSignal, DeadKernelError, TimeoutError) as error:
-        reason = f"{error.ename}: {error.evalue}" if hasattr(error, "evalue") else str(error)
-        return f"notebook {name} failed: {reason} (see {failed.relative_to(ROOT)})"
-    failed.replace(done)
-    mark.write_text(wanted)
-    return None
-
-
-def without_papermill(notebook):
-    """An executed notebook's text without papermill's timings and paths, which differ from machine to machine."""
-    notebook.metadata.pop("papermill", None)
-    for cell in notebook.cells:
-        cell.metadata.pop("papermill", None)
-    return nbformat.writes(notebook)
 
 
 def reference_page(module):
@@ -120,7 +73,7 @@ def source_files(contents):
     pages["_toc.yml"] = yaml.safe_dump(contents, sort_keys=False)
     for name in listed_files(contents):
         if name.startswith("notebooks/"):
-            pages[f"{name}.ipynb"] = without_papermill(nbformat.read(EXECUTED / f"{Path(name).name}.ipynb", as_version=4))
+            pages[f"{name}.ipynb"] = chapters.with_outputs((ROOT / f"{name}.ipynb").read_text(), chapters.last_run(Path(name).name))
     files = {name: text.encode() for name, text in pages.items()}
     for path in [ROOT / "_config.yml", ROOT / "workflow" / "site_extension.py", *ROOT.glob("book/**/*")]:
         if path.is_file():
@@ -128,7 +81,7 @@ def source_files(contents):
     return files
 
 
-def stage(files, target=SOURCE):
+def stage(files, target=BUILD / "src"):
     """Make ``target`` hold these files and no others. Those that are the same are not touched, so Sphinx does not reread them."""
     for name, content in files.items():
         path = target / name
@@ -150,37 +103,71 @@ def copy_records(root=ROOT, html=BUILD / "html"):
 
 
 def build_html():
-    """Jupyter Book with warnings as errors, into _build/html. Returns its exit code."""
-    # --path-output is the repository: the program adds `_build` itself.
-    program = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-    command = [*program, "build", str(SOURCE), "--path-output", str(ROOT), "-n", "-W", "--keep-going", "-q"]
-    code = subprocess.run(command, cwd=ROOT).returncode
-    if code:
-        # Sphinx warns about a page only while it reads it: forget what was read, or the next build would pass.
+    """Jupyter Book with warnings as errors, into _build/html; the `watch.Outcome`, and the warnings as a sentence, or None."""
+    # While it stands, pages may be half-written, or read with a warning: Sphinx would take them as done, and say nothing again.
+    unfinished, log = BUILD / "pages.unfinished", BUILD / "logs" / "pages.log"
+    if unfinished.exists():
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+    unfinished.touch()
+    # --path-output is the repository: the program adds `_build` itself.
+    words = [sys.executable, "-c", PAGES, "build", BUILD / "src", "--path-output", ROOT, "-n", "-W", "--keep-going", "-q"]
+    log.parent.mkdir(exist_ok=True)
+    with log.open("w") as file:
+        outcome = watch.run(words, [log], cwd=ROOT, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
     copy_records()
-    return code
+    if not outcome.code and not outcome.stuck:
+        unfinished.unlink()
+        return outcome, None
+    found = re.findall(r"^.*(?:WARNING|ERROR|CRITICAL): .*$", log.read_text(errors="replace"), re.MULTILINE)
+    found = found or [chapters.failure(outcome, BUILD / "none", log)]
+    return outcome, "\n".join([*found, f"the pages failed (see {log.relative_to(ROOT)})"])
+
+
+def build(pages=True, record=False):
+    """The whole book; a list of sentences of what went wrong."""
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    files = listed_files(contents)
+    sys.modules.setdefault("rfc3987_syntax", None)  # see WITHOUT_GRAMMAR
+    from workflow.check_notebooks import unlike_pairs
+
+    problems = listing_problems(files, ROOT) + unlike_pairs(ROOT / "notebooks")
+    if problems:
+        return problems
+    costs, taken = chapters.read_costs(ROOT), {}
+    print("minutes of processor time" + (f"; may take: on {costs['processor']}" if costs["processor"] else ""), flush=True)
+    problems = chapters.run_notebooks([Path(name).name for name in files if name.startswith("notebooks/")], costs, taken, ROOT)
+    if pages and not problems:
+        stage(source_files(contents))
+        anew = not (BUILD / ".doctrees").exists()
+        problem = chapters.report("pages", build_html, costs, taken)
+        problems = [problem] if problem else []
+        if not anew:
+            taken.pop("pages", None)  # what changed took that, not all of them
+    if record:
+        chapters.record_costs(taken, ROOT)
+    return problems
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="Run the book's notebooks where something changed, and build the book.")
     parser.add_argument("--execute-only", action="store_true", help="run the notebooks, do not build the pages")
+    parser.add_argument("--record-times", action="store_true", help="keep what each part takes in results/cost/notebooks.json")
     arguments = parser.parse_args()
     # The kernel must be this environment's: a `python3` kernel in the user's home folder would shadow it.
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    files = listed_files(contents)
-    problems = listing_problems(files)
-    if not problems:
-        EXECUTED.mkdir(parents=True, exist_ok=True)
-        results = [execute(Path(name).name) for name in files if name.startswith("notebooks/")]
-        problems = [result for result in results if result]
-    if problems:
-        sys.exit("\n".join(problems))
-    if not arguments.execute_only:
-        stage(source_files(contents))
-        sys.exit(build_html())
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("the book is being built already: wait for it, or stop it first")
+        watch.end_on_signals()
+        try:
+            problems = build(not arguments.execute_only, arguments.record_times)
+        except KeyboardInterrupt:
+            sys.exit("stopped: the same command goes on where it was")
+    sys.exit("\n".join(problems) or 0)
 
 
 if __name__ == "__main__":

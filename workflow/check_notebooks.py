@@ -17,16 +17,25 @@ def as_source(notebook):
     return [line for line in lines if "jupytext_version:" not in line]
 
 
+def _read_pairs(folder):
+    names = {path.stem for path in folder.glob("*.py")} & {path.stem for path in folder.glob("*.ipynb")}
+    for name in sorted(names):
+        yield name, jupytext.read(folder / f"{name}.py"), nbformat.read(folder / f"{name}.ipynb", as_version=4)
+
+
+def unlike_pairs(folder=NOTEBOOKS):
+    """One sentence for each notebook whose halves do not say the same: what is built from one lacks what the other says."""
+    halves = {path.stem for path in folder.glob("*.py")} ^ {path.stem for path in folder.glob("*.ipynb")}
+    found = [f"{name} has only one half of its pair: run `make pairs`" for name in sorted(halves)]
+    # Compared as scripts: the text of the cells, and their tags and other metadata.
+    unlike = [name for name, source, notebook in _read_pairs(folder) if as_source(source) != as_source(notebook)]
+    return [*found, *(f"{name}.ipynb is stale: run `make pairs`" for name in unlike)]
+
+
 def problems(folder=NOTEBOOKS):
     """One sentence per problem, for every notebook in a folder."""
-    sources = {path.stem for path in folder.glob("*.py")}
-    notebooks = {path.stem for path in folder.glob("*.ipynb")}
-    found = [f"{name} has only one half of its pair: run `make pairs`" for name in sorted(sources ^ notebooks)]
-    for name in sorted(sources & notebooks):
-        source, notebook = jupytext.read(folder / f"{name}.py"), nbformat.read(folder / f"{name}.ipynb", as_version=4)
-        # Compared as scripts: the text of the cells, and their tags and other metadata.
-        if as_source(source) != as_source(notebook):
-            found.append(f"{name}.ipynb is stale: run `make pairs`")
+    found = unlike_pairs(folder)
+    for name, _, notebook in _read_pairs(folder):
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         if any(cell.outputs or cell.execution_count for cell in code):
             found.append(f"{name}.ipynb holds outputs: run `make pairs`")

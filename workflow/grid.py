@@ -12,7 +12,6 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from workflow import watch  # noqa: E402
 from workflow.cells import GRID, RUNS, command, expand, read_grid  # noqa: E402
 
 
@@ -79,21 +79,14 @@ def published_attempts(results):
     return found
 
 
-def patience(cell):
-    """Seconds after which a cell's training is given up: ten times what it may take, and half an hour.
-
-    TensorFlow's data pipeline can wait for itself for ever, rarely, where an epoch ends. Such a run must not hold up the grid.
-    """
-    return round(1800 + 10 * 60 * cell.minutes)
-
-
-def attempt(cell, data_dir=None, threads=2, root=ROOT, longest=None):
+def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
     """Run one cell's papermill line, and note in `attempts.csv` that it was started and how it ended.
 
-    :param longest: seconds after which a cell of the notebook is given up; the run has failed then, and its log is kept.
+    A run that outlives the grid that started it holds the cell's lock: it is not started a second time beside it. One in which
+    nothing moves any more is given up and has failed; its log is kept. TensorFlow's data pipeline can wait for itself for ever,
+    rarely, where an epoch ends, and such a run must not hold up the grid.
 
-    A run that outlives the grid that started it holds the cell's lock: it is not started a second time beside it.
-
+    :param patience: `patience` and `poll` of `watch.run`.
     :return: papermill's exit code.
     :raises ValueError: where the cell is being run.
     """
@@ -122,11 +115,14 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, longest=None):
         # No record or log of an earlier attempt may be taken for this one's.
         for name in ("record.json", "log.ipynb"):
             (runs / cell.name / name).unlink(missing_ok=True)
-        # Papermill inherits the lock, and holds it if this process is killed.
-        words = [*line, "--no-progress-bar", *(["--execution-timeout", str(longest)] if longest else [])]
-        code = subprocess.run(words, cwd=root, env=environment, pass_fds=[lock.fileno()]).returncode
-        note("failed" if code else "finished")
-    return code
+        log = runs / cell.name / "log.ipynb"
+        # Papermill inherits the lock: where it cannot be ended with this process, it holds the cell until it ends.
+        options = {"cwd": root, "env": environment, "pass_fds": [lock.fileno()]}
+        outcome = watch.run([*line, "--no-progress-bar"], [log], **patience, **options)
+        if outcome.stuck:
+            print(f"cell {cell.name} was given up: nothing had moved for a long time", file=sys.stderr)
+        note("failed" if outcome.code else "finished")
+    return outcome.code
 
 
 def run(options):
@@ -181,7 +177,8 @@ def main(words=None):
         for cell in found:
             dataset = cell.options["dataset"]
             if given.action == "attempt":
-                sys.exit(attempt(cell, folders.get(dataset), given.threads, longest=patience(cell)))
+                watch.end_on_signals()
+                sys.exit(attempt(cell, folders.get(dataset), given.threads))
             print(shlex.join(command(cell, None if dataset == "synthetic" else folders.get(dataset, "DIR"))))
         return
     for name in given.names:
@@ -203,3 +200,5 @@ if __name__ == "__main__":
         main()
     except ValueError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

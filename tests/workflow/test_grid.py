@@ -259,15 +259,10 @@ def test_an_attempt_notes_how_it_ended_and_keeps_the_log_of_a_failure(study):
 
 def test_a_run_that_hangs_is_given_up_and_counts_as_failed(study):
     root, run = study
-    cell, code = run("all", longest=2)
+    cell, code = run("all", patience=2, poll=0.2)
     assert code != 0
     assert grid_commands.attempts(root) == {"all": {"attempts": 1, "finished": 0, "failed": 1}}
     assert grid_commands.state(cell, root) == "failed"
-
-
-def test_patience_is_ten_times_what_a_cell_may_take():
-    cell = CELLS[0]
-    assert grid_commands.patience(cell) == pytest.approx(1800 + 600 * cell.minutes, abs=1)
 
 
 def test_a_cell_is_not_run_twice_at_a_time(tmp_path):

@@ -1,4 +1,4 @@
-"""The committed notebooks are paired, fresh and empty, and the checks and the book's build notice when something is not."""
+"""The committed notebooks are paired, fresh and empty, and the checks notice when something is not."""
 
 import json
 import shutil
@@ -74,6 +74,13 @@ def test_outputs_are_noticed_and_mended(folder):
     assert check_notebooks.problems(folder) == []
 
 
+def test_the_build_minds_halves_that_differ_but_not_outputs(folder):
+    edit(folder, lambda notebook: notebook.cells[2].update(execution_count=1))
+    assert check_notebooks.unlike_pairs(folder) == []
+    (folder / "page.py").write_text((folder / "page.py").read_text() + "\n# %%\nmore = 1\n")
+    assert check_notebooks.unlike_pairs(folder) == ["page.ipynb is stale: run `make pairs`"]
+
+
 def test_half_a_pair_is_noticed(folder):
     shutil.copyfile(folder / "page.ipynb", folder / "other.ipynb")
     assert check_notebooks.problems(folder) == ["other has only one half of its pair: run `make pairs`"]
@@ -94,15 +101,13 @@ def test_a_pair_that_is_right_is_not_rewritten(folder):
 
 @pytest.fixture
 def study(tmp_path):
-    """A small study: palcore, results, a lock and one notebook."""
+    """A small study: palcore and one notebook."""
     for name in ("palcore/_hidden.py", "palcore/__init__.py", "palcore/data/__init__.py", "palcore/losses.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("A = 1\n")
-    for name in ("results/fer2013/run.json", "notebooks/page.ipynb", "book/intro.md", "requirements.lock"):
+    for name in ("notebooks/page.ipynb", "book/intro.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text('{"cells": ["results"]}\n' if name.startswith("notebooks") else "{}\n")
-    (tmp_path / "workflow").mkdir()
-    (tmp_path / "workflow" / "grid.yml").write_text("questions: {}\n")
+        (tmp_path / name).write_text("{}\n")
     return tmp_path
 
 
@@ -114,34 +119,6 @@ def test_an_absent_and_an_unlisted_file_are_noticed(study):
         "_toc.yml lists book/lost, but there is no book/lost.md: write it, or take it off the list"
     ]
     assert build_book.listing_problems(["book/intro"], study) == ["notebooks/page.ipynb is not in _toc.yml: add it there"]
-
-
-DEPENDENCIES = ["palcore/losses.py", "results/fer2013/run.json", "notebooks/page.ipynb", "requirements.lock", "workflow/grid.yml"]
-
-
-@pytest.mark.parametrize("name", DEPENDENCIES)
-def test_a_notebook_runs_again_when_what_it_depends_on_changes(study, name):
-    page = study / "notebooks" / "page.ipynb"
-    before = build_book.fingerprint(page, study)
-    (study / "book" / "intro.md").write_text("more text\n")
-    assert build_book.fingerprint(page, study) == before
-    (study / name).write_text("{ }\n")
-    assert build_book.fingerprint(page, study) != before
-
-
-def test_a_removed_result_runs_a_notebook_again(study):
-    page = study / "notebooks" / "page.ipynb"
-    before = build_book.fingerprint(page, study)
-    (study / "results" / "fer2013" / "run.json").unlink()
-    assert build_book.fingerprint(page, study) != before
-
-
-def test_a_new_result_leaves_a_notebook_alone_that_speaks_of_none(study):
-    page = study / "notebooks" / "page.ipynb"
-    page.write_text("{}\n")
-    before = build_book.fingerprint(page, study)
-    (study / "results" / "fer2013" / "another.json").write_text("{}\n")
-    assert build_book.fingerprint(page, study) == before
 
 
 def test_reference_has_every_public_module(study):
@@ -156,48 +133,3 @@ def test_staging_touches_what_changed_only(tmp_path):
     assert (tmp_path / "a.md").stat().st_mtime_ns == before
     assert (tmp_path / "deep" / "b.md").read_bytes() == b"three"
     assert not (tmp_path / "old.md").exists()
-
-
-@pytest.fixture
-def workshop(tmp_path, monkeypatch):
-    """The build's folders below ``tmp_path``, with one notebook, ``page``, whose last cell is given."""
-    for name in ("ROOT", "EXECUTED", "SCRATCH"):
-        monkeypatch.setattr(build_book, name, tmp_path / {"ROOT": ".", "EXECUTED": "executed", "SCRATCH": "scratch"}[name])
-    (tmp_path / "requirements.lock").write_text("")
-    (tmp_path / "executed").mkdir()
-    (tmp_path / "notebooks").mkdir()
-
-    def write(code):
-        cells = [nbformat.v4.new_code_cell("seed = 0"), nbformat.v4.new_code_cell(code)]
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
-        nbformat.write(notebook, tmp_path / "notebooks" / "page.ipynb")
-
-    monkeypatch.setattr(build_book, "fingerprint", lambda path: path.read_text())
-    return write
-
-
-def test_a_notebook_runs_once_in_this_environment_and_in_a_folder_of_its_own(workshop, capsys):
-    workshop("import os, sys\nopen('left', 'w').close()\nprint(sys.prefix, os.getcwd())")
-    assert build_book.execute("page") is None
-    notebook = nbformat.read(build_book.EXECUTED / "page.ipynb", as_version=4)
-    import sys
-
-    assert notebook.cells[1].outputs[0].text.split() == [sys.prefix, str(build_book.SCRATCH.resolve() / "page")]
-    assert "papermill" not in build_book.without_papermill(notebook)
-    assert build_book.execute("page") is None
-    assert capsys.readouterr().out.split("\n")[:2] == ["page: running", "page: unchanged"]
-
-
-def test_a_failed_notebook_is_reported_kept_and_run_again(workshop):
-    workshop("raise ValueError('sigma is -1: it must be positive')")
-    for _ in range(2):
-        problem = build_book.execute("page")
-        assert problem.startswith("notebook page failed: ValueError: sigma is -1: it must be positive")
-    assert "sigma is -1" in (build_book.EXECUTED / "page.failed.ipynb").read_text()
-    assert not (build_book.EXECUTED / "page.ipynb").exists()
-
-
-def test_a_kernel_that_dies_is_reported(workshop):
-    workshop("import os; os._exit(1)")
-    assert "notebook page failed" in build_book.execute("page")
