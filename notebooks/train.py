@@ -70,48 +70,10 @@ out_dir = None  # folder of the run; None: runs/<dataset>-<backbone>-<strategy>-
 
 # %%
 from palcore.book.notebook import refuse_unknown_parameters
-from palcore.training import check_options
+from palcore.training import options_of
 
 refuse_unknown_parameters(In)
-options = check_options(
-    dataset=dataset,
-    data_dir=data_dir,
-    landmarks=landmarks,
-    labels=labels,
-    landmark_order=landmark_order,
-    backbone=backbone,
-    width_multiplier=width_multiplier,
-    layer=layer,
-    weights=weights,
-    strategy=strategy,
-    attribution=attribution,
-    score=score,
-    loss=loss,
-    pal_weight=pal_weight,
-    sigma=sigma,
-    jaw=jaw,
-    landmark_source=landmark_source,
-    landmark_jitter=landmark_jitter,
-    placed=placed,
-    crop=crop,
-    image_size=image_size,
-    epochs=epochs,
-    batch_size=batch_size,
-    learning_rate=learning_rate,
-    schedule=schedule,
-    units=units,
-    dropout=dropout,
-    augment=augment,
-    precision=precision,
-    class_weight=class_weight,
-    sampling=sampling,
-    train_share=train_share,
-    label_noise=label_noise,
-    shortcut=shortcut,
-    robustness=robustness,
-    seed=seed,
-    out_dir=out_dir,
-)
+options = options_of(globals())
 
 # %% [markdown]
 # ## The faces

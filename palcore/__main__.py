@@ -1,5 +1,7 @@
 """Command line: ``python -m palcore``."""
 
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -73,11 +75,7 @@ def landmarks(
     """
     from palcore.data.detection import LICENCE, landmark_dataset
 
-    try:
-        path, summary = landmark_dataset(dataset, data_dir, out)
-    except KeyboardInterrupt:
-        print("stopped: the same command goes on where it was", file=sys.stderr)
-        raise typer.Exit(130) from None
+    path, summary = landmark_dataset(dataset, data_dir, out)
     print(f"{path}: {summary.faces:,} faces, {summary.new:,} of them new; a face was found in {summary.found:,}")
     print(LICENCE)
     if summary.unreadable:
@@ -103,6 +101,8 @@ def check(
     from palcore.data.check.report import report_lines, report_record
     from palcore.runs.records import commit, versions, write_json
 
+    if json and (json.is_dir() or (json.parent.exists() and not os.access(json.parent, os.W_OK | os.X_OK))):
+        raise ValueError(f"--json {json} can't be written: give the path of a file in a folder that you may write to")
     options = {"landmark_order": landmark_order} if landmark_order else {}
     report = check(dataset, data_dir, landmarks, progress=True, **options)
     if json:
@@ -113,12 +113,18 @@ def check(
 
 
 def main():
-    """Run the command line; an error of the user's prints its sentence and exits with 1."""
+    """Run the command line; an error of the user's prints its sentence and exits with 1, SIGTERM ends as Ctrl-C does, with 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
     try:
         app()
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
+    except SystemExit as end:
+        if end.code == 130:
+            print("stopped: the same command goes on where it was", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

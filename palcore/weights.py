@@ -1,5 +1,7 @@
-"""Pixel scalings of pretrained backbones, and their weights from files."""
+"""Pixel scalings of pretrained backbones, and weights and models from files."""
 
+import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -58,9 +60,32 @@ def _read_layers(path):
                 weights = np.asarray(group[name].attrs.get("weight_names", ())).astype(str)
                 if len(weights):
                     found[str(name)] = [np.asarray(group[name][weight]) for weight in weights]
-    except OSError:
-        raise ValueError(f"weights file {path} is no HDF5 file: give an .h5 or .keras file that Keras wrote") from None
+    except (OSError, KeyError, RuntimeError):
+        raise ValueError(f"weights file {path} is damaged or no HDF5 file: give an .h5 or .keras file that Keras wrote") from None
     return found
+
+
+def read_model(path):
+    """A model from a ``.keras`` file, not compiled, in Keras's safe mode: no code that lies in the file is run.
+
+    :raises FileNotFoundError: where there is no such file.
+    :raises ValueError: where Keras can't make a model of it.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no model file {path}: give a .keras file that Keras wrote")
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # whatever a damaged or hostile file makes Keras, zipfile or HDF5 say
+        reason = " ".join(str(error).split())[:160]
+        raise ValueError(f"{path} is damaged or no Keras model that is safe to load: replace it ({reason})") from None
+
+
+def weights_digest(model):
+    """Sixteen hexadecimal digits of the SHA-256 of all weights: the same only where they are equal bit for bit."""
+    digest = hashlib.sha256()
+    for array in model.get_weights():
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def scaling_of(backbone, weights):
@@ -75,7 +100,7 @@ def scaling_of(backbone, weights):
     if backbone == "compact":
         return "unit"
     faces = "vggface2" if backbone == "resnet50" else "vggface"
-    path = Path(weights or "")
+    path = Path(os.path.expanduser(weights or ""))
     if "vggface" in re.sub("[_ -]", "", path.name.lower()):
         return faces
     if path.suffix != ".h5" or not path.is_file():
@@ -95,11 +120,11 @@ def load_backbone_weights(backbone, path):
     :raises FileNotFoundError: where there is no such file.
     :raises ValueError: where a layer of the backbone is missing in the file, or has another shape there.
     """
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path}: give None, imagenet, or the path of an .h5 or .keras file")
     if path.suffix == ".keras":
-        return _copy(backbone, _layers_of_model(keras.models.load_model(path, compile=False)), path)
+        return _copy(backbone, _layers_of_model(read_model(path)), path)
     arrays = _read_layers(path)
     if arrays:
         return _copy(backbone, arrays, path)

@@ -114,6 +114,11 @@ class FaceBatches(keras.utils.PyDataset):
             self.draws = np.random.default_rng([self.seed, epoch, 1]).random((len(self.order), DRAWS))
         self._complete = False
 
+    def files_of(self, epoch, index):
+        """Names of the faces in a batch of an epoch, whichever epoch it is now."""
+        order = epoch_order(self.faces.labels, self.seed, epoch, self.shuffle, self.balanced)
+        return self.faces.files[order[index * self.batch_size : (index + 1) * self.batch_size]].tolist()
+
     def __len__(self):
         count = len(self.faces)
         return count // self.batch_size if self.drop_remainder else -(-count // self.batch_size)

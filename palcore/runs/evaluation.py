@@ -1,33 +1,41 @@
 """A classifier on every test condition of its run, at the end of training or later."""
 
+import os
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 
+from palcore import EMOTIONS
 from palcore.data.batches import FaceBatches
 from palcore.data.changes import CONDITIONS
 from palcore.evaluation import evaluate
 from palcore.models import with_attribution
 from palcore.runs.faces import describe_data, reading_threads, tested_faces
 from palcore.runs.options import options_of
-from palcore.runs.records import read_record, write_json
+from palcore.runs.records import identity, read_record, write_arrays, write_json
 from palcore.runs.reliance import reliance
+from palcore.weights import read_model, weights_digest
 
 
-def evaluate_conditions(options, classifier, tests):
+def watched_model(options, classifier):
+    """The classifier with the attribution that is measured: that of the options, channels averaged whatever training does."""
+    return with_attribution(classifier, options.layer, options.attribution, "mean", options.score)
+
+
+def evaluate_conditions(options, classifier, watched, tests):
     """A classifier on some test conditions.
 
     :param options: from ``palcore.runs.options.check_options``.
     :param classifier: the plain classifier.
+    :param watched: its ``watched_model``.
     :param tests: ``{condition: faces}``, see ``palcore.runs.faces.tested_faces``.
     :return: ``(metrics, predictions)``: metrics by condition, for ``test`` also what the answers rely on
         (``palcore.runs.reliance``); predictions are arrays for an ``.npz`` file, named
         ``<condition>_labels``, ``<condition>_probabilities`` and ``<condition>_correlation``. Of the conditions that ``robustness``
         adds there is ``<condition>_called`` in place of labels and probabilities.
     """
-    watched = with_attribution(classifier, options.layer, options.attribution, "mean", options.score)
     metrics, predictions, threads = {}, {}, reading_threads(options)
     for condition, faces in tests.items():
         metrics[condition], arrays = evaluate(watched, FaceBatches(faces, options.batch_size, threads=threads), options.sigma)
@@ -55,30 +63,56 @@ def evaluate_run(run, data_dir=None, landmarks=None):
     :raises FileNotFoundError: where the run, its classifier or the data set is missing.
     :raises ValueError: where the test faces are not those of the run.
     """
-    run = Path(run)
+    run = Path(os.path.expanduser(run))
     record = read_record(run)
     missing = [condition for condition in CONDITIONS if condition not in record["metrics"]]
     if not missing:
         return record
-    for name in ("classifier.keras", "predictions.npz"):
-        if not (run / name).is_file():
-            raise FileNotFoundError(f"no {name} in {run}: give the folder that a training run has written, with all its files")
     options = replace(options_of(record["config"], data_dir=data_dir, landmarks=landmarks), robustness=True)
-    classifier = keras.models.load_model(run / "classifier.keras", compile=False)
+    classifier = read_classifier(run, record)
+    kept = _read_arrays(run / "predictions.npz")
     tests = tested_faces(options, record.get("window"))
     tests = {condition: tests[condition] for condition in missing}
     seen, described = record["data"], describe_data(tests)
     # A patch or blur moves no landmark: such faces have the fingerprint of the run's own test.
     if described["patch_off"]["fingerprint"] != seen.get("shortcut_free", seen["test"])["fingerprint"]:
         raise ValueError(f"the test faces in {data_dir} are not those that {run} was tested on: check data_dir and landmarks")
-    metrics, predictions = evaluate_conditions(options, classifier, tests)
-    with np.load(run / "predictions.npz") as arrays:
-        kept = dict(arrays)
-    draft = run / "predictions.tmp.npz"
-    np.savez_compressed(draft, **kept, **predictions)
-    draft.replace(run / "predictions.npz")
+    metrics, predictions = evaluate_conditions(options, classifier, watched_model(options, classifier), tests)
+    write_arrays(run / "predictions.npz", {**kept, **predictions})
     record["metrics"] |= metrics
     record["data"] |= described
     record["config"]["robustness"] = True
+    record["identity"] = identity(record)
     write_json(run / "record.json", record)
     return record
+
+
+def read_classifier(run, record):
+    """The classifier of a run, once it is seen to be the record's.
+
+    :raises FileNotFoundError: where it is missing.
+    :raises ValueError: where it is damaged, or not the one that the record is of.
+    """
+    path = Path(run) / "classifier.keras"
+    if not path.is_file():
+        raise FileNotFoundError(f"no classifier.keras in {run}: give the folder of a training run, with all its files")
+    classifier = read_model(path)
+    side = record["config"].get("image_size")
+    if "weights" in record and weights_digest(classifier) != record["weights"]:
+        raise ValueError(f"{path} has other weights than its record.json says: they are of two runs, take both from one")
+    if classifier.input_shape != (None, side, side, 3) or classifier.output_shape != (None, len(EMOTIONS)):
+        raise ValueError(
+            f"{path} goes from {classifier.input_shape} to {classifier.output_shape}, and record.json is of a classifier from "
+            f"{(None, side, side, 3)} to {(None, len(EMOTIONS))}: they are of two runs, take both from one"
+        )
+    return classifier
+
+
+def _read_arrays(path):
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no {path.name} in {path.parent}: give the folder that a training run has written") from None
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+        raise ValueError(f"{path} is damaged: the run has to be trained again") from None

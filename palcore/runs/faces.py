@@ -1,7 +1,9 @@
 """What a run's faces are: the options' data set, and every change that the options ask for."""
 
+import hashlib
 import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +107,25 @@ def tested_faces(options, window=None, index_dir=None):
 def reading_threads(options):
     """Files are decoded side by side; drawn faces are kept once drawn, and several threads would only draw some of them twice."""
     return 1 if options.dataset == "synthetic" else min(8, os.cpu_count() or 1)
+
+
+MOST_DIGESTED = 50_000
+"""From twice as many faces on, every second or third alone is looked at for ``pixel_fingerprint``."""
+
+
+def pixel_fingerprint(images, threads=1):
+    """Sixteen hexadecimal digits of the SHA-256 of the pixels that a run sees, before augmentation.
+
+    ``Faces.fingerprint`` tells names, labels and landmarks apart, not another copy of the same pictures. All images are read once,
+    so that a bad one is found before the first epoch.
+
+    :param images: ``palcore.data.table.LazyImages``.
+    :param threads: how many images are read at once.
+    """
+    rows = range(0, len(images), max(1, len(images) // MOST_DIGESTED))
+    with ThreadPoolExecutor(threads) as pool:
+        digests = pool.map(lambda row: hashlib.sha256(np.ascontiguousarray(images[row])).digest(), rows)
+        return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
 
 
 def describe_data(faces):

@@ -1,9 +1,10 @@
 """The expression of one picture of a face, and where the network looked."""
 
+import os
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
-import keras
 import numpy as np
 from scipy.special import softmax
 
@@ -11,7 +12,9 @@ from palcore import EMOTIONS
 from palcore.data.geometry import crop_matrix, transform_image
 from palcore.data.table import read_image, resize
 from palcore.models import with_attribution
-from palcore.runs.records import read_record
+from palcore.runs.evaluation import read_classifier
+from palcore.runs.options import Options
+from palcore.runs.records import read_record, whole_file
 
 
 def overlay(image, attribution, strength=0.55):
@@ -42,22 +45,39 @@ def predict_file(image, run, out=None):
     :raises FileNotFoundError: where the picture or the run is missing.
     :raises ValueError: where the picture cannot be read or ``out`` is no image file.
     """
-    image, run = Path(image), Path(run)
-    record = read_record(run)
-    picture = read_image(image)
-    out = Path(out) if out else Path(f"{image.stem}_attribution.png")
+    image, run = (Path(os.path.expanduser(path)) for path in (image, run))
+    out = Path(os.path.expanduser(out or f"{image.stem}_attribution.png"))
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ValueError(f"out {out} has no image suffix: give a .png or .jpg file")
-    classifier = keras.models.load_model(run / "classifier.keras", compile=False)
-    config = record["config"]
+    if out.is_dir():
+        raise ValueError(f"out {out} is a folder: give a file")
+    record = read_record(run)
+    picture = _read_picture(image)
+    classifier = read_classifier(run, record)
+    config = {**asdict(Options()), **record["config"]}  # a record may be older than some of the options
     model = with_attribution(classifier, config["layer"], config["attribution"], "mean", config["score"])
     if record.get("window") is not None:
         left, top, side = record["window"]
         picture = transform_image(picture, crop_matrix(left, top, side, side))
-    outputs = model.predict(resize(picture, config["image_size"])[None], verbose=0)
+    side = classifier.input_shape[1]
+    outputs = model.predict(resize(picture, side)[None], verbose=0)
     probabilities = softmax(outputs["expression"][0].astype(np.float64))
-    large = resize(picture, 4 * config["image_size"])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(out), cv2.cvtColor(overlay(large, outputs["attribution"][0]), cv2.COLOR_RGB2BGR)):
-        raise ValueError(f"out {out} cannot be written: choose another place")
+    drawn = overlay(resize(picture, 4 * side), outputs["attribution"][0])
+    # OpenCV itself can't write to a name that is not UTF-8.
+    encoded = cv2.imencode(out.suffix.lower(), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1].tobytes()
+    with whole_file(out) as draft:
+        draft.write_bytes(encoded)
     return dict(zip(EMOTIONS, map(float, probabilities), strict=True)), out
+
+
+def _read_picture(path):
+    """``read_image`` of what may be anything; only a file is opened, since a pipe would be waited for."""
+    if not path.is_file():
+        if not os.path.lexists(path):
+            raise FileNotFoundError(f"no image file {path}: check its name")
+        kind = "a folder" if path.is_dir() else "a pipe or device" if path.exists() else "a link that leads to no file"
+        raise ValueError(f"{path} is {kind}: give a picture's file")
+    try:
+        return read_image(path)
+    except PermissionError:
+        raise ValueError(f"no permission to read {path}: ask for it, or copy the picture") from None

@@ -1,11 +1,13 @@
 """Run records: what was run, on what, and what came out. Every number in the book is read from one of these."""
 
+import hashlib
 import importlib.metadata
 import json
 import os
 import platform
 import shutil
 import subprocess
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -85,34 +87,81 @@ def commit():
     return head.stdout.strip() + ("+" if changes.stdout.strip() else "")
 
 
-def write_json(path, content):
-    """Write a record so that a crash leaves the old file or the new one, never half of one."""
+@contextmanager
+def whole_file(path, suffix=".tmp"):
+    """Write a file so that a crash leaves the old one or the new one, never half of one: beside it, then renamed.
+
+    :param path: the file.
+    :param suffix: appended to its name for the draft, whose path is given to the ``with`` block.
+    :raises OSError: where it can't be written, such as on a full disk; the draft is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-    draft.replace(path)
+    draft = path.with_name(path.name + suffix)
+    try:
+        yield draft
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            draft.unlink()
+        # HDF5, in a full folder, may say RuntimeError where it closes a file.
+        if isinstance(error, OSError | RuntimeError):
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+            raise OSError(f"{path} can't be written ({reason}): make room or choose another place, then call it again") from None
+        raise
 
 
-def write_record(folder, options, image_size, **facts):
-    """Write a run's ``record.json``: its options but for the places of things, the facts, and what it was run with.
+def write_json(path, content):
+    """Write a record, whole or not at all."""
+    with whole_file(path) as draft:
+        draft.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
-    :param folder: the run's.
+
+def write_arrays(path, arrays):
+    """Write ``{name: array}`` as a compressed ``.npz`` file, whole or not at all."""
+    with whole_file(path) as draft, draft.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def run_facts(options, image_size, window, data):
+    """All that makes a run what it is, but for the places of things: options, faces, backend and versions.
+
     :param options: from ``palcore.runs.options.check_options``.
     :param image_size: side in pixels, whether the options or the data set gave it.
-    :param facts: what JSON can hold.
+    :param window: to which faces that are not trained on are cropped, ``[left, top, side]``, or None.
+    :param data: from ``palcore.runs.faces.describe_data``.
     """
     import keras
 
     config = {name: value for name, value in asdict(options).items() if name not in PLACES}
     config |= {"image_size": image_size, "weights": options.weights and Path(options.weights).name}
-    machine = {
-        "backend": keras.backend.backend(),
-        "device": device(),
-        "memory": keep_freed_memory(),
-        "versions": {"palcore": __version__, **versions()},
-    }
-    write_json(folder / "record.json", {"config": config, **facts, **machine})
+    facts = {"config": config, "window": window, "data": data, "backend": keras.backend.backend()}
+    if options.weights and Path(options.weights).is_file():
+        with open(options.weights, "rb") as file:
+            facts["weights_file"] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return facts | {"versions": {"palcore": __version__, **versions()}}
+
+
+def identity(record):
+    """Sixteen digits that change with any option, version or face of a run: two runs that share them must end the same.
+
+    :param record: a record, or ``run_facts``.
+    """
+    kept = {name: record.get(name) for name in ("config", "window", "data", "backend", "weights_file", "versions")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_record(folder, facts, **outcome):
+    """Write a run's ``record.json``.
+
+    :param folder: the run's.
+    :param facts: from ``run_facts``.
+    :param outcome: what came out, as JSON can hold it.
+    """
+    machine = {"device": device(), "memory": keep_freed_memory()}
+    write_json(Path(folder) / "record.json", {**facts, "identity": identity(facts), **outcome, **machine})
 
 
 def read_record(path):
@@ -120,17 +169,21 @@ def read_record(path):
 
     :param path: ``record.json``, or the run folder that holds it.
     :raises FileNotFoundError: where there is none.
-    :raises ValueError: where the file is not a record.
+    :raises ValueError: where the file is not a record, or is one of another version of the study.
     """
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     path = path / "record.json" if path.is_dir() else path
     try:
-        record = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no run record {path}: give the folder that a training run has written") from None
-    except json.JSONDecodeError as error:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        unfinished = ": its training has not ended" if path.with_name("resume.npz").is_file() else ""
+        raise FileNotFoundError(f"no run record {path}{unfinished}: give the folder that a training run has written") from None
+    except OSError as error:
+        raise ValueError(f"run record {path} can't be read ({error.strerror}): give the folder of a training run") from None
+    except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
         raise ValueError(f"{path} is not a run record: {error}") from None
-    if not {"config", "metrics", "history"} <= record.keys():
+    parts = ("config", "metrics", "history")
+    if not isinstance(record, dict) or not all(isinstance(record.get(part), dict) for part in parts):
         raise ValueError(f"{path} is not a run record: it lacks config, metrics or history")
     return record
 
@@ -146,8 +199,8 @@ def publish(run, results, name=None):
     run, results = Path(run), Path(results)
     record = read_record(run)
     name = name or run.name
-    results.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(run / "predictions.npz", results / f"{name}.npz")
+    with whole_file(results / f"{name}.npz") as draft:
+        shutil.copyfile(run / "predictions.npz", draft)
     write_json(results / f"{name}.json", record)
     return results / f"{name}.json"
 

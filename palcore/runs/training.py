@@ -1,6 +1,7 @@
 """One run: flat options in, a folder with the record, the predictions and the classifier out."""
 
-import time
+import contextlib
+import sys
 from pathlib import Path
 
 import keras
@@ -10,12 +11,24 @@ from palcore.data.batches import FaceBatches
 from palcore.heatmaps import region_weights
 from palcore.losses import attribution_loss
 from palcore.models import build_classifier, with_attribution
-from palcore.runs.evaluation import evaluate_conditions
-from palcore.runs.faces import describe_data, load_faces, reading_threads, run_faces, training_faces
-from palcore.runs.options import Options, check_options
-from palcore.runs.records import commit, write_record
+from palcore.runs.evaluation import evaluate_conditions, watched_model
+from palcore.runs.faces import describe_data, load_faces, pixel_fingerprint, reading_threads, run_faces, training_faces
+from palcore.runs.options import OPTIONS, Options, check_options, options_of
+from palcore.runs.records import commit, run_facts, whole_file, write_arrays, write_record
+from palcore.runs.resume import GOOD, STOPPED, NotANumber, Progress, only_process, stopped_by_sigterm, write_stopped
+from palcore.weights import weights_digest
 
-__all__ = ["Options", "balanced_weights", "build", "check_options", "load_faces", "run_folder", "train", "training_faces"]
+__all__ = [
+    "Options",
+    "balanced_weights",
+    "build",
+    "check_options",
+    "load_faces",
+    "options_of",
+    "run_folder",
+    "train",
+    "training_faces",
+]
 
 
 def balanced_weights(labels):
@@ -78,6 +91,24 @@ def run_folder(options):
     return Path("runs") / f"{options.dataset}-{options.backbone}-{options.strategy}-{options.seed}"
 
 
+@contextlib.contextmanager
+def _conditions(options):
+    """What a run sets for the whole process: seeds, TensorFlow's deterministic operations, and, while it lasts, the precision."""
+    keras.utils.set_random_seed(options.seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # Not on GPUs, where an operation without a deterministic form would stop the run.
+        if not tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.enable_op_determinism()
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(options.precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
 def train(options, verbose=2):
     """Train, evaluate on the test split once, and write the run folder.
 
@@ -85,30 +116,32 @@ def train(options, verbose=2):
     (labels, probabilities and attribution correlations of each test condition) and ``classifier.keras``, the plain classifier.
     The validation split is only watched; the weights are those of the last epoch.
 
+    However the process ends before, the same call goes on from the last epoch, and ends as if nothing had happened
+    (``palcore.runs.resume``).
+
     :param options: from ``check_options``.
     :param verbose: Keras's progress: 0 silent, 2 one line an epoch.
     :return: path of the run folder.
     :raises FileExistsError: where the folder already holds a record.
-    :raises FloatingPointError: where the loss is no longer a number, after saving what there is.
+    :raises ValueError: where it can't be written to, another process trains in it, or it holds another half-finished run.
+    :raises FloatingPointError: where a loss is no number, after writing ``stopped.json`` and ``last_good.keras``.
+    :raises OSError: where a file can't be written.
     """
     folder = run_folder(options)
-    if (folder / "record.json").exists():
-        raise FileExistsError(f"{folder} already holds a run's record.json: give another out_dir, or remove that folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    keras.utils.set_random_seed(options.seed)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(options.precision)
-    try:
-        return _train(options, folder, verbose)
-    finally:
-        keras.config.set_dtype_policy(policy)
+    with only_process(folder), stopped_by_sigterm(), _conditions(options):
+        if (folder / "record.json").exists():
+            raise FileExistsError(f"{folder} already holds a run's record.json: give another out_dir, or remove that folder")
+        try:
+            return _train(options, folder, verbose)
+        except KeyboardInterrupt:
+            print(f"{folder}: stopped; the same command goes on from its last epoch", file=sys.stderr)
+            raise
 
 
 def _train(options, folder, verbose):
-    started = time.perf_counter()
     code = commit()  # now: the tree may change while this trains
     faces = run_faces(options, folder.parent / "index")
-    guided = options.strategy != "none"
+    guided, threads = options.strategy != "none", reading_threads(options)
     batches = FaceBatches(
         faces.train,
         options.batch_size,
@@ -118,36 +151,62 @@ def _train(options, folder, verbose):
         balanced=options.sampling == "balanced",
         class_weight=balanced_weights(faces.train.labels) if options.class_weight == "balanced" else None,
         attribution=guided,
-        threads=reading_threads(options),
+        threads=threads,
     )
-    validation = FaceBatches(faces.validation, options.batch_size, attribution=guided, threads=reading_threads(options))
+    validation = FaceBatches(faces.validation, options.batch_size, attribution=guided, threads=threads)
     classifier, model = build(options, faces.train.images.size, steps=len(batches) * options.epochs)
-    fitted = model.fit(
-        batches,
-        validation_data=validation,
-        epochs=options.epochs,
-        verbose=verbose,
-        callbacks=[keras.callbacks.TerminateOnNaN(), keras.callbacks.CSVLogger(str(folder / "history.csv"))],
-    )
-    trained = time.perf_counter()
-    history = _history(fitted.history, options.strategy)
-    classifier.save(folder / "classifier.keras")
-    losses = [value for name, values in history.items() if name.endswith("loss") for value in values]
-    if not np.all(np.isfinite(losses)) or len(history["expression_loss"]) < options.epochs:
-        raise FloatingPointError(f"the loss of {folder} is not a number: try a lower learning_rate than {options.learning_rate}")
-    metrics, predictions = evaluate_conditions(options, classifier, faces.tests)
-    np.savez_compressed(folder / "predictions.npz", **predictions)
+    watched = watched_model(options, classifier)  # now: a layer that is not there fails before the first epoch
+    splits = {"train": faces.train, "validation": faces.validation, **faces.tests}
+    data = describe_data(splits)
+    for split in ("train", "validation", "test"):
+        data[split]["pixels"] = pixel_fingerprint(splits[split].images, threads)
+    facts = run_facts(options, faces.train.images.size, None if faces.window is None else faces.window.tolist(), data)
+    progress = Progress(folder, model, batches, facts, code)
+    if progress.epoch < options.epochs:
+        _fit(options, folder, classifier, model, batches, validation, progress, verbose)
+    trained = progress.seconds
+    with whole_file(folder / "classifier.keras", ".tmp.keras") as draft:
+        classifier.save(draft)
+    metrics, predictions = evaluate_conditions(options, classifier, watched, faces.tests)
+    write_arrays(folder / "predictions.npz", predictions)
     write_record(
         folder,
-        options,
-        image_size=faces.train.images.size,
+        facts,
         parameters=classifier.count_params(),
-        window=None if faces.window is None else faces.window.tolist(),
-        data=describe_data({"train": faces.train, "validation": faces.validation, **faces.tests}),
+        weights=weights_digest(classifier),
         metrics=metrics,
-        history=history,
-        seconds=round(time.perf_counter() - started, 1),
-        seconds_training=round(trained - started, 1),
-        commit=code,
+        history=_history(progress.history, options.strategy),
+        seconds=round(progress.seconds, 1),
+        seconds_training=round(trained, 1),
+        commit=", ".join(filter(None, progress.codes)) or None,
     )
+    progress.finish()
     return folder
+
+
+def _fit(options, folder, classifier, model, batches, validation, progress, verbose):
+    """Train from the epoch that was reached to the last.
+
+    :raises FloatingPointError: where a loss is no number.
+    """
+    try:
+        with progress.watched():
+            model.fit(
+                batches,
+                validation_data=validation,
+                epochs=options.epochs,
+                initial_epoch=progress.epoch,
+                shuffle=False,  # the batches are in another order in each epoch by themselves, the same in every process
+                verbose=verbose,
+                callbacks=[progress],
+            )
+    except NotANumber as error:
+        write_stopped(progress, error, classifier)
+        # Whichever is farther above its default is the likelier cause.
+        above = {name: getattr(options, name) / OPTIONS[name].default for name in ("learning_rate", "pal_weight")}
+        cause = max(above, key=above.get) if options.strategy != "none" else "learning_rate"
+        where = f"epoch {error.epoch + 1}" + ("'s validation" if error.batch is None else f", step {error.batch + 1}")
+        raise FloatingPointError(
+            f"the loss of {folder} is not a number in {where}: try a lower {cause} than {getattr(options, cause)}; {STOPPED} names "
+            f"the faces, {GOOD} has the weights of epoch {progress.epoch}"
+        ) from None

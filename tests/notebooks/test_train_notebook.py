@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from palcore.runs.records import read_record
-from palcore.runs.training import Options
+from palcore.runs.training import Options, check_options
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {"epochs": 1, "units": 16, "image_size": 32}
@@ -60,3 +60,4 @@ def test_every_option_of_a_run_is_a_parameter_of_the_notebook():
     exec(cell.source, names)
     names.pop("__builtins__")
     assert set(names) == set(Options.__dataclass_fields__)
+    check_options(**names)

@@ -6,6 +6,7 @@ import pytest
 
 from palcore.data import load
 from palcore.data.batches import FaceBatches
+from palcore.runs import faces as run_faces
 from palcore.runs import training
 from palcore.runs.training import balanced_weights, build, check_options
 
@@ -62,12 +63,13 @@ def test_the_options_reach_the_training_batches(strategy, changes, faces, monkey
     def stop(*arguments, **values):
         raise Stop
 
-    monkeypatch.setattr(training, "load_faces", lambda options, split, **changes: faces)
+    monkeypatch.setattr(run_faces, "load_faces", lambda options, split, index_dir=None, **changes: faces)
     monkeypatch.setattr(training, "FaceBatches", Recorded)
     monkeypatch.setattr(training, "build", stop)
     with pytest.raises(Stop):
         training.train(options(strategy=strategy, out_dir=str(tmp_path / "run"), **changes), verbose=0)
-    [batches] = made
+    batches, validation = made
+    assert validation.class_weight is None
     shown = np.bincount(faces.labels[batches.order], minlength=7)
     if changes.get("sampling") == "balanced":
         assert shown[0] < 20 and shown[1] > 2

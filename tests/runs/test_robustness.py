@@ -47,7 +47,7 @@ def test_other_test_faces_are_refused_and_the_record_is_left_alone(small, tmp_pa
         evaluate_run(run)
     assert before == ((run / "record.json").read_bytes(), (run / "predictions.npz").read_bytes())
     (run / "classifier.keras").unlink()
-    with pytest.raises(FileNotFoundError, match="no classifier.keras in .*: give the folder that a training run has written"):
+    with pytest.raises(FileNotFoundError, match="no classifier.keras in .*: give the folder of a training run"):
         evaluate_run(run)
 
 

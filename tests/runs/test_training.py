@@ -1,21 +1,23 @@
+import json
 import os
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import replace
 
-import jupytext
 import keras
 import numpy as np
 import pytest
 
 from palcore.data import load
+from palcore.data.batches import FaceBatches
 from palcore.data.changes import crop_faces
-from palcore.models import build_classifier
 from palcore.runs import training
-from palcore.runs.options import Options, options_of
+from palcore.runs.faces import pixel_fingerprint
+from palcore.runs.options import options_of
 from palcore.runs.prediction import overlay, predict_file
-from palcore.runs.records import publish, read_predictions, read_record, read_results, repository_root
+from palcore.runs.records import identity, publish, read_predictions, read_record, read_results
 from palcore.runs.training import balanced_weights, check_options, train
+from palcore.weights import load_backbone_weights
 
 
 def options(folder, **values):
@@ -89,17 +91,6 @@ def test_a_run_on_crops_tests_on_one_window_for_all_faces(small, tmp_path):
     assert accuracy == pytest.approx(record["metrics"]["test"]["accuracy"])
 
 
-def test_the_notebook_takes_every_option():
-    source = (repository_root() / "notebooks" / "train.py").read_text()
-    [cell] = [cell for cell in jupytext.reads(source, "py:percent").cells if "parameters" in cell.metadata.get("tags", [])]
-    names = {}
-    exec(cell.source, names)
-    names.pop("__builtins__")
-    assert set(names) == {field.name for field in fields(Options)}
-    assert all(f"    {name}={name},\n" in source for name in names)
-    check_options(**names)
-
-
 def test_options_are_read_back_from_a_record_older_than_some_of_them():
     known = options_of({"dataset": "fer2013", "strategy": "half", "gone": 1}, data_dir="DIR")
     assert (known.strategy, known.loss, known.data_dir) == ("half", "pal", "DIR")
@@ -107,8 +98,42 @@ def test_options_are_read_back_from_a_record_older_than_some_of_them():
 
 def test_the_same_seed_gives_the_same_run(small, tmp_path):
     first, second = (read_record(train(options(tmp_path / name, epochs=1), verbose=0)) for name in "ab")
-    assert first["history"]["loss"] == pytest.approx(second["history"]["loss"], rel=1e-4)
-    assert first["data"] == second["data"]
+    for name in ("identity", "weights", "history", "metrics", "data"):
+        assert first[name] == second[name]
+
+
+def test_an_option_a_version_or_a_datum_changes_the_identity():
+    record = {
+        "config": {"seed": 0},
+        "window": None,
+        "data": {"train": {"pixels": "a"}},
+        "backend": "jax",
+        "versions": {"keras": "3"},
+    }
+    changes = [
+        {"config": {"seed": 1}},
+        {"data": {"train": {"pixels": "b"}}},
+        {"versions": {"keras": "4"}},
+        {"backend": "tensorflow"},
+    ]
+    changes += [{"window": [0, 0, 1]}, {"weights_file": "c"}, {}]
+    assert len({identity({**record, **change}) for change in changes}) == len(changes)
+    assert identity({**record, "seconds": 3, "metrics": {}, "commit": "d"}) == identity(record)
+
+
+def test_a_changed_pixel_changes_the_fingerprint():
+    faces = load("synthetic", None, "test", image_size=32, count=7)
+    before = pixel_fingerprint(faces.images, threads=3)
+    assert before == pixel_fingerprint(faces.images)
+
+    def read(row):
+        image = faces.images.read(row)
+        image[0, 0, 0] ^= row == 6
+        return image
+
+    changed = replace(faces, images=replace(faces.images, read=read))
+    assert pixel_fingerprint(changed.images) != before
+    assert changed.fingerprint() == faces.fingerprint()
 
 
 def test_a_run_never_overwrites_another(small, tmp_path):
@@ -117,17 +142,38 @@ def test_a_run_never_overwrites_another(small, tmp_path):
         train(options(tmp_path), verbose=0)
 
 
-def test_a_loss_that_is_not_a_number_stops_with_a_sentence_and_keeps_the_history(small, tmp_path, monkeypatch):
-    def broken(*arguments, **values):
-        classifier = build_classifier(*arguments, **values)
-        classifier.get_layer("logits").bias.assign(np.full(7, np.nan))
-        return classifier
+@pytest.mark.parametrize(
+    ("value", "changes", "advice"),
+    [
+        (np.nan, {}, "try a lower learning_rate than 0.0001;"),
+        (np.inf, {"pal_weight": 1e6}, "try a lower pal_weight than 1000000.0;"),
+    ],
+)
+def test_a_loss_that_is_no_number_stops_at_its_step_and_names_the_faces(small, tmp_path, monkeypatch, value, changes, advice):
+    class Poisoned(FaceBatches):
+        def __getitem__(self, index):
+            images, targets, *weights = super().__getitem__(index)
+            if self.shuffle and (self.epoch, index) == (1, 1):
+                weights[0]["expression"][0] = value
+                poisoned.append(self.faces.files[self.order[32:64]].tolist())
+            return images, targets, *weights
 
-    monkeypatch.setattr(training, "build_classifier", broken)
-    with pytest.raises(FloatingPointError, match="is not a number: try a lower learning_rate than 0.0001"):
-        train(options(tmp_path / "run"), verbose=0)
-    assert (tmp_path / "run" / "history.csv").exists()
-    assert not (tmp_path / "run" / "record.json").exists()
+    poisoned, folder = [], tmp_path / "run"
+    monkeypatch.setattr(training, "FaceBatches", Poisoned)
+    given = options(folder, class_weight="balanced", **changes)
+    with pytest.raises(FloatingPointError, match="the loss of .*run is not a number in epoch 2, step 2: " + advice):
+        train(given, verbose=0)
+    stopped = json.loads((folder / "stopped.json").read_text())
+    assert stopped["files"] == poisoned[0] and len(stopped["files"]) == 32
+    assert (stopped["epoch"], stopped["step"], stopped["epochs_kept"]) == (2, 2, 1)
+    assert stopped["losses"]["loss"] in ("nan", "inf")
+    assert all(np.isfinite(array).all() for array in keras.models.load_model(folder / "last_good.keras").get_weights())
+    assert not (folder / "record.json").exists() and not (folder / "classifier.keras").exists()
+    with pytest.raises(FileNotFoundError, match="its training has not ended"):
+        read_record(folder)
+    monkeypatch.setattr(training, "FaceBatches", FaceBatches)
+    train(given, verbose=0)
+    assert sorted(path.name for path in folder.iterdir()) == ["classifier.keras", "predictions.npz", "record.json"]
 
 
 def test_published_results_are_read_back_as_a_table(small, tmp_path):
@@ -199,6 +245,23 @@ def test_balanced_weights_make_each_class_weigh_the_same():
         ({"robustness": "yes"}, "option robustness is 'yes': choose from True, False"),
         ({"precision": "float16"}, "option precision is 'float16': choose from float32, mixed_bfloat16"),
         ({"class_weight": "balanced", "sampling": "balanced"}, "class_weight and sampling are both balanced"),
+        ({"jaw": 1e308}, r"option jaw is 1e\+308: it must be a number in \[0, 1000\]"),
+        ({"units": 10**9}, r"option units is 1000000000: it must be a whole number in \[1, 65536\]"),
+        ({"batch_size": 10**9}, "option batch_size is 1000000000: it must be a whole number in"),
+        ({"pal_weight": 1e300}, r"option pal_weight is 1e\+300: it must be a number in"),
+        ({"seed": -1}, "option seed is -1: it must be a whole number in"),
+        ({"augment": 2}, "option augment is 2: choose from True, False"),
+        ({"out_dir": 7}, "option out_dir is 7: it must be text or None"),
+        ({"landmarks": "x"}, "option landmarks is 'x' for the synthetic faces: they are drawn, leave it out"),
+        ({"landmark_order": "x_y"}, "option landmark_order is 'x_y' for dataset synthetic: only rafdb's text files have an order"),
+        ({"dataset": "fer2013", "data_dir": "x", "landmark_order": "x_y"}, "option landmark_order is 'x_y' for dataset fer2013"),
+        ({"dataset": "fer2013", "data_dir": "x", "shortcut": 0.5}, "option shortcut is 0.5 for dataset fer2013: only drawn faces"),
+        ({"dataset": "rafdb", "data_dir": "x", "labels": "ferplus"}, "option labels is 'ferplus' for dataset rafdb: only fer2013"),
+        ({"weights": "x.h5"}, "option weights is 'x.h5' for backbone compact: it has none to load, leave it out"),
+        ({"strategy": "none", "loss": "energy"}, "option loss is 'energy' for strategy none: it has no loss of the attribution"),
+        ({"strategy": "none", "pal_weight": 0.5}, "option pal_weight is 0.5 for strategy none"),
+        ({"strategy": "none", "jaw": 0}, "option jaw is 0.0 for strategy none"),
+        ({"strategy": "none", "landmark_source": "shuffled"}, "option landmark_source is 'shuffled' for strategy none"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(values, sentence):
@@ -215,3 +278,18 @@ def test_words_of_the_command_line_are_understood():
         "none",
         None,
     )
+    assert [check_options(augment=value).augment for value in (0, 1, "0", "TRUE")] == [False, True, False, True]
+    assert check_options(robustness=1).robustness is True
+    # A notebook gives every option; what means nothing may have its default.
+    assert check_options(dataset="fer2013", data_dir="x", shortcut=0.9, strategy="none", loss="pal", weights=None)
+
+
+def test_a_home_folder_is_understood_in_every_path(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    options = check_options(
+        dataset="rafdb", data_dir="~/faces", landmarks="~/l.csv", out_dir="~/run", backbone="vgg16", weights="~/w.h5"
+    )
+    assert (options.data_dir, options.landmarks) == ("/home/someone/faces", "/home/someone/l.csv")
+    assert (options.out_dir, options.weights) == ("/home/someone/run", "/home/someone/w.h5")
+    with pytest.raises(FileNotFoundError, match="no weights file /home/someone/w.h5"):
+        load_backbone_weights(None, "~/w.h5")
