@@ -16,114 +16,110 @@
 # %% [markdown]
 # # Results: the right place, and rivals
 #
-# Is it the *right* place that helps, or any regulariser? And do other losses on the same output do as well? FER2013, the settings of
-# [the page on real faces](results_faces.ipynb). Means are over seeds, with 95 % intervals (Student's t), differences are paired by
-# seed, and p values are corrected after Holm over each table.
+# Is it this face's landmarks that help, or any map that looks like a face? FER2013's faces are cut alike, so that the mean of all
+# landmarks, a *template*, is nearly right for each of them. If a template does as well, PAL is a spatial prior there, and no
+# privileged information about this face.
 
-# %% tags=["parameters"]
-seed = 0  # of the bootstrap
+# %% tags=["parameters", "remove-input"]
+seed = 0  # nothing is drawn at random on this page
 results_dir = None  # folder that holds runs/; None: the study's own results/
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
-from palcore.book import figures as plots
 from palcore.book.grid import settings_sentence
-from palcore.book.notebook import refuse_unknown_parameters
-from palcore.book.pages import draw_arms, show_question, show_runs
-from palcore.book.tables import best_on_validation, read_question
+from palcore.book.measures import caveats
+from palcore.book.pages import Page
 
-refuse_unknown_parameters(In)
-plots.use_style()
-SCORES = {
-    "validation_accuracy": "accuracy on validation faces (%)",
-    "test_accuracy": "accuracy on test faces (%)",
-    "test_correlation": "correlation with the heatmap (x 100)",
-}
-ACCURACY = {"test_accuracy": "accuracy on test faces (%)"}
+page = Page(In, results_dir)
 display(Markdown(settings_sentence("fer2013")))
+display(Markdown(caveats(results_dir)))
 
 # %% [markdown]
-# ## Layer, width, jaw, and wrong landmarks
+# ## Aligned faces: own landmarks or a template?
 #
-# Each arm changes one thing of PAL. Wrong landmarks are those of another face, or the right ones moved at random by 5 and 10 % of
-# the image side. The attribution is always compared with the right ones.
+# PAL with each face's own landmarks, with a template, and with landmarks that are wrong on purpose: another face's, the same
+# shape upside down, points around the middle of the picture. The attribution is always compared with the right ones.
 
-# %% tags=["hide-input"]
-SIGMA = 3 / 112
-plain = {"strategy": "mean", "landmark_source": "own", "landmark_jitter": 0.0, "jaw": 1.0, "sigma": SIGMA, "layer": None}
-arms = {
-    "none": {"strategy": "none"},
-    "PAL": plain,
-    "another face's landmarks": plain | {"landmark_source": "shuffled"},
-    "landmarks moved by 5 %": plain | {"landmark_jitter": 0.05},
-    "landmarks moved by 10 %": plain | {"landmark_jitter": 0.1},
-    "without the jaw": plain | {"jaw": 0},
-    "half the width": plain | {"sigma": 0.0134},
-    "twice the width": plain | {"sigma": 0.0536},
-    "an earlier layer": plain | {"layer": "block3_conv2"},
-}
-landmarks = show_question("landmarks", arms, SCORES, results=results_dir)
+# %% tags=["remove-input"]
+page.answer("aligned-landmarks")
+
+# %% mystnb={"figure": {"caption": "Accuracy on FER2013's test faces, whatever the landmarks are. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference. Each is compared with PAL with the face's own landmarks."}, "image": {"alt": "Accuracy without PAL, with own landmarks and with wrong ones, and the differences from own landmarks."}} tags=["remove-input"]
+page.figure("aligned-landmarks")
+
+# %% mystnb={"figure": {"caption": "Accuracy on validation faces after each epoch: mean over seeds, band from the least to the greatest."}, "image": {"alt": "Validation accuracy against the epoch for own and wrong landmarks."}} tags=["remove-input"]
+page.curves("aligned-landmarks")
+
+# %% mystnb={"figure": {"caption": "Attributions of one network an arm on the same test faces, with each face's own landmarks in white."}, "image": {"alt": "Maps of the attribution for networks trained with own landmarks, a template and an upside-down shape, on the same faces."}} tags=["remove-input"]
+page.maps("aligned-landmarks")
+
+# %% tags=["remove-input"]
+page.tables("aligned-landmarks")
 
 # %% [markdown]
-# The control that decides what can be claimed: the same arms against PAL with the right landmarks.
+# ## Faces placed at random
+#
+# The same faces at a random place and scale on a larger textured ground, in training and in test, the same for every arm: there a
+# template can't help, and own landmarks can.
 
-# %% tags=["hide-input"]
-if len(landmarks):
-    guided = {label: arm for label, arm in arms.items() if label != "none"}
-    show_question("landmarks", guided, ACCURACY, baseline="PAL", results=results_dir)
+# %% tags=["remove-input"]
+page.answer("placed")
 
-# %% mystnb={"image": {"alt": "Accuracy on test faces without PAL, with PAL, and with each change of PAL, with intervals."}} tags=["hide-input"]
-if len(landmarks):
-    figure = draw_arms(landmarks, arms, ACCURACY, "accuracy on FER2013's test faces (%)")
+# %% mystnb={"figure": {"caption": "Accuracy on faces placed at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference. Each is compared with PAL with the face's own landmarks."}, "image": {"alt": "Accuracy on placed faces without PAL, with own landmarks and with a template, and the differences."}} tags=["remove-input"]
+page.figure("placed")
 
-# %% tags=["hide-cell"]
-show_runs(landmarks, ACCURACY)
+# %% mystnb={"figure": {"caption": "Accuracy on validation faces after each epoch, faces placed at random: mean over seeds, band from the least to the greatest."}, "image": {"alt": "Validation accuracy against the epoch on placed faces for each arm."}} tags=["remove-input"]
+page.curves("placed")
+
+# %% tags=["remove-input"]
+page.tables("placed")
+
+# %% [markdown]
+# ## Layer, width, jaw, and landmarks moved
+#
+# Each arm changes one thing of PAL.
+
+# %% tags=["remove-input"]
+page.answer("landmarks")
+
+# %% mystnb={"figure": {"caption": "One thing of PAL changed. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference. Each is compared with PAL as it is."}, "image": {"alt": "Accuracy without PAL, with PAL, and with each change of PAL, and the differences from PAL."}} tags=["remove-input"]
+page.figure("landmarks")
+
+# %% tags=["remove-input"]
+page.tables("landmarks")
 
 # %% [markdown]
 # ## Rivals
 #
-# Each loss was tried with three weights and seed 0, and with smaller ones for as long as the smallest was best. The accuracy on the
-# validation faces chose one of them; that one got the other seeds. Face crops need no weight.
+# Other losses on the same output, and face crops. Each loss was tried with several weights and one seed; the accuracy on the
+# validation faces chose one of them, and that one got the other seeds. Face crops need no weight.
 
-# %% tags=["hide-input"]
-WEIGHTS = {
-    "pal": (0.3, 1.0, 3.0),
-    "energy": (0.1, 0.3, 1.0, 3.0),
-    "rrr": (1.0, 10.0, 100.0, 1000.0, 10000.0),
-    "cosine": (0.3, 1.0, 3.0),
-}
-NAMES = {"pal": "PAL", "energy": "energy outside", "rrr": "right for the right reasons", "cosine": "feature cosine"}
-everything = read_question("rivals", results_dir)
-chosen = {"none": {"strategy": "none", "crop": None}}
-for loss, weights in WEIGHTS.items():
-    tried = {f"{weight:g}": {"strategy": "mean", "loss": loss, "pal_weight": weight} for weight in weights}
-    if len(everything) and everything["loss"].isin([loss]).any() and everything["strategy"].isin(["mean"]).any():
-        try:
-            best = best_on_validation(everything, tried)
-        except ValueError:
-            continue  # no run of this loss yet
-        chosen[f"{NAMES[loss]}, weight {best}"] = tried[best]
-chosen["face crops"] = {"strategy": "none", "crop": 0.1}
-rivals = show_question("rivals", chosen, SCORES, results=results_dir)
+# %% tags=["remove-input"]
+page.answer("rivals")
 
-# %% mystnb={"image": {"alt": "Accuracy on test faces of the baseline, PAL, its rivals and face crops, with intervals."}} tags=["hide-input"]
-if len(rivals):
-    figure = draw_arms(rivals, chosen, ACCURACY, "accuracy on FER2013's test faces (%)")
+# %% mystnb={"figure": {"caption": "PAL, its rivals at the chosen weights, and face crops. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy of the baseline, PAL, its rivals and face crops, and the differences from the baseline."}} tags=["remove-input"]
+page.figure("rivals")
+
+# %% tags=["remove-input"]
+page.tables("rivals")
 
 # %% [markdown]
 # All weights that were tried:
 
-# %% tags=["hide-input"]
-tried = {
-    f"{NAMES[loss]}, weight {weight:g}": {"strategy": "mean", "loss": loss, "pal_weight": weight}
-    for loss, weights in WEIGHTS.items()
-    for weight in weights
-}
-if len(rivals):
-    from palcore.book.tables import summary, with_intervals
+# %% tags=["remove-input"]
+page.tables("rivals, all weights")
 
-    display(with_intervals(summary(rivals, tried, SCORES)))
+# %% [markdown]
+# ## A network that knows faces
+#
+# The paper starts from pretrained backbones. Here the backbone is one that was trained to tell people apart, and PAL is trained
+# on top of it.
 
-# %% tags=["hide-cell"]
-show_runs(rivals, ACCURACY)
+# %% tags=["remove-input"]
+page.answer("knows-faces")
+
+# %% mystnb={"figure": {"caption": "A pretrained backbone. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy of a pretrained backbone without PAL, with PAL and with a template, and the differences."}} tags=["remove-input"]
+page.figure("knows-faces")
+
+# %% tags=["remove-input"]
+page.tables("knows-faces")

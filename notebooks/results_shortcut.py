@@ -16,129 +16,116 @@
 # %% [markdown]
 # # Results: the shortcut
 #
-# Drawn faces carry a patch that shows the label. Each test face is seen twice: with the patch as in training, and with the patch at
-# random. A network that reads the face loses nothing when the patch stops telling the truth. Every number here is computed from
-# the records in `results/runs/`; means are over seeds, with 95 % intervals (Student's t), differences are paired by seed, and p values
-# are corrected after Holm over each table.
+# Does PAL make a network read the face where a shortcut is in the picture? Drawn faces carry a coloured patch that shows the
+# label in most training pictures. Each test face is seen twice: with the patch as in training, and with the patch at random, when
+# it no longer tells the truth (`shortcut_free` in the records). A network that reads the face loses nothing then.
 
-# %% tags=["parameters"]
-seed = 0  # of the bootstrap
+# %% tags=["parameters", "remove-input"]
+seed = 0  # nothing is drawn at random on this page
 results_dir = None  # folder that holds runs/; None: the study's own results/
 
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
-from palcore.book import figures as plots
 from palcore.book.grid import settings_sentence
-from palcore.book.notebook import refuse_unknown_parameters
-from palcore.book.pages import draw_arms, show_question, show_runs
+from palcore.book.pages import Page
 
-refuse_unknown_parameters(In)
-plots.use_style()
-SCORES = {
-    "test_accuracy": "accuracy, patch as in training (%)",
-    "shortcut_free_accuracy": "accuracy, patch at random (%)",
-    "shortcut_free_correlation": "correlation with the heatmap (x 100)",
-}
-PAIR = dict(list(SCORES.items())[:2])
-FREE = {"compare": "shortcut_free_accuracy", "what": "accuracy with the patch at random", "results": results_dir}
+page = Page(In, results_dir)
 display(Markdown(settings_sentence("synthetic")))
+
+# %% [markdown]
+# ## PAL, wrong landmarks, and none
+#
+# PAL with each face's own landmarks and with wrong ones: another face's, the mean of all (a template), the same shape upside
+# down, points around the middle of the picture. What wrong landmarks gain as well is not owed to looking at this face's features.
+
+# %% tags=["remove-input"]
+page.answer("shortcut")
+
+# %% mystnb={"figure": {"caption": "Drawn faces, patch at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with the patch at random without PAL, with PAL and with wrong landmarks, and the paired differences."}} tags=["remove-input"]
+page.figure("shortcut")
+
+# %% mystnb={"figure": {"caption": "Accuracy on validation faces after each epoch: mean over seeds, band from the least to the greatest."}, "image": {"alt": "Validation accuracy against the epoch for each arm, one line and band each."}} tags=["remove-input"]
+page.curves("shortcut")
+
+# %% tags=["remove-input"]
+page.tables("shortcut")
+
+# %% [markdown]
+# ### Attribution moved is not reliance moved
+#
+# Where the attribution lies is what PAL trains. What the answer depends on is another thing: cover the patch, and see what
+# becomes of the accuracy and of the true expression's probability. The tables above have both.
+
+# %% tags=["remove-input"]
+page.looks("shortcut")
 
 # %% [markdown]
 # ## Strategies and attributions
 #
-# Four strategies, those of PAL with two attributions each. The correlation is that of the attribution which the arm trains with;
-# `none` is measured by `grad_input`.
+# Four strategies, those of PAL with two attributions each.
 
-# %% tags=["hide-input"]
-arms = {"none": {"strategy": "none"}}
-arms |= {
-    strategy if method == "grad_input" else f"{strategy}, grad": {"strategy": strategy, "attribution": method}
-    for method in ("grad_input", "grad")
-    for strategy in ("all", "mean", "half")
-}
-strategies = show_question("shortcut-strategies", arms, SCORES, **FREE)
+# %% tags=["remove-input"]
+page.answer("shortcut-strategies")
 
-# %% mystnb={"image": {"alt": "Accuracy of each strategy with the patch as in training and at random, with intervals."}} tags=["hide-input"]
-if len(strategies):
-    figure = draw_arms(strategies, arms, PAIR, "accuracy on test faces (%)")
+# %% mystnb={"figure": {"caption": "Strategies and attributions, patch at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy of each strategy with the patch at random, and the differences from training without PAL."}} tags=["remove-input"]
+page.figure("shortcut-strategies")
 
-# %% tags=["hide-cell"]
-show_runs(strategies, PAIR)
+# %% tags=["remove-input"]
+page.tables("shortcut-strategies")
 
 # %% [markdown]
 # ## All channels, for longer
 #
-# The same with all of compact's channels and 12 epochs in batches of 64: what the notebook `train` does unless it is told otherwise.
+# The same with all of compact's channels and more epochs: what the notebook `train` does unless it is told otherwise.
 
-# %% tags=["hide-input"]
-both = {"none": {"strategy": "none"}, "mean": {"strategy": "mean"}}
-full = show_question("shortcut-full", both, SCORES, **FREE)
+# %% tags=["remove-input"]
+page.answer("shortcut-full")
 
-# %% tags=["hide-cell"]
-show_runs(full, PAIR)
+# %% mystnb={"figure": {"caption": "All channels, for longer, patch at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with the patch at random without and with PAL, and the paired difference."}} tags=["remove-input"]
+page.figure("shortcut-full")
+
+# %% tags=["remove-input"]
+page.tables("shortcut-full")
 
 # %% [markdown]
 # ## How strong the shortcut is
 #
 # The share of training faces whose patch shows the label goes from a half to all of them. Each share has its own baseline.
 
-# %% tags=["hide-input"]
-SHARES = (0.5, 0.9, 1.0)
-strengths = {
-    f"{name}, {share:g}": {"strategy": strategy, "shortcut": share}
-    for share in SHARES
-    for name, strategy in (("none", "none"), ("PAL", "mean"))
-}
-pairs = {f"PAL, {share:g}": f"none, {share:g}" for share in SHARES}
-strength = show_question("shortcut-strength", strengths, SCORES, baseline=pairs, **FREE)
+# %% tags=["remove-input"]
+page.answer("shortcut-strength")
 
-# %% mystnb={"image": {"alt": "Accuracy with and without PAL for each strength of the shortcut, with intervals."}} tags=["hide-input"]
-if len(strength):
-    figure = draw_arms(strength, strengths, PAIR, "accuracy on test faces (%)")
+# %% mystnb={"figure": {"caption": "Three strengths of the shortcut, patch at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with and without PAL for each strength of the shortcut, and the paired differences."}} tags=["remove-input"]
+page.figure("shortcut-strength")
 
-# %% tags=["hide-cell"]
-show_runs(strength, PAIR)
+# %% tags=["remove-input"]
+page.tables("shortcut-strength")
 
 # %% [markdown]
 # ## How heavy PAL is
 #
 # At which weight does PAL begin to cost accuracy where the patch behaves as in training?
 
-# %% tags=["hide-input"]
-weights = {"none": {"strategy": "none"}}
-weights |= {f"weight {weight:g}": {"strategy": "mean", "pal_weight": weight} for weight in (1.0, 10.0, 30.0)}
-weighted = show_question("shortcut-weight", weights, SCORES, results=results_dir, what="accuracy with the patch as in training")
+# %% tags=["remove-input"]
+page.answer("shortcut-weight")
 
-# %% mystnb={"image": {"alt": "Accuracy for each weight of PAL, with the patch as in training and at random, with intervals."}} tags=["hide-input"]
-if len(weighted):
-    figure = draw_arms(weighted, weights, PAIR, "accuracy on test faces (%)")
+# %% mystnb={"figure": {"caption": "Three weights of PAL, patch as in training. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with the patch as in training for each weight of PAL, and the differences from training without it."}} tags=["remove-input"]
+page.figure("shortcut-weight")
 
-# %% tags=["hide-cell"]
-show_runs(weighted, PAIR)
+# %% tags=["remove-input"]
+page.tables("shortcut-weight")
 
 # %% [markdown]
-# ## The right place, or any place?
+# ## Landmarks moved at random
 #
-# The same training with wrong landmarks: those of another face, or the right ones moved at random by 5 and 10 % of the image side.
-# What wrong landmarks gain as well is not owed to looking at this face's features.
+# PAL with the right landmarks moved by 5 and 10 % of the image side, and with another face's.
 
-# %% tags=["hide-input"]
-places = {
-    "none": {"strategy": "none"},
-    "own landmarks": {"strategy": "mean", "landmark_source": "own", "landmark_jitter": 0.0},
-    "another face's": {"strategy": "mean", "landmark_source": "shuffled"},
-    "moved by 5 %": {"strategy": "mean", "landmark_jitter": 0.05},
-    "moved by 10 %": {"strategy": "mean", "landmark_jitter": 0.1},
-}
-placed = show_question("shortcut-landmarks", places, SCORES, **FREE)
-if len(placed):
-    guided = {label: arm for label, arm in places.items() if label != "none"}
-    show_question("shortcut-landmarks", guided, PAIR, baseline="own landmarks", **FREE)
+# %% tags=["remove-input"]
+page.answer("shortcut-landmarks")
 
-# %% mystnb={"image": {"alt": "Accuracy without PAL, with the right landmarks and with wrong ones, with intervals."}} tags=["hide-input"]
-if len(placed):
-    figure = draw_arms(placed, places, PAIR, "accuracy on test faces (%)")
+# %% mystnb={"figure": {"caption": "Wrong landmarks against the right ones, patch at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy without PAL, with the right landmarks and with wrong ones, and the differences."}} tags=["remove-input"]
+page.figure("shortcut-landmarks")
 
-# %% tags=["hide-cell"]
-show_runs(placed, PAIR)
+# %% tags=["remove-input"]
+page.tables("shortcut-landmarks")

@@ -1,38 +1,120 @@
-"""The grid of runs, ``workflow/grid.yml``, as the result pages read it."""
+"""The grid of runs, ``workflow/grid.yml``, as the result pages read it: which runs an arm of a question has."""
 
+import functools
 import importlib.util
 import sys
-from pathlib import Path
 
 from palcore.runs.records import repository_root
 
-
-def grid_module(root=None):
-    """The module ``workflow/cells.py`` and all cells of the grid."""
-    root = repository_root() if root is None else Path(root)
-    module = sys.modules.get("palcore_grid_cells")
-    if module is None:
-        spec = importlib.util.spec_from_file_location("palcore_grid_cells", root / "workflow" / "cells.py")
-        module = sys.modules.setdefault("palcore_grid_cells", importlib.util.module_from_spec(spec))
-        spec.loader.exec_module(module)
-    return module, module.expand(module.read_grid(root / "workflow" / "grid.yml"), module.defaults(root))
+LENGTH = ("epochs", "train_share", "width_multiplier")
+"""Options that say how long a run trains, on how much, and how large it is."""
 
 
-def settings_sentence(dataset, root=None):
+def load(root):
+    """``(grid, cells, defaults)`` of a copy of the study: the file's content, all cells, and the default of each option."""
+    spec = importlib.util.spec_from_file_location("palcore_grid_cells", root / "workflow" / "cells.py")
+    module = sys.modules.setdefault("palcore_grid_cells", importlib.util.module_from_spec(spec))
+    spec.loader.exec_module(module)
+    grid, known = module.read_grid(root / "workflow" / "grid.yml"), module.defaults(root)
+    return grid, module.expand(grid, known), known
+
+
+@functools.cache
+def read():
+    """``load`` of the study at hand, once."""
+    return load(repository_root())
+
+
+def question_cells(question):
+    """The cells that the grid asks of a question; none where it has no such question."""
+    return [cell for cell in read()[1] if question in cell.questions]
+
+
+def plain_options(question):
+    """``{option: value}`` of a question's data set, before an arm says otherwise."""
+    grid, _, known = read()
+    dataset = grid["questions"][question]["dataset"]
+    return {**known, **grid["settings"][dataset], "dataset": dataset}
+
+
+def arm_lengths(question, arm):
+    """The runs of an arm, apart for each length of training that the question has of it.
+
+    An option that the arm does not name is that of the settings, where the runs of the question that fit the arm differ in it.
+
+    :param question: of ``workflow/grid.yml``.
+    :param arm: ``{option: value}``, as in the grid but without lists.
+    :return: ``{(value of each option in LENGTH): {seed: name of the run}}``; empty where the grid has no such run.
+    :raises ValueError: for an unknown option, or one that the arm should name.
+    """
+    cells = question_cells(question)
+    if not cells:
+        return {}
+    plain, known = plain_options(question), read()[2]
+    unknown = sorted(set(arm) - set(known))
+    if unknown:
+        raise ValueError(f"arm {arm} of question {question}: unknown option {unknown[0]!r}; see notebooks/train.ipynb")
+    values = {cell.name: known | cell.options for cell in cells}
+    fit = {name: options for name, options in values.items() if all(options[option] == value for option, value in arm.items())}
+    free = [option for option in known if option not in (*arm, *LENGTH, "seed", "robustness")]
+    differ = [option for option in free if len({options[option] for options in fit.values()}) > 1]
+    found = {}
+    for name, options in fit.items():
+        if all(options[option] == plain[option] for option in differ):
+            seeds = found.setdefault(tuple(options[option] for option in LENGTH), {})
+            if options["seed"] in seeds:
+                twice = f"{seeds[options['seed']]} and {name}"
+                raise ValueError(f"arm {arm} of question {question} has two runs of one seed: {twice}")
+            seeds[options["seed"]] = name
+    if fit and not found:
+        raise ValueError(f"arm {arm} of question {question} is not clear: name {', '.join(differ)} in it")
+    return found
+
+
+def arm_cells(question, arm):
+    """``{seed: name of the run}`` of an arm, at the length of the settings where the question has it at several.
+
+    :raises ValueError: see ``arm_lengths``; also where none of several lengths is that of the settings.
+    """
+    lengths = arm_lengths(question, arm)
+    if len(lengths) < 2:
+        return next(iter(lengths.values()), {})
+    plain = tuple(plain_options(question)[option] for option in LENGTH)
+    if plain not in lengths:
+        raise ValueError(f"arm {arm} of question {question} was trained at {len(lengths)} lengths: name {', '.join(LENGTH)} in it")
+    return lengths[plain]
+
+
+def length_words(question, length):
+    """How a length of training differs from that of the settings, in words: ``short: 4 epochs, 30 % of the faces``; else empty."""
+    plain = tuple(plain_options(question)[option] for option in LENGTH)
+    (epochs, share, width), (own_epochs, own_share, own_width) = length, plain
+    words = [f"{epochs} epochs" if epochs > 1 else "1 epoch"] if epochs != own_epochs else []
+    words += [f"{share_words(share)} faces"] if share != own_share else []
+    words += [f"{share_words(width)} channels"] if width != own_width else []
+    short = epochs < own_epochs or share < own_share
+    return ("short: " if short and words else "") + ", ".join(words)
+
+
+def share_words(share):
+    """``30 % of the``, or ``all``."""
+    return "all" if share == 1 else f"{100 * share:g} % of the"
+
+
+def settings_sentence(dataset):
     """What all runs of a data set share unless a table says otherwise, in words, from ``workflow/grid.yml`` and the defaults.
 
     :param dataset: a data set that the grid has settings for.
     """
-    module, _ = grid_module(root)
-    root = repository_root() if root is None else Path(root)
-    settings = module.defaults(root) | module.read_grid(root / "workflow" / "grid.yml")["settings"][dataset]
-    width, share = settings["width_multiplier"], settings["train_share"]
+    grid, _, known = read()
+    settings = known | grid["settings"][dataset]
+    width = settings["width_multiplier"]
     parts = [
         f"the backbone {settings['backbone']}" + ("" if width == 1 else f" with {100 * width:g} % of its channels"),
         f"{settings['image_size']} pixels",
         f"{settings['epochs']} epochs in batches of {settings['batch_size']}",
         f"Adam at a learning rate of {settings['learning_rate']:g}",
         f"a dropout of {settings['dropout']:g}",
-        f"{'all' if share == 1 else f'{100 * share:g} % of the'} training faces",
+        f"{share_words(settings['train_share'])} training faces",
     ]
     return f"Unless a table says otherwise, every run has {', '.join(parts[:-1])}, and {parts[-1]}: the same for all its arms."

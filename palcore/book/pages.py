@@ -1,160 +1,269 @@
-"""What the result pages show of a question, as far as its runs are in: table, comparisons, verdicts, figure, list of runs."""
+"""What a result page shows of a question, as far as its runs are in: the answer, the figure, and the tables, folded."""
 
-import matplotlib.pyplot as plt
+import html
+
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
 
 from palcore import EMOTIONS
-from palcore.book import figures as plots
+from palcore.book import effects, measures, primary
+from palcore.book.figures import use_style
+from palcore.book.grid import arm_cells, question_cells, read
+from palcore.book.notebook import refuse_unknown_parameters
+from palcore.book.sections import CONDITIONS, labelled, rivals, sections
 from palcore.book.tables import (
-    arm_rows,
+    by_arm,
     comparisons,
-    face_tests,
     listing,
-    progress_sentence,
+    number,
+    progress,
     read_question,
-    runs_folder,
+    read_runs,
+    results_folder,
+    seed_differences,
     summary,
-    verdict,
-    with_intervals,
+    to_html,
 )
 from palcore.runs.records import read_record
 
-
-def in_points(found):
-    """``comparisons`` for the page: differences in percentage points, with interval, p values and effect size."""
-    interval = [
-        f"{100 * low:+.1f} to {100 * high:+.1f}" if np.isfinite(low) else "-" for low, high in found[["low", "high"]].values
-    ]
-    return pd.DataFrame(
-        {
-            "seeds": found["seeds"].astype(int),
-            "difference (points)": [f"{100 * value:+.1f}" for value in found["difference"]],
-            "95 % interval": interval,
-            "p": [f"{value:.2g}" if np.isfinite(value) else "-" for value in found["p"].astype(float)],
-            "p (Holm)": [f"{value:.2g}" if np.isfinite(value) else "-" for value in found["p_holm"].astype(float)],
-            "Cohen's d": [f"{value:.1f}" if np.isfinite(value) else "-" for value in found["cohens_d"].astype(float)],
-        },
-        index=found.index,
-    )
+PAGES = {
+    "results_shortcut": (
+        "shortcut",
+        "shortcut-strategies",
+        "shortcut-full",
+        "shortcut-strength",
+        "shortcut-weight",
+        "shortcut-landmarks",
+    ),
+    "results_controls": ("aligned-landmarks", "placed", "landmarks", "rivals", "knows-faces"),
+    "results_licensed": ("rafdb", "affectnet"),
+}
+"""Where each section stands; those named nowhere are on ``results_faces``."""
 
 
-def show_question(question, arms, scores, compare="test_accuracy", baseline="none", what="accuracy", results=None):
-    """Show how far a question is, its table, the comparisons with the baseline, and a verdict for each arm.
-
-    :param question: a question of ``workflow/grid.yml``.
-    :param arms: ``{label: {option: value}}``.
-    :param scores: ``{column: heading}``; shares, shown in per cent.
-    :param compare: the column whose differences are tested.
-    :param baseline: label of the arm that the others are compared with, or ``{label: label of its baseline}``.
-    :param what: ``compare`` in the words of a sentence.
-    :param results: folder that holds ``runs/``; None for the study's own.
-    :return: the table of runs, see ``palcore.book.tables.read_question``.
-    """
-    table = read_question(question, results)
-    display(Markdown(progress_sentence(question, results)))
-    if table.empty:
-        return table
-    display(with_intervals(summary(table, arms, scores)))
-    found = comparisons(table, arms, compare, baseline)
-    if found.empty:
-        display(Markdown("**Verdict.** None yet: no arm has a seed in common with its baseline."))
-        return table
-    display(Markdown("Differences from the baseline, paired by seed:"))
-    display(in_points(found))
-    sentences = [f"- {verdict(row, what, label)}" for label, row in found.iterrows()]
-    lead = f"**Verdict.** {len(found)} comparison{'s' if len(found) > 1 else ''}, corrected together:"
-    display(Markdown("\n".join([lead, "", *sentences])))
-    return table
+TUNED = {
+    "learning_rate": "learning rate",
+    "batch_size": "batch size",
+    "dropout": "dropout",
+    "epochs": "epochs",
+    "train_share": "share of faces",
+    "width_multiplier": "share of channels",
+}
+"""Settings of the baseline that are chosen, in a reader's words."""
 
 
-def show_face_tests(table, arms, results=None, baseline="none"):
-    """Show, for each arm, the faces that only it or only the baseline names rightly, seed by seed, and the bootstrap over faces.
+def page_of(section):
+    """The page that shows a section of ``palcore.book.sections.sections``."""
+    return next((page for page, names in PAGES.items() if section in names), "results_faces")
 
-    :param table: from ``palcore.book.tables.read_question``; where it is empty nothing is shown.
-    :param arms: ``{label: {option: value}}``, the baseline among them.
+
+def fold(title, *tables):
+    """Show tables under a line that opens them."""
+    display(HTML(f"<details><summary>{html.escape(title)}</summary>{''.join(tables)}</details>"))
+
+
+class Page:
+    """A result page: reads what it needs from the records, and shows it. Nothing is shown of what is not in yet.
+
+    :param cells: IPython's ``In``; a parameter that the notebook does not have stops the page.
     :param results: folder that holds ``runs/``; None for the study's own.
     """
-    for label, arm in arms.items():
-        seeds = [set(arm_rows(table, options)["seed"]) for options in (arms[baseline], arm)]
-        if label == baseline or not set.intersection(*seeds):
-            continue
-        rows, (difference, low, high) = face_tests(table, arm, arms[baseline], runs_folder(results))
-        headings = {
-            "only_baseline": f"only {baseline} right",
-            "only_arm": f"only {label} right",
-            "p": "McNemar p",
-            "p_holm": "p (Holm)",
-        }
-        shown = rows.rename(columns=headings)
-        for heading in ("McNemar p", "p (Holm)"):
-            shown[heading] = [f"{value:.2g}" for value in shown[heading]]
-        display(shown)
-        interval = f"95 % bootstrap interval over faces within the seeds {100 * low:+.1f} to {100 * high:+.1f}"
-        display(Markdown(f"`{label}` against `{baseline}`: {100 * difference:+.1f} points, {interval}."))
+
+    def __init__(self, cells, results=None):
+        refuse_unknown_parameters(cells)
+        use_style()
+        self.results = results
+        self.sections = sections()
+        self.sections["rivals"], tried = rivals(results)
+        self.sections["rivals, all weights"] = tried
+        self.declared = primary.declared()
+        self.found = primary.measure(results)
+        self.margin = primary.margin()
+
+    def _runs(self, name):
+        """``(runs by arm, {label: runs' names}, {label: baseline})`` of a section."""
+        arms, pairs = labelled(self.sections[name])
+        return by_arm(read_runs([cell for cells in arms.values() for cell in cells.values()], self.results), arms), arms, pairs
+
+    def _stated(self, name):
+        """``{label: name of the primary comparison}`` of those pairs of a section that are primary ones, wherever they stand."""
+        section, (_, arms, pairs), found = self.sections[name], self._runs(name), {}
+        for label, base in pairs.items():
+            own = [set(arms[label].values()), set(arms[base].values())]
+            for comparison, asked in self.declared.items():
+                if asked.minus or asked.score != section.score:
+                    continue
+                theirs = [set(arm_cells(asked.question, arm).values()) for arm in (asked.arm, asked.baseline)]
+                if any(own[0] <= first and own[1] <= second for first, second in (theirs, theirs[::-1])):
+                    found[label] = comparison
+        return found
+
+    def _differences(self, name):
+        """``(differences, {label: baseline})`` of a section, those left out that are stated in another one."""
+        section, (runs, _, pairs) = self.sections[name], self._runs(name)
+        elsewhere = [label for label, found in self._stated(name).items() if self.declared[found].group != section.primary]
+        pairs = {label: base for label, base in pairs.items() if label not in elsewhere}
+        return comparisons(runs, pairs, section.score, self.margin), pairs
+
+    def answer(self, name):
+        """Show a section's answer and how far it is: a verdict for primary comparisons, intervals for the others."""
+        section, parts = self.sections[name], []
+        members = question_cells(section.question)
+        if not members:
+            display(Markdown(f"The grid has no question `{section.question}` yet."))
+            return
+        for label, asked in self.declared.items():
+            if asked.group == section.primary:
+                row = self.found.loc[label]
+                parts.append(f"**{label}: {primary.NAMES[row['outcome']]}.** {primary.sentence(asked, row)}")
+        (found, pairs), stated = self._differences(name), self._stated(name)
+        others = found.drop(index=[label for label in stated if label in found.index])
+        if len(others):
+            parts.append(measures.exploratory(others, pairs, section.heading))
+        for label, comparison in stated.items():
+            if label not in pairs:
+                group = self.declared[comparison].group
+                home = next((page_of(key) for key, other in self.sections.items() if other.primary == group), "results")
+                parts.append(f"{label}: this is the primary comparison [{comparison}]({home}.ipynb), stated there.")
+        parts.append(progress([cell.name for cell in members], self.results))
+        display(Markdown("\n\n".join(parts)))
+
+    def figure(self, name):
+        """Draw the scores of a section's arms and their paired differences; the notebook shows the figure."""
+        section, (runs, arms, _) = self.sections[name], self._runs(name)
+        if runs.empty or section.score not in runs:
+            return
+        found, pairs = self._differences(name)
+        lines = {label: _line(row, seed_differences(runs, section.score, label, pairs[label])) for label, row in found.iterrows()}
+        numbers = summary(runs, arms, [section.score])
+        baselines = set(runs.loc[runs["strategy"] == "none", "arm"])
+        effects.draw_arms(numbers, {section.score: section.heading}, lines, baselines, self.margin and 100 * self.margin)
+
+    def tables(self, name):
+        """Show a section's tables, each folded: scores, differences, where the network looks, what it relies on, every run."""
+        section, (runs, arms, _) = self.sections[name], self._runs(name)
+        if runs.empty:
+            return
+        here = {column: heading for column, heading in section.scores.items() if column in runs}
+        fold("Scores: mean over seeds and 95 % interval", to_html(measures.scores_table(runs, arms, here), "arm"))
+        found, pairs = self._differences(name)
+        if len(found):
+            fold("Differences, paired by seed", to_html(measures.differences_table(found, pairs, section.heading), "arm"))
+        self.tests(section.primary or "none")
+        looks, relies = measures.looks_table(runs, arms), measures.reliance_table(runs, arms)
+        if looks.size:
+            fold("Where it looks: what PAL trains, and what it does not", to_html(looks, "arm"))
+        if relies.size:
+            fold("What it relies on: the attribution's share, and what covering costs", to_html(relies, "place and arm"))
+        fold(f"Every run ({len(runs)})", to_html(listing(runs, here), "record"))
+
+    def tests(self, group=None):
+        """Show the tests of the primary comparisons, or of one group of them, folded."""
+        names = [name for name, asked in self.declared.items() if group in (None, asked.group)]
+        if names:
+            asked = [f"{name}: {self.declared[name].asks} {self.declared[name].counts}" for name in names]
+            table = to_html(primary.table(self.found.loc[names]), "comparison")
+            fold("Tests, and what would count as an answer", table, *(f"<p>{html.escape(text)}</p>" for text in asked))
+
+    def curves(self, *names):
+        """Draw the validation accuracy after each epoch of the sections' arms."""
+        histories = {}
+        for name in names:
+            histories |= {label: [record["history"] for record in records] for label, records in self._records(name).items()}
+        if histories:
+            effects.draw_curves(histories)
+
+    def recalls(self, name):
+        """Draw the recall of each expression, mean over the seeds of each arm of a section."""
+        found = {}
+        for label, records in self._records(name).items():
+            recalls = [[record["metrics"]["test"]["recall"][emotion] for emotion in EMOTIONS] for record in records]
+            found[label] = np.mean(np.array(recalls, float), axis=0)
+        if found:
+            effects.draw_recalls(found, EMOTIONS)
+
+    def conditions(self, name):
+        """Show the accuracy of a section's arms on faces made harder, as far as it was tested, folded."""
+        runs, arms, _ = self._runs(name)
+        shown = {f"{condition}_accuracy": words for condition, words in CONDITIONS.items() if f"{condition}_accuracy" in runs}
+        if len(shown) > 1:
+            table = measures.scores_table(runs, arms, shown).drop(columns="seeds").T
+            fold("Accuracy (%) on faces made harder", to_html(table, "test faces"))
+
+    def maps(self, name, count=6):
+        """Draw the attributions of a section's arms on the same faces, from ``maps/`` beside ``runs/``, one run an arm."""
+        found = {}
+        for label, cells in self._runs(name)[1].items():
+            paths = [results_folder(self.results) / "maps" / f"{cell}.npz" for _, cell in sorted(cells.items())]
+            for path in [path for path in paths if path.is_file()][:1]:
+                with np.load(path) as arrays:
+                    found[label] = dict(arrays)
+        if found:
+            effects.draw_maps(found, count)
+
+    def effects(self):
+        """Draw the primary effects in one figure."""
+        rows = {}
+        for name, row in self.found[self.found["seeds"] > 0].iterrows():
+            asked = self.declared[name]
+            label = f"{name}: {asked.where},\n{asked.words[0]} against {asked.words[1]}"
+            rows[label] = _line(row, pd.Series(row["values"]))
+        if rows:
+            effects.draw_effects(rows, self.margin and 100 * self.margin)
+
+    def looks(self, *names):
+        """Show in sentences where the networks of some sections look, by what was not trained on, and what they rely on."""
+        for name in names:
+            runs = self._runs(name)[0]
+            text = " ".join(filter(None, [measures.looks_sentence(runs), measures.relies_sentence(runs)]))
+            asks = read()[0]["questions"].get(self.sections[name].question, {}).get("dataset")
+            if text:
+                display(Markdown(f"{'Drawn faces' if asks == 'synthetic' else 'Real faces'}: {text}"))
+
+    def tuning(self):
+        """Show everything that was tried for the baseline's settings, best first."""
+        runs = read_question("tuning", self.results)
+        if runs.empty:
+            return
+        shown = runs.sort_values(["train_share", "width_multiplier", "validation_accuracy"], ascending=[True, True, False])
+        table = pd.DataFrame({words: shown[option].map(lambda value: f"{value:g}") for option, words in TUNED.items()})
+        table.insert(0, "accuracy on validation faces (%)", [number(100 * value) for value in shown["validation_accuracy"]])
+        display(HTML(to_html(table.set_axis([str(place) for place in range(1, len(table) + 1)]))))
+
+    def what_to_run(self, question, name):
+        """Show the command that fills a licensed data set's page, and how long it takes."""
+        cells = question_cells(question)
+        options = f'GRID="--config {question}=DIR questions={question} --resources gpu=1"'
+        lines = [
+            f"DIR is the folder of {name}:",
+            "",
+            "```sh",
+            f"make grid {options}",
+            f"python workflow/grid.py publish {question}",
+            "```",
+        ]
+        hours = sum(cell.minutes for cell in cells) / 60
+        lines += ["", f"{len(cells)} runs, about {hours:.0f} hours on one GPU at the speed that `workflow/cells.py` assumes."]
+        display(Markdown("\n".join(lines)))
+
+    def _records(self, name):
+        runs, folder = self._runs(name)[0], results_folder(self.results) / "runs"
+        arms = dict.fromkeys(runs["arm"])
+        return {label: [read_record(folder / f"{run}.json") for run in runs.index[runs["arm"] == label]] for label in arms}
 
 
-def draw_recalls(table, arms, results=None):
-    """Recall of each expression on the test faces, mean over the seeds of each arm, as bars side by side. Returns the figure.
-
-    Parameters as for ``show_face_tests``.
-    """
-    figure, axes = plt.subplots(figsize=(7.6, 3.8), layout="constrained")
-    folder, width = runs_folder(results), 0.8 / len(arms)
-    for number, (label, arm) in enumerate(arms.items()):
-        records = [read_record(folder / f"{name}.json") for name in arm_rows(table, arm)["name"]]
-        if not records:
-            continue
-        recalls = [[record["metrics"]["test"]["recall"][expression] for expression in EMOTIONS] for record in records]
-        places = np.arange(len(EMOTIONS)) + width * (number - (len(arms) - 1) / 2)
-        heights = 100 * np.mean(recalls, axis=0)
-        hatch = ("", "//", "..", "xx")[number % 4]
-        axes.bar(places, heights, 0.92 * width, color=plots.COLOURS[number % len(plots.COLOURS)], hatch=hatch, label=label)
-    axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=25, ha="right")
-    axes.set(ylabel="recall (%)", ylim=(0, 100))
-    axes.legend(frameon=False, ncols=len(arms), loc="upper left")
-    return figure
+def _line(row, seeds):
+    """A row of a figure of differences, in points: mean, interval, and the difference of each seed."""
+    return tuple(100 * row[part] for part in ("difference", "low", "high")) + (100 * seeds.to_numpy(float),)
 
 
-def draw_arms(table, arms, scores, label):
-    """Mean and 95 % interval over seeds of each arm, one colour and marker a score. Returns the figure.
-
-    :param table: from ``palcore.book.tables.read_question``.
-    :param arms: ``{label: {option: value}}``; those without a run are left out.
-    :param scores: ``{column: heading}``; shares, drawn in per cent.
-    :param label: of the axis.
-    """
-    numbers = summary(table, arms, scores)
-    numbers = numbers[numbers[("seeds", "")] > 0]
-    figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.45 * max(len(numbers), 2)), layout="constrained")
-    places = np.arange(len(numbers))[::-1]
-    for number, heading in enumerate(scores.values()):
-        mean, low, high = (100 * numbers[(heading, part)].to_numpy(float) for part in ("mean", "low", "high"))
-        spread = np.nan_to_num([mean - low, high - mean])
-        offset = 0.16 * ((len(scores) - 1) / 2 - number)
-        colour, marker = plots.COLOURS[number % len(plots.COLOURS)], "osD^v"[number % 5]
-        axes.errorbar(mean, places + offset, xerr=spread, fmt=marker, color=colour, capsize=3, label=heading)
-    axes.set_yticks(places, numbers.index)
-    axes.set(xlabel=label, ylim=(-0.6, len(numbers) - 0.4))
-    if len(scores) > 1:
-        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return figure
-
-
-def show_runs(table, scores):
-    """Every run with the record that it comes from and the command that made it, as a table in Markdown.
-
-    :param table: from ``palcore.book.tables.read_question``.
-    :param scores: ``{column: heading}``.
-    """
-    shown = listing(table, scores)
-    if shown.empty:
-        return
-    for heading in scores.values():
-        shown[heading] = shown[heading].map(lambda value: f"{value:.3f}")
-    shown["minutes"] = shown["minutes"].map(lambda value: f"{value:.1f}")
-    shown["command"] = [f"`{line}`" for line in shown["command"]]
-    lines = ["| " + " | ".join(shown.columns) + " |", "|" + "---|" * len(shown.columns)]
-    lines += ["| " + " | ".join(map(str, row)) + " |" for row in shown.to_numpy()]
-    display(Markdown("\n".join(lines)))
+def questions_table(results=None):
+    """Every question of the grid: what it asks, how many of its runs are in, and the page that shows it."""
+    rows = {}
+    for question, described in read()[0]["questions"].items():
+        cells = question_cells(question)
+        done = sum((results_folder(results) / "runs" / f"{cell.name}.json").is_file() for cell in cells)
+        link = f"[{question}]({page_of(question)}.html)"
+        rows[link] = {"what it asks": described["asks"], "runs that are in": f"{done} of {len(cells)}"}
+    return HTML(to_html(pd.DataFrame(rows).T, "question"))

@@ -205,12 +205,23 @@ def publish(run, results, name=None):
     return results / f"{name}.json"
 
 
+def _flat(prefix, scores):
+    found = {}
+    for score, value in scores.items():
+        if isinstance(value, dict):
+            found |= _flat(f"{prefix}_{score}", value)
+        elif isinstance(value, int | float):
+            found[f"{prefix}_{score}"] = value
+    return found
+
+
 def read_results(folder, paths=None):
     """All records of a folder as a table, one row per run, sorted by name.
 
     Columns: ``name``; each option of the configuration; ``<test>_<score>`` for each test condition (``test``,
     ``shortcut_free``) and score (``accuracy``, ``mean_class_accuracy``, ``macro_f1``, ``correlation``, ``pointing``, ``energy`` and
-    so on); ``validation_accuracy`` after the last epoch; ``minutes``, ``device``, ``commit``.
+    so on; scores in groups are named ``<test>_<group>_<score>``, such as ``test_reliance_patch_accuracy``);
+    ``validation_accuracy`` after the last epoch; ``minutes``, ``device``, ``commit``.
 
     :param folder: such as ``results/runs``.
     :param paths: of some of its records; None for all.
@@ -221,8 +232,8 @@ def read_results(folder, paths=None):
         record = read_record(path)
         row = {"name": path.stem, **record["config"]}
         for condition, scores in record["metrics"].items():
-            flat = {**scores, **scores.get("attribution", {})}
-            row |= {f"{condition}_{score}": value for score, value in flat.items() if isinstance(value, int | float)}
+            groups = {name: value for name, value in scores.items() if name != "attribution"}
+            row |= _flat(condition, {**groups, **scores.get("attribution", {})})
         watched = record["history"].get("val_expression_accuracy")
         row |= {"validation_accuracy": watched[-1]} if watched else {}
         row |= {"minutes": record["seconds"] / 60, "device": record["device"], "commit": record["commit"]}

@@ -2,154 +2,161 @@
 
 import json
 import re
-import zlib
 from pathlib import Path
 
 import IPython.display
 import jupytext
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 
-from palcore import EMOTIONS
 from palcore.book import pages
-from palcore.data.changes import CONDITIONS
-from palcore.runs.options import check_options
+from palcore.book.grid import question_cells, read
+from palcore.book.sections import CONDITIONS, labelled, rivals, sections
+from tests.book.conftest import FACES, PRIMARY, write_run
 from workflow import build_book
-from workflow.cells import defaults, expand, read_grid
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-PAGES = ["results_shortcut", "results_faces", "results_controls", "results_licensed"]
-FACES = 40
+PAGES = ["results", "results_shortcut", "results_faces", "results_controls", "results_licensed"]
 pytestmark = pytest.mark.xdist_group("pages")  # one worker: what the tests share is prepared once
-
-
-def write(folder, cell, lift=0.0):
-    """A record and predictions as training leaves them, the same for the same cell."""
-    rng = np.random.default_rng(zlib.crc32(cell.name.encode()))
-    places = {} if cell.options["dataset"] == "synthetic" else {"data_dir": "DIR"}
-    options = vars(check_options(**{**defaults(), **cell.options, **places}))
-    names = ["test", *(["shortcut_free"] if not places else []), *(CONDITIONS if options["robustness"] else [])]
-    metrics, arrays = {}, {}
-    for name in names:
-        accuracy = float(rng.uniform(0.4, 0.6)) + lift
-        attribution = {"correlation": float(rng.uniform(0.2, 0.8)), "pointing": 0.5, "energy": 0.5}
-        recall = dict.fromkeys(EMOTIONS, accuracy)
-        metrics[name] = {
-            "faces": FACES,
-            "recall": recall,
-            "accuracy": accuracy,
-            "mean_class_accuracy": accuracy,
-            "attribution": attribution,
-        }
-        arrays |= {f"{name}_labels": np.zeros(FACES, np.uint8), f"{name}_probabilities": rng.random((FACES, 7)).astype(np.float16)}
-    record = {"config": {key: value for key, value in options.items() if key not in ("data_dir", "out_dir", "landmarks")}}
-    record |= {"metrics": metrics, "history": {"val_expression_accuracy": [0.5]}, "seconds": 60, "device": "none", "commit": "abc"}
-    (folder / "runs").mkdir(parents=True, exist_ok=True)
-    (folder / "runs" / f"{cell.name}.json").write_text(json.dumps(record))
-    np.savez(folder / "runs" / f"{cell.name}.npz", **arrays)
 
 
 @pytest.fixture
 def show(monkeypatch):
-    """Runs a page's cells and returns what it displays as one text."""
+    """Runs a page's cells; returns what it displays as one text, and the number of its figures."""
 
     def run(name, results):
-        shown = []
-
-        def display(thing):
-            shown.append(thing.to_string() if isinstance(thing, pd.DataFrame) else thing.data)
-
-        monkeypatch.setattr(IPython.display, "display", display)
-        monkeypatch.setattr(pages, "display", display)
+        shown, figures = [], 0
+        for module in (IPython.display, pages):
+            monkeypatch.setattr(module, "display", lambda thing: shown.append(thing.data))
         names = {"In": []}
         for cell in jupytext.read(NOTEBOOKS / f"{name}.py").cells:
             if cell.cell_type == "code":
+                before = len(shown)
                 exec(cell.source, names)  # `In` is IPython's list of the cells that ran
+                drawn = len(plt.get_fignums())
+                assert drawn <= 1 and not (drawn and len(shown) > before), "one figure a cell, and alone: it has a caption"
+                figures += drawn
+                plt.close("all")
             if "parameters" in cell.metadata.get("tags", []):
                 names["results_dir"] = str(results)
-        plt.close("all")
-        return "\n".join(shown)
+        return "\n".join(shown), figures
 
     return run
 
 
-@pytest.fixture(scope="module")
-def complete(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("results")
-    for cell in expand(read_grid()):
-        write(folder, cell)
+def write_all(folder, cells):
+    for cell in cells:
+        write_run(folder, cell)
     return folder
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_without_records_says_so(show, tmp_path, page):
-    text = show(page, tmp_path)
-    assert " runs are in." in text
-    assert set(line.split()[0] for line in text.splitlines() if "runs are in." in line) == {"0"}
-    assert "Verdict" not in text
-
-
-def test_the_overview_lists_every_question_and_says_what_is_shown(show, complete, tmp_path):
-    grid = read_grid()
-    empty, text = show("results", tmp_path), show("results", complete)
-    assert "No run is in yet." in empty
-    for question, described in grid["questions"].items():
-        [row] = [line for line in text.splitlines() if line.startswith(f"| [{question}]")]
-        assert described["asks"] in row
-        count = sum(question in cell.questions for cell in expand(grid))
-        assert row.endswith(f"| {count} of {count} |")
-        assert f"| 0 of {count} |" in empty
-    assert len([line for line in text.splitlines() if line.startswith("- ") and "corrected p" in line]) == 10
+    text, figures = show(page, tmp_path)
+    assert figures == 0 and "<table" not in text.replace("<table", "", page == "results")
+    assert all(line.startswith("0 of ") for line in text.splitlines() if line.endswith("runs are in."))
+    assert "not known yet" in text or "runs are in." in text or "still to come" in text or "Nothing is shown yet." in text
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_with_all_records_shows_each_table_and_verdict(show, complete, page):
-    text = show(page, complete)
-    done = [line.split() for line in text.splitlines() if " runs are in." in line]
-    assert done and all(words[0] == words[2] for words in done)
-    assert text.count("**Verdict.**") >= len(done) - 1
-    assert "corrected together" in text
-    assert "papermill notebooks/train.ipynb" in text
-    assert "nan" not in text.lower().replace("nan-", "")
+def test_a_page_with_all_records_shows_figures_and_tables(show, tmp_path, page):
+    text, figures = show(page, write_all(tmp_path, read()[1]))
+    done = re.findall(r"^(\d+) of (\d+) runs are in\.$", text, re.MULTILINE)
+    assert all(some == all_ for some, all_ in done)
+    assert page == "results" or (figures >= len(done) > 1 and "papermill notebooks/train.ipynb" in text)
+    assert not re.search(r"\bnan\b|-0\.0\b|\b1 times\b|effect of without|\[(-|1\d\d)", text.replace("nan-", ""))
 
 
-def test_a_changed_record_changes_the_page(show, complete, tmp_path):
-    before = show("results_controls", complete)
-    cells = {cell.name: cell for cell in expand(read_grid())}
-    for cell in cells.values():
-        if {"landmarks", "rivals"} & set(cell.questions):
-            write(tmp_path, cell, lift=0.3 if cell.name == "fer2013-compact-mean-jaw=0-seed=1" else 0.0)
-    after = show("results_controls", tmp_path)
-    differing = [new for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new]
-    assert differing
-    assert any("without the jaw" in line for line in differing)
-    assert not any("seed=1.json" in line and "jaw=0" not in line for line in differing)
+def test_every_question_is_on_a_page_and_every_section_in_the_grid():
+    grid, known = read()[0], sections()
+    assert set(grid["questions"]) <= {*known, "rivals", "tuning"}
+    for name, section in known.items():
+        if name in grid["questions"]:
+            arms, pairs = labelled(section)
+            assert arms and (pairs or len(section.arms) == 1), f"no run of section {name} is in the grid"
+    shown = {
+        name for source in NOTEBOOKS.glob("results*.py") for name in re.findall(r'page\.answer\("(.+?)"\)', source.read_text())
+    }
+    assert shown == {*known, "rivals"}
+    for question, names in ((question, names) for question, names in pages.PAGES.items()):
+        text = (NOTEBOOKS / f"{question}.py").read_text()
+        assert all(f'page.answer("{name}")' in text for name in names)
+
+
+def test_conditions_have_human_names():
+    from palcore.data import changes
+
+    assert [*CONDITIONS] == ["test", *changes.CONDITIONS]
+
+
+def test_a_primary_comparison_is_stated_once_and_linked_from_elsewhere(show, tmp_path, use_grid):
+    cells = use_grid(PRIMARY)
+    for cell in cells:
+        seed, gain = cell.options["seed"], 0.05 if cell.options["strategy"] == "mean" else 0.0
+        write_run(tmp_path, cell, 0.5 + 0.001 * seed * (1 + gain) + gain)
+    glance, figures = show("results", tmp_path)
+    assert figures == 1
+    assert "on the faces of P1, the accuracy is 5.0 points higher with this than with that" in glance
+    text, _ = show("results_faces", tmp_path)
+    assert text.count("**P1: yes, higher.** On the faces of P1,") == 1
+    # The same runs answer the question about strategies: the pair is not stated again, the short ones are apart.
+    assert "PAL (mean): this is the primary comparison [P1](results_faces.ipynb), stated there." in text
+    assert "PAL (mean) (short: 4 epochs, 30 % of the faces) is 5.0 points higher than without PAL (short: 4 epochs, 30 %" in text
+    controls, _ = show("results_controls", tmp_path)
+    assert "**P2: " in controls and "without PAL: this is the primary comparison [P1](results_faces.ipynb)" in controls
 
 
 def test_a_page_shows_what_is_there_and_no_more(show, tmp_path):
-    some = [cell for cell in expand(read_grid()) if "rivals" in cell.questions and cell.options["seed"] < 2]
-    written = [cell for cell in some if cell.options.get("loss", "pal") == "pal"]
-    for cell in written:
-        write(tmp_path, cell)
-    text = show("results_controls", tmp_path)
-    wanted = sum("rivals" in cell.questions for cell in expand(read_grid()))
-    assert 0 < len(written) < wanted and f"{len(written)} of {wanted} runs are in." in text
-    assert "PAL, weight" in text
-    [row] = [line for line in text.splitlines() if line.startswith("feature cosine, weight 0.3")]
-    assert row.split()[4:] == ["0", "-", "-", "-"]
+    cells = question_cells("rivals")
+    written = [cell for cell in cells if cell.options["seed"] < 2 and cell.options.get("loss", "pal") == "pal"]
+    write_all(tmp_path, written)
+    text, figures = show("results_controls", tmp_path)
+    assert 0 < len(written) < len(cells) and f"{len(written)} of {len(cells)} runs are in." in text
+    assert figures >= 1
+    chosen, tried = rivals(tmp_path)
+    assert any(label.startswith("PAL, weight") for label in chosen.arms)
+    assert not any(label.startswith("feature cosine") for label in chosen.arms)
+    assert any(label.startswith("feature cosine") for label in tried.arms)
 
 
-def test_the_links_of_a_page_lead_to_the_records_beside_it(show, complete, tmp_path):
+def test_the_accuracy_without_doubtful_faces_is_of_the_others(tmp_path, show, use_grid):
+    [cell] = [cell for cell in use_grid(PRIMARY) if cell.name == "fer2013-compact-none-seed=0"]
+    write_run(tmp_path, cell)
+    path = tmp_path / "runs" / f"{cell.name}.npz"
+    called = np.zeros(FACES, int)
+    called[:10] = 1  # of 40 faces the first ten are named wrongly
+    np.savez(path, test_labels=np.zeros(FACES, np.uint8), test_probabilities=np.eye(7)[called])
+    (tmp_path / "check").mkdir()
+    lists = {"faces": FACES, "copies": [0, 1, 2, 3, 39], "guessed": list(range(10))}
+    (tmp_path / "check" / "fer2013_faces.json").write_text(json.dumps(lists))
+    text, _ = show("results_faces", tmp_path)
+    assert "accuracy without copies (%)" in text
+    [row] = [
+        row for row in re.findall(r"<tr>.*?</tr>", text) if ">without PAL<" in row and "[" not in row and "papermill" not in row
+    ][:1]
+    assert ">82.9<" in row and ">100.0<" in row  # 29 of 35, and 30 of 30
+    (tmp_path / "check" / "fer2013_faces.json").write_text(json.dumps({**lists, "faces": 41}))
+    with pytest.raises(ValueError, match="was tested on 40 faces, and .* lists those of 41"):
+        show("results_faces", tmp_path)
+
+
+def test_maps_are_drawn_where_they_are_there(show, tmp_path, use_grid, rng):
+    cells = use_grid(PRIMARY)
+    _, before = show("results_controls", write_all(tmp_path, cells))
+    (tmp_path / "maps").mkdir()
+    for cell in cells:
+        if cell.options.get("landmark_source") == "template":
+            arrays = {"maps": rng.random((3, 6, 6)).astype(np.float16), "landmarks": rng.random((3, 68, 2))}
+            np.savez(tmp_path / "maps" / f"{cell.name}.npz", **arrays)
+    assert show("results_controls", tmp_path)[1] == before + 1
+
+
+def test_the_links_of_a_page_lead_to_the_records_beside_it(show, tmp_path):
     """A page lies in notebooks/ of the built book, and the records in its results/."""
-    (tmp_path / "results").symlink_to(complete)
+    write_all(tmp_path / "results", question_cells("rivals"))
     build_book.copy_records(tmp_path, tmp_path / "html")
     (tmp_path / "html" / "notebooks").mkdir()
-    links = re.findall(r"\]\((.*?)\)", show("results_controls", complete))
-    shown = [question for cell in expand(read_grid()) for question in cell.questions if question in ("landmarks", "rivals")]
-    assert len([link for link in links if link.endswith(".json")]) == len(shown)
-    assert all((tmp_path / "html" / "notebooks" / link).resolve().is_file() for link in links if link.endswith(".json"))
-    (tmp_path / "results").unlink()
-    build_book.copy_records(tmp_path, tmp_path / "html")
-    assert not (tmp_path / "html" / "results").exists()
+    links = re.findall(r'href="(.*?\.json)"', show("results_controls", tmp_path / "results")[0])
+    assert {Path(link).stem for link in links} == {cell.name for cell in question_cells("rivals")}
+    assert all((tmp_path / "html" / "notebooks" / link).resolve().is_file() for link in links)

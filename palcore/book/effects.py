@@ -1,0 +1,115 @@
+"""Figures of the result pages: effects beside the arms that they are of, training curves, and attributions from records."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from palcore.book.figures import COLOURS, show_map
+
+BASELINE, GUIDED = {"color": COLOURS[0], "fmt": "o"}, {"color": COLOURS[1], "fmt": "D"}
+"""How arms without and with a loss of the attribution are drawn: told apart by colour and by shape."""
+
+
+def draw_differences(axes, rows, margin=None):
+    """Paired differences as points with 95 % intervals, those of the single seeds as small dots, a line at zero.
+
+    :param rows: ``{label: (difference, low, high, [difference of each seed])}`` in points, from top to bottom.
+    :param margin: in points: what counts as no difference is shaded; None shades nothing.
+    """
+    places = np.arange(len(rows))[::-1]
+    if margin is not None:
+        axes.axvspan(-margin, margin, color="0.88", linewidth=0, zorder=0)
+    axes.axvline(0, color="black", linewidth=1, zorder=1)
+    for place, (mean, low, high, seeds) in zip(places, rows.values(), strict=True):
+        axes.plot(seeds, np.full(len(seeds), place - 0.22), ".", color="0.45", markersize=4, zorder=2)
+        spread = np.nan_to_num([[mean - low], [high - mean]])
+        axes.errorbar([mean], [place], xerr=spread, capsize=3, **GUIDED, zorder=3)
+    axes.set_yticks(places, rows)
+    axes.set(xlabel="difference (points)", ylim=(-0.7, len(rows) - 0.3))
+
+
+def draw_effects(rows, margin=None):
+    """The primary effects in one figure, see ``draw_differences``. Returns the figure."""
+    figure, axes = plt.subplots(figsize=(7.4, 1.1 + 0.5 * max(len(rows), 2)), layout="constrained")
+    draw_differences(axes, rows, margin)
+    return figure
+
+
+def draw_arms(numbers, scores, differences, baselines, margin=None):
+    """Scores of all arms, a panel each, and beside them the paired differences of the first. Returns the figure.
+
+    :param numbers: from ``palcore.book.tables.summary``; arms without a run are left out.
+    :param scores: ``{column: heading}``; shares, drawn in per cent.
+    :param differences: see ``draw_differences``; empty for no such panel.
+    :param baselines: labels of the arms without a loss of the attribution.
+    """
+    numbers = numbers[numbers[("seeds", "")] > 0]
+    scores = {column: heading for column, heading in scores.items() if np.isfinite(numbers[(column, "mean")].astype(float)).any()}
+    panels = len(scores) + bool(differences)
+    height = 1.1 + 0.4 * max(len(numbers), 2)
+    figure, axes = plt.subplots(1, panels, figsize=(3.1 * panels + 1.6, height), squeeze=False, layout="constrained")
+    places = np.arange(len(numbers))[::-1]
+    for axis, (column, heading) in zip(axes[0], scores.items(), strict=False):
+        mean, low, high = (100 * numbers[(column, part)].to_numpy(float) for part in ("mean", "low", "high"))
+        spread = np.nan_to_num([mean - np.clip(low, -100, 100), np.clip(high, -100, 100) - mean])
+        for at, label in enumerate(numbers.index):
+            style = BASELINE if label in baselines else GUIDED
+            axis.errorbar(mean[[at]], places[[at]], xerr=spread[:, [at]], capsize=3, **style)
+        axis.set_yticks(places, numbers.index if axis is axes[0, 0] else [])
+        axis.set(xlabel=heading, ylim=(-0.7, len(numbers) - 0.3))
+    if differences:
+        draw_differences(axes[0, -1], differences, margin)
+    return figure
+
+
+def draw_curves(histories, score="val_expression_accuracy", label="accuracy on validation faces (%)"):
+    """A score after each epoch, mean over the seeds of each arm, and a band from the least to the greatest. Returns the figure.
+
+    :param histories: ``{arm: [history of each seed's record]}``.
+    """
+    figure, axes = plt.subplots(figsize=(7.2, 3.8), layout="constrained")
+    for number, (arm, found) in enumerate(histories.items()):
+        length = min(len(history[score]) for history in found)
+        values = 100 * np.array([history[score][:length] for history in found])
+        epochs, colour = np.arange(1, length + 1), COLOURS[number % len(COLOURS)]
+        axes.plot(epochs, values.mean(axis=0), "-o", markersize=3, color=colour, label=f"{arm} ({len(found)})")
+        axes.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18, linewidth=0)
+    axes.set(xlabel="epoch", ylabel=label)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), title="arm (seeds)")
+    return figure
+
+
+def draw_recalls(recalls, names):
+    """The recall of each expression as bars side by side, one colour and hatch an arm. Returns the figure.
+
+    :param recalls: ``{arm: (expressions,)}`` as shares.
+    :param names: of the expressions.
+    """
+    figure, axes = plt.subplots(figsize=(7.6, 3.8), layout="constrained")
+    width = 0.8 / len(recalls)
+    for number, (label, values) in enumerate(recalls.items()):
+        places = np.arange(len(names)) + width * (number - (len(recalls) - 1) / 2)
+        hatch = ("", "//", "..", "xx")[number % 4]
+        axes.bar(places, 100 * np.asarray(values), 0.92 * width, color=COLOURS[number], hatch=hatch, label=label)
+    axes.set_xticks(range(len(names)), names, rotation=25, ha="right")
+    axes.set(ylabel="recall (%)", ylim=(0, 100))
+    figure.legend(frameon=False, ncols=len(recalls), loc="outside upper center")
+    return figure
+
+
+def draw_maps(arms, count=6):
+    """The attributions of some arms on the same faces, a row an arm, with the landmarks in white. Returns the figure.
+
+    :param arms: ``{label: arrays}`` with ``maps (N, h, w)``, ``landmarks (N, 68, 2)`` and, where they may be shown, ``images
+        (N, H, W, 3)`` uint8.
+    :param count: faces.
+    """
+    first = next(iter(arms.values()))
+    count = min(count, len(first["maps"]))
+    figure, axes = plt.subplots(len(arms), count, figsize=(1.6 * count + 0.8, 1.7 * len(arms)), squeeze=False, layout="constrained")
+    for row, (label, arrays) in zip(axes, arms.items(), strict=True):
+        for face, axis in enumerate(row):
+            image = arrays["images"][face] if "images" in arrays else None
+            show_map(axis, np.asarray(arrays["maps"][face], float), image)
+            axis.scatter(*arrays["landmarks"][face].T, s=2, color="white", linewidth=0)
+        row[0].text(-0.08, 0.5, label, rotation=90, ha="right", va="center", transform=row[0].transAxes)
+    return figure

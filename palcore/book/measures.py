@@ -1,0 +1,151 @@
+"""A section's numbers as tables and sentences for a reader: scores, differences, where the network looks, what it relies on."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from palcore.book.sections import PAL, WITHOUT
+from palcore.book.tables import between, interval, number, results_folder, summary
+
+LOOKS = {
+    "test_correlation": "correlation with the heatmap (x 100), which PAL trains",
+    "test_pointing": "largest attribution on a landmark (%)",
+    "test_pointing_chance": "by chance (%)",
+    "test_energy": "attribution near landmarks (%)",
+    "test_energy_chance": "by chance, near landmarks (%)",
+    "test_integrated_gradients_pointing": "largest integrated gradient on a landmark (%)",
+    "test_integrated_gradients_energy": "integrated gradients near landmarks (%)",
+}
+"""Where the network looks, from what PAL trains to what it does not."""
+
+PLACES = {"patch": "the patch", "eyes": "the eyes", "mouth": "the mouth", "off": "as much off the face"}
+RELIANCE = {
+    "share": "share of the attribution (%)",
+    "share_integrated_gradients": "share of integrated gradients (%)",
+    "area": "share of the picture (%)",
+    "accuracy": "change of the accuracy when covered (points)",
+    "probability": "change of the true expression's probability (points)",
+}
+"""What a record's ``reliance`` says of a place."""
+
+
+def scores_table(runs, arms, scores):
+    """Means and intervals over seeds, in per cent; arms without a run have dashes.
+
+    :param runs: from ``palcore.book.tables.by_arm``.
+    :param arms: labels.
+    :param scores: ``{column: heading}``.
+    """
+    numbers = summary(runs, arms, scores)
+    shown = pd.DataFrame({"seeds": numbers[("seeds", "")].astype(str)})
+    for column, heading in scores.items():
+        shown[heading] = [interval(*values) for values in numbers[column][["mean", "low", "high"]].to_numpy(float)]
+    return shown
+
+
+def differences_table(found, pairs, heading):
+    """Differences as texts.
+
+    :param found: from ``palcore.book.tables.comparisons``.
+    :param pairs: ``{label: label of its baseline}``.
+    :param heading: of the score.
+    """
+    rows = {}
+    for label, row in found.iterrows():
+        rows[label] = {
+            "against": pairs[label],
+            "seeds": str(int(row["seeds"])),
+            f"difference in {heading.removesuffix(' (%)')} (points)": number(100 * row["difference"], 1, True),
+            "95 % interval": between(row, "{} to {}"),
+            "would be found 4 times of 5 (points)": number(100 * row["detectable"]),
+        }
+    return pd.DataFrame(rows).T
+
+
+def exploratory(found, pairs, heading):
+    """Differences that are no primary comparisons, in one paragraph: intervals without a verdict. Parameters as above."""
+    apart, single, texts = [], [], []
+    for label, row in found.iterrows():
+        if not np.isfinite(row["low"]):
+            single.append(label)
+        elif row["low"] > 0 or row["high"] < 0:
+            apart.append(label)
+            side = "higher" if row["difference"] > 0 else "lower"
+            texts.append(f"{label} is {number(100 * abs(row['difference']))} points {side} than {pairs[label]} ({between(row)})")
+    rest, parts = len(found) - len(apart) - len(single), []
+    if texts:
+        parts.append(f"intervals that leave out zero: {'; '.join(texts)}")
+        parts += [f"the other interval{'s' if rest > 1 else ''} ({rest}) reach{'' if rest > 1 else 'es'} across it"] if rest else []
+    elif rest:
+        parts.append("no interval leaves out zero")
+    if single:
+        parts.append(f"one seed, which makes no interval, is in for {', '.join(single)}")
+    return f"Exploratory, so without a verdict ({heading.removesuffix(' (%)')}): {'; '.join(parts)}."
+
+
+def looks_table(runs, arms):
+    """Where the network looks, means over seeds, in per cent; empty where no run has it. Parameters as for ``scores_table``."""
+    columns = {column: heading for column, heading in LOOKS.items() if column in runs and runs[column].notna().any()}
+    means = runs.groupby("arm")[list(columns)].mean().reindex([label for label in arms if label in set(runs["arm"])])
+    return pd.DataFrame(
+        {heading: [number(100 * value) for value in means[column]] for column, heading in columns.items()}, means.index
+    )
+
+
+def reliance_table(runs, arms):
+    """For each place and arm: the attribution's share there, and what covering it changes; empty where no run has it."""
+    rows = {}
+    for place, words in PLACES.items():
+        columns = {part: f"test_reliance_{place}_{part}" for part in RELIANCE}
+        if columns["accuracy"] not in runs:
+            continue
+        means = runs.groupby("arm")[[column for column in columns.values() if column in runs]].mean()
+        for label in [label for label in arms if label in means.index and np.isfinite(means.loc[label, columns["accuracy"]])]:
+            values = {part: 100 * means.loc[label].get(column, np.nan) for part, column in columns.items()}
+            signed = ("accuracy", "probability")
+            rows[f"{words}: {label}"] = {head: number(values[part], 1, part in signed) for part, head in RELIANCE.items()}
+    return pd.DataFrame(rows).T
+
+
+def _means(runs, column, sign=False):
+    """The arms' means in per cent, with PAL and without it, as texts; None where one of them is not there."""
+    means = runs.groupby("arm")[column].mean() if column in runs else {}
+    found = [means.get(label, np.nan) for label in (PAL, WITHOUT)]
+    return [number(100 * value, 1, sign) for value in found] if np.all(np.isfinite(found)) else None
+
+
+def looks_sentence(runs):
+    """Where networks look with and without PAL, by what is not trained on; empty where it is not known."""
+    trained, other = _means(runs, "test_pointing"), _means(runs, "test_integrated_gradients_pointing")
+    if trained is None:
+        return ""
+    chance = _means(runs, "test_pointing_chance")
+    text = f"With PAL the largest attribution lies on a landmark in {trained[0]} % of the test faces, without it in {trained[1]} %"
+    text += f" (by chance in {chance[0]} %)" if chance else ""
+    return text + (f"; by integrated gradients, which PAL does not train, in {other[0]} and {other[1]} %." if other else ".")
+
+
+def relies_sentence(runs):
+    """What covering the patch costs with and without PAL, beside the attribution's share there; empty where it is not known."""
+    shares, costs = _means(runs, "test_reliance_patch_share"), _means(runs, "test_reliance_patch_accuracy", True)
+    if costs is None:
+        return ""
+    text = f"Covering the patch changes the accuracy by {costs[0]} points with PAL and by {costs[1]} without it"
+    return text + (f", while the patch holds {shares[0]} and {shares[1]} % of the attribution." if shares else ".")
+
+
+def caveats(results=None):
+    """What to bear in mind about FER2013, from the records of its check and its landmarks; empty where there are none."""
+    folder, parts = results_folder(results), []
+    check, landmarks = folder / "check" / "fer2013.json", folder / "landmarks" / "fer2013.json"
+    if check.is_file():
+        found = json.loads(check.read_text())
+        copies, faces = found["copies"]["train/test"], found["faces"]["test"]
+        parts.append(f"{copies} of the {faces:,} test faces ({100 * copies / faces:.0f} %) are also training faces")
+    if landmarks.is_file():
+        shape = json.loads(landmarks.read_text())["shape"]
+        share = 100 * (1 - shape["found"] / shape["faces"])
+        parts.append(f"the landmarks of {share:.0f} % of all faces are guesses, since no face was found there")
+    text = " and ".join(parts)
+    return f"Bear in mind: {text}. The tables give the accuracy without those faces as well." if parts else ""

@@ -1,0 +1,191 @@
+"""The primary comparisons, named in ``workflow/grid.yml`` before the first run: each measured once, and put into words once.
+
+They are corrected together, and only they; whatever else a page compares is exploratory and gets intervals without a verdict.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from palcore.book.grid import arm_cells, read
+from palcore.book.statistics import LEVEL, holm, paired
+from palcore.book.tables import between, number, read_runs
+
+NAMES = {
+    "higher": "yes, higher",
+    "lower": "no, lower",
+    "same": "no difference worth a point",
+    "likely": "likely, not certain",
+    "inconclusive": "inconclusive",
+    "early": "too early",
+    "missing": "still to come",
+}
+"""What each outcome is called in a table."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One entry of ``comparisons`` in ``workflow/grid.yml``.
+
+    - ``asks``: the question; ``counts``: what would count as an answer;
+    - ``question``: of the grid, which holds the runs of ``arm`` and ``baseline`` (``{option: value}``);
+    - ``score``: a column of ``palcore.book.tables.read_runs``;
+    - ``where`` and ``words``: the sentence's place and its two arms, "with PAL" and "without it"; ``what``: what it speaks of;
+    - ``minus``: another ``arm`` and ``baseline`` whose difference is taken off: an interaction.
+    """
+
+    name: str
+    asks: str
+    question: str
+    arm: dict
+    baseline: dict
+    score: str
+    counts: str
+    where: str
+    words: list
+    what: str = "the accuracy"
+    minus: dict | None = None
+
+    @property
+    def group(self):
+        """``P3`` of ``P3 none``: rows of a group answer one question."""
+        return self.name.split()[0]
+
+    @property
+    def arms(self):
+        """``[arm, baseline]``, and those of ``minus``."""
+        return [self.arm, self.baseline] + ([self.minus["arm"], self.minus["baseline"]] if self.minus else [])
+
+
+def declared():
+    """``{name: Comparison}`` in the grid's order; empty where it names none.
+
+    :raises ValueError: for an entry that lacks a key, has an unknown one, or names an arm that the grid lacks.
+    """
+    found, known = {}, {field.name for field in fields(Comparison)} - {"name"}
+    for name, entry in (read()[0].get("comparisons") or {}).items():
+        unknown, missing = sorted(set(entry) - known), sorted(known - {"what", "minus"} - set(entry))
+        if unknown or missing:
+            problem = f"unknown {unknown[0]!r}" if unknown else f"missing {missing[0]!r}"
+            raise ValueError(f"comparison {name} of workflow/grid.yml: {problem}")
+        found[name] = Comparison(name, **entry)
+        for arm in found[name].arms:
+            if not arm_cells(entry["question"], arm):
+                raise ValueError(f"comparison {name} of workflow/grid.yml: question {entry['question']} has no runs of {arm}")
+    return found
+
+
+def margin():
+    """Half the width of what counts as no difference, as a share; None where the grid names none."""
+    return read()[0].get("margin")
+
+
+def measure(results=None):
+    """The primary comparisons as far as their runs are in.
+
+    :param results: folder that holds ``runs/``; None for the study's own.
+    :return: table by name: the columns of ``palcore.book.statistics.paired``, ``p_holm`` and ``same_holm`` corrected over all that
+        the grid names, ``planned`` (seeds), ``runs``, ``done`` (runs that are in), ``values`` (differences by seed), ``outcome``.
+    """
+    comparisons, rows = declared(), []
+    for asked in comparisons.values():
+        cells = [arm_cells(asked.question, arm) for arm in asked.arms]
+        names = {name for arm in cells for name in arm.values()}
+        runs, values = read_runs(names, results), {}
+        scores = runs[asked.score] if asked.score in runs else pd.Series(dtype=float)
+        shared = sorted(set.intersection(*map(set, cells)))
+        for seed in shared:
+            difference = sum(sign * scores.get(arm[seed], np.nan) for sign, arm in zip((1, -1, -1, 1), cells, strict=False))
+            values |= {seed: float(difference)} if np.isfinite(difference) else {}
+        row = {"planned": len(shared), "runs": len(names), "done": len(runs), "values": values, "seeds": 0}
+        # The strictest step of the correction: a difference that passes it is found whatever the others show.
+        rows.append(row | (paired(list(values.values()), margin(), LEVEL / len(comparisons)) if values else {}))
+    columns = ["planned", "runs", "done", "values", "seeds"]
+    columns += ["difference", "low", "high", "spread", "effect", "detectable", "p", "p_same"]
+    found = pd.DataFrame(rows, index=list(comparisons), columns=columns)
+    found["p_holm"], found["same_holm"] = holm(found["p"].astype(float)), holm(found["p_same"].astype(float))
+    found["outcome"] = [_outcome(row) for _, row in found.iterrows()]
+    return found
+
+
+def _outcome(row):
+    if row["seeds"] < 2:
+        return "early" if row["seeds"] else "missing"
+    if row["p_holm"] < LEVEL:
+        return "higher" if row["difference"] > 0 else "lower"
+    if row["same_holm"] < LEVEL:
+        return "same"
+    return "likely" if row["p"] < LEVEL else "inconclusive"
+
+
+def clause(asked, row):
+    """What came out, in words for a reader without statistics, without a full stop.
+
+    :param asked: a ``Comparison``.
+    :param row: of ``measure``.
+    """
+    (arm, baseline), outcome = asked.words, row["outcome"]
+    size = number(100 * abs(row["difference"]))
+    apart = f"{size} point{'' if size == '1.0' else 's'} {'higher' if row['difference'] > 0 else 'lower'} {arm} than {baseline}"
+    span = f"{between(row)} points"
+    words = {
+        "missing": f"whether {asked.what} is higher {arm} than {baseline} is not known yet",
+        "early": f"{asked.what} is {apart} in one seed, which cannot tell an effect from chance",
+        "higher": f"{asked.what} is {apart} ({span})",
+        "lower": f"{asked.what} is {apart} ({span})",
+        "same": f"{asked.what} is the same {arm} and {baseline} to within {100 * (margin() or 0):g} point ({span})",
+        "likely": f"{asked.what} seems {apart} ({span}), but with several questions asked that is not beyond doubt",
+        "inconclusive": f"whether {asked.what} is higher {arm} than {baseline} is inconclusive: {span}",
+    }
+    return f"{asked.where}, {words[outcome]}"
+
+
+def sentence(asked, row):
+    """``clause`` as a whole sentence; says what the seeds could have shown, and where some are still missing."""
+    text = clause(asked, row)
+    text = f"{text[:1].upper()}{text[1:]}."
+    if row["outcome"] in ("likely", "inconclusive") and row["detectable"] > 0:
+        size = number(100 * row["detectable"])
+        text += f" With {row['seeds']} seeds that differ like these, a difference of {size} points is found four times in five."
+    if 0 < row["seeds"] < row["planned"]:
+        text += f" So far {row['seeds']} of {row['planned']} seeds are in."
+    return text
+
+
+def answer(results=None):
+    """The study's answer in two sentences: what is shown; what is open or still to come."""
+    comparisons, found = declared(), measure(results)
+
+    def clauses(*outcomes):
+        chosen = [asked for name, asked in comparisons.items() if found.loc[name, "outcome"] in outcomes]
+        return "; ".join(clause(asked, found.loc[asked.name]) for asked in chosen)
+
+    shown, unsure = clauses("higher", "lower", "same"), clauses("likely", "inconclusive")
+    waiting = [name for name in comparisons if found.loc[name, "outcome"] in ("missing", "early")]
+    parts = [unsure] if unsure else []
+    parts += [f"the runs of {', '.join(waiting)} are still to come"] if waiting else []
+    first = f"What is shown: {shown}." if shown else "Nothing is shown yet."
+    return f"{first} {'What is open: ' + '; '.join(parts) if parts else 'None of the primary questions is open'}."
+
+
+def table(found):
+    """``measure`` for a page: effects in points, intervals, effect sizes, tests and power as texts."""
+    rows = {}
+    for name, row in found.iterrows():
+        effect = "beyond 10" if abs(row["effect"]) > 10 else number(row["effect"], 1, True)
+        rows[name] = {
+            "outcome": NAMES[row["outcome"]],
+            "seeds": f"{row['seeds']} of {row['planned']}",
+            "difference (points)": number(100 * row["difference"], 1, True),
+            "95 % interval": between(row, "{} to {}"),
+            "difference in spreads between seeds (Cohen's d)": effect,
+            "p, corrected": _p(row["p_holm"]),
+            "p that it is beyond the margin, corrected": _p(row["same_holm"]),
+            "would be found 4 times of 5 (points)": number(100 * row["detectable"]),
+        }
+    return pd.DataFrame(rows).T
+
+
+def _p(value):
+    return "-" if not np.isfinite(value) else "below 0.001" if value < 0.001 else f"{value:.2g}"

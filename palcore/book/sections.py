@@ -1,0 +1,195 @@
+"""What the result pages ask and of which arms: one entry a section, in the words that a reader sees."""
+
+from dataclasses import dataclass, field
+
+from palcore.book.grid import LENGTH, arm_lengths, length_words, plain_options, question_cells
+from palcore.book.tables import best_on_validation, by_arm, read_question
+
+WITHOUT, PAL = "without PAL", "PAL"
+BOTH = {WITHOUT: {"strategy": "none"}, PAL: {"strategy": "mean"}}
+
+FACES = {
+    "test_accuracy": "accuracy (%)",
+    "test_mean_class_accuracy": "mean-class accuracy (%)",
+    "ferplus_accuracy": "accuracy by FER+'s labels (%)",
+    "uncopied_accuracy": "accuracy without copies (%)",
+    "detected_accuracy": "accuracy without guessed landmarks (%)",
+}
+"""Scores on real faces; those that no record has are left out of a table."""
+
+DRAWN = {"shortcut_free_accuracy": "accuracy, patch at random (%)", "test_accuracy": "accuracy, patch as in training (%)"}
+
+CONDITIONS = {
+    "test": "as they are",
+    "patch_off": "patch beside the face",
+    "patch_eyes": "patch on the eyes",
+    "patch_mouth": "patch on the mouth",
+    "shift_10": "shifted by a tenth",
+    "shift_20": "shifted by a fifth",
+    "blur_1": "weak blur",
+    "blur_2": "medium blur",
+    "blur_4": "strong blur",
+}
+"""Test conditions in a reader's words."""
+
+RIVALS = {"pal": PAL, "energy": "energy outside", "rrr": "right for the right reasons", "cosine": "feature cosine"}
+"""Losses of the attribution, by option, in a reader's words."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One question of a page.
+
+    - ``question`` of ``workflow/grid.yml``; ``arms``: ``{label: {option: value}}`` as in the grid, without lists;
+    - ``scores``: ``{column: heading}``; the first is compared;
+    - ``baseline``: the label that all are compared with, or ``{label: its baseline}``;
+    - ``primary``: group of primary comparisons that are stated here.
+    """
+
+    question: str
+    arms: dict
+    scores: dict = field(default_factory=lambda: FACES)
+    baseline: str | dict = WITHOUT
+    primary: str | None = None
+
+    @property
+    def score(self):
+        """The column that is compared."""
+        return next(iter(self.scores))
+
+    @property
+    def heading(self):
+        """That column in words."""
+        return self.scores[self.score]
+
+    @property
+    def pairs(self):
+        """``{label: label of its baseline}``."""
+        if isinstance(self.baseline, dict):
+            return self.baseline
+        return {label: self.baseline for label in self.arms if label != self.baseline}
+
+
+def _percent(share):
+    return f"{100 * share:g} %"
+
+
+def _guided(option, values):
+    """``{label: PAL with one option changed}``."""
+    return {label: {"strategy": "mean", option: value} for label, value in values.items()}
+
+
+def _each(question, option, values, **options):
+    """Both arms for each value of an option, ``{words: value}``, each with a baseline of its own."""
+    arms = {f"{label}, {words}": arm | {option: value} for words, value in values.items() for label, arm in BOTH.items()}
+    return Section(question, arms, baseline={f"{PAL}, {words}": f"{WITHOUT}, {words}" for words in values}, **options)
+
+
+OTHERS = _guided("landmark_source", {"another face's landmarks": "shuffled"})
+TEMPLATE = _guided("landmark_source", {"a template": "template"})
+WRONG = {**TEMPLATE, **OTHERS, **_guided("landmark_source", {"upside down": "upside_down", "the centre": "centre"})}
+"""PAL with wrong landmarks on purpose."""
+
+MOVED = _guided("landmark_jitter", {f"landmarks moved by {_percent(share)}": share for share in (0.05, 0.1)})
+STRATEGIES = {WITHOUT: {"strategy": "none"}, **{f"PAL ({name})": {"strategy": name} for name in ("mean", "all", "half")}}
+
+
+def _backbones(question):
+    """Strategies and wrong landmarks for both large backbones, as far as the grid has them."""
+    arms, pairs = {}, {}
+    for backbone, name in (("vgg16", "VGG16"), ("resnet50", "ResNet50")):
+        own = {f"{name}, {label}": {"backbone": backbone, **arm} for label, arm in (STRATEGIES | WRONG).items()}
+        arms |= own
+        pairs |= dict.fromkeys(list(own)[1:], f"{name}, {WITHOUT}")
+    return Section(question, arms, baseline=pairs)
+
+
+def sections():
+    """``{name: Section}``: all sections of all pages but that of the rivals."""
+    words = {"gradient times input": "grad_input", "gradient": "grad"}
+    methods = {
+        f"{label}, {word}": arm | {"attribution": method}
+        for word, method in words.items()
+        for label, arm in STRATEGIES.items()
+        if label != WITHOUT
+    }
+    changes = {
+        "without the jaw": {"strategy": "mean", "jaw": 0},
+        **_guided("sigma", {"half the width": 0.0134, "twice the width": 0.0536}),
+        "an earlier layer": {"strategy": "mean", "layer": "block3_conv2"},
+    }
+    balance = {
+        "as they come": {"strategy": "none"},
+        "class weights": {"strategy": "none", "class_weight": "balanced"},
+        "balanced sampling": {"strategy": "none", "sampling": "balanced"},
+    }
+    weights = {f"weight {weight:g}": {"strategy": "mean", "pal_weight": weight} for weight in (1.0, 10.0, 30.0)}
+    trained = {"trained on FER2013's labels": "own", "trained on FER+'s labels": "ferplus"}
+    cleaner = {"ferplus_accuracy": FACES["ferplus_accuracy"], "test_accuracy": "accuracy by FER2013's labels (%)"}
+    rare = {name: FACES[name] for name in ("test_mean_class_accuracy", "test_accuracy")}
+    found = [
+        Section("faces", BOTH, primary="P1"),
+        Section("aligned-landmarks", BOTH | WRONG, baseline=dict.fromkeys([WITHOUT, *WRONG], PAL), primary="P2"),
+        Section("placed", BOTH | TEMPLATE, baseline=dict.fromkeys([WITHOUT, *TEMPLATE], PAL), primary="P3"),
+        _each("labels", "labels", trained, scores=cleaner, primary="P4"),
+        Section("shortcut", BOTH | WRONG, DRAWN, primary="P5"),
+        Section("shortcut-strategies", {WITHOUT: {"strategy": "none"}} | methods, DRAWN),
+        Section("shortcut-full", BOTH, DRAWN),
+        _each("shortcut-strength", "shortcut", {f"{share:.0%} true": share for share in (0.5, 0.9, 1.0)}, scores=DRAWN),
+        Section("shortcut-weight", {WITHOUT: {"strategy": "none"}} | weights, dict(reversed(DRAWN.items()))),
+        Section("shortcut-landmarks", BOTH | OTHERS | MOVED, DRAWN, PAL),
+        Section("faces-strategies", STRATEGIES),
+        Section("faces-full", BOTH),
+        Section("width", BOTH),
+        Section("imbalance", balance, rare, "as they come"),
+        *map(_backbones, ("faces-gpu", "rafdb", "affectnet")),
+        _each("little-data", "train_share", {f"{_percent(share)} of the faces": share for share in (0.05, 0.1, 0.3, 1.0)}),
+        _each("noisy-labels", "label_noise", {f"{_percent(share)} wrong": share for share in (0.0, 0.2, 0.4)}),
+        Section("landmarks", BOTH | OTHERS | MOVED | changes, baseline=PAL),
+        Section("knows-faces", BOTH | TEMPLATE),
+    ]
+    return {section.question: section for section in found}
+
+
+def rivals(results=None):
+    """PAL and its rivals, each at the weight that was best on the validation faces, and everything that was tried.
+
+    :return: ``(section, section of all weights)``.
+    """
+    scores = {"validation_accuracy": "accuracy on validation faces (%)", **FACES}
+    runs, tried, chosen = read_question("rivals", results), {}, {}
+    cells = [cell.options for cell in question_cells("rivals") if cell.options["strategy"] != "none"]
+    default = plain_options("rivals") if cells else {}
+    for loss, name in RIVALS.items():
+        weights = {cell.get("pal_weight", default["pal_weight"]) for cell in cells if cell.get("loss", default["loss"]) == loss}
+        own = {f"{name}, weight {weight:g}": {"strategy": "mean", "loss": loss, "pal_weight": weight} for weight in sorted(weights)}
+        found = {label + words: cells for label, arm in own.items() for words, cells in lengths("rivals", arm).items()}
+        best = best_on_validation(by_arm(runs, found), found)
+        tried |= own
+        chosen |= {label: own[label] for label in own if best and best.split(" (")[0] == label}
+    none = {WITHOUT: {"strategy": "none", "crop": None}}
+    arms = none | chosen | {"face crops": {"strategy": "none", "crop": 0.1}}
+    return Section("rivals", arms, dict(list(scores.items())[1:])), Section("rivals", none | tried, scores)
+
+
+def lengths(question, arm):
+    """``{how its training differs from the settings: {seed: name of the run}}`` of an arm; as in ``" (short: 4 epochs)"``."""
+    found = {}
+    for length, cells in arm_lengths(question, arm).items():
+        words = "" if set(arm) & set(LENGTH) else length_words(question, length)
+        found[f" ({words})" if words else ""] = cells
+    return found
+
+
+def labelled(section):
+    """The runs of a section's arms, each arm apart for each length of training.
+
+    :return: ``({label: {seed: name of the run}}, {label: label of its baseline, trained for as long})``.
+    """
+    arms, pairs = {}, {}
+    for label, arm in section.arms.items():
+        for words, cells in lengths(section.question, arm).items():
+            arms[label + words] = cells
+            if label in section.pairs:
+                pairs[label + words] = section.pairs[label] + words
+    return arms, {label: base for label, base in pairs.items() if base in arms}

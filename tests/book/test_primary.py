@@ -1,0 +1,150 @@
+"""The primary comparisons: declared once, measured once, put into words once."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from palcore.book import primary
+from palcore.book.grid import arm_cells, arm_lengths, length_words, read
+from tests.book.conftest import PRIMARY, write_run
+
+
+@pytest.fixture
+def cells(use_grid):
+    return use_grid(PRIMARY)
+
+
+def write_arms(folder, cells, values, condition, dataset="fer2013"):
+    """Records of the runs whose options fit, by seed: ``{(strategy, landmark_source, labels): [score of each seed]}``."""
+    for cell in cells:
+        key = (cell.options["strategy"], cell.options.get("landmark_source", "own"), cell.options.get("labels", "own"))
+        seed = cell.options["seed"]
+        if cell.options["dataset"] == dataset and "train_share" not in cell.options and seed < len(values.get(key, ())):
+            write_run(folder, cell, **{condition: values[key][seed]})
+
+
+NONE, MEAN, TEMPLATE = ("none", "own", "own"), ("mean", "own", "own"), ("mean", "template", "own")
+NOISE = np.array([0.0, 0.004, -0.003, 0.002, -0.002])
+
+
+@pytest.mark.parametrize(
+    ("gains", "outcome", "words"),
+    [
+        (
+            0.05 + NOISE,
+            "higher",
+            "on the faces of P1, the accuracy is 5.0 points higher with this than with that (between +4.7 and +5.4 points)",
+        ),
+        (-0.05 + NOISE, "lower", "the accuracy is 5.0 points lower with this than with that (between -5.3 and -4.6 points)"),
+        (NOISE, "same", "the accuracy is the same with this and with that to within 1 point (between -0.3 and +0.4 points)"),
+        (0.03 + 8 * NOISE, "likely", "the accuracy seems 3.2 points higher with this than with that"),
+        (
+            0.02 + 30 * NOISE,
+            "inconclusive",
+            "whether the accuracy is higher with this than with that is inconclusive: between -8.1 and +13.3",
+        ),
+        (
+            [0.1],
+            "early",
+            "the accuracy is 10.0 points higher with this than with that in one seed, which cannot tell an effect from",
+        ),
+        ([], "missing", "whether the accuracy is higher with this than with that is not known yet"),
+    ],
+)
+def test_outcomes_in_words(tmp_path, cells, gains, outcome, words):
+    write_arms(tmp_path, cells, {NONE: [0.5] * len(gains), MEAN: 0.5 + np.asarray(gains, float)}, "test")
+    found = primary.measure(tmp_path).loc["P1"]
+    assert found["outcome"] == outcome
+    assert (found["seeds"], found["planned"], found["runs"], found["done"]) == (len(gains), 5, 10, 2 * len(gains))
+    sentence = primary.sentence(primary.declared()["P1"], found)
+    assert words in sentence[0].lower() + sentence[1:]
+    assert ("So far 1 of 5 seeds" in sentence) == (len(gains) == 1)
+    assert ("four times in five" in sentence) == (outcome in ("likely", "inconclusive"))
+
+
+def test_the_whole_family_is_corrected_and_nothing_else(tmp_path, cells):
+    gains = 0.03 + 8 * NOISE
+    write_arms(tmp_path, cells, {NONE: [0.5] * 5, MEAN: 0.5 + gains}, "test")
+    found = primary.measure(tmp_path)
+    assert found.index.tolist() == ["P1", "P2", "P4", "P5"]
+    # One test of four can be made so far: it is corrected for all four.
+    assert found.loc["P1", "p_holm"] == pytest.approx(4 * found.loc["P1", "p"])
+    assert found.loc["P2", "outcome"] == "missing" and np.isnan(found.loc["P2", "p_holm"])
+    table = primary.table(found)
+    assert table.loc["P1", "outcome"] == "likely, not certain" and table.loc["P2", "p, corrected"] == "-"
+    assert float(table.loc["P1", "would be found 4 times of 5 (points)"]) > 3
+
+
+def test_an_interaction_is_a_difference_of_differences(tmp_path, cells):
+    clean = {("none", "own", "ferplus"): [0.6] * 3, ("mean", "own", "ferplus"): [0.61, 0.62, 0.63]}
+    write_arms(tmp_path, cells, {NONE: [0.5] * 5, MEAN: [0.55, 0.57, 0.56, 0.9, 0.9], **clean}, "ferplus")
+    found = primary.measure(tmp_path).loc["P4"]
+    assert list(found["values"]) == [0, 1, 2]
+    assert list(found["values"].values()) == pytest.approx([0.04, 0.05, 0.03])
+    assert "what PAL adds is" in primary.clause(primary.declared()["P4"], found) or found["outcome"] == "likely"
+
+
+def test_the_answer_is_two_sentences_that_say_what_is_to_come(tmp_path, cells):
+    empty = primary.answer(tmp_path)
+    assert empty == "Nothing is shown yet. What is open: the runs of P1, P2, P4, P5 are still to come."
+    write_arms(tmp_path, cells, {NONE: 0.5 + NOISE, MEAN: 0.55 - NOISE, TEMPLATE: 0.55 + 30 * NOISE}, "test")
+    text = primary.answer(tmp_path)
+    first, second = text.split(". What is open: ")
+    assert first.startswith("What is shown: on the faces of P1, the accuracy is 5.0 points higher")
+    assert second.startswith("on the faces of P2, whether the accuracy is higher") and second.endswith("P4, P5 are still to come.")
+
+
+def test_a_grid_that_names_no_comparison(use_grid, tmp_path):
+    use_grid({**PRIMARY, "comparisons": {}})
+    assert primary.declared() == {} and primary.measure(tmp_path).empty
+    assert primary.answer(tmp_path).startswith("Nothing is shown yet.")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"cout": 1}, "comparison P1 of workflow/grid.yml: unknown 'cout'"),
+        ({"where": None}, "comparison P1 of workflow/grid.yml: missing 'where'"),
+        ({"arm": {"strategy": "half"}}, "question faces has no runs of {'strategy': 'half'}"),
+        ({"arm": {"strateg": "half"}}, "unknown option 'strateg'"),
+        ({"question": "face"}, "question face has no runs of {'strategy': 'mean'}"),
+    ],
+)
+def test_a_comparison_that_makes_no_sense_is_refused(use_grid, change, sentence):
+    content = copy.deepcopy(PRIMARY)
+    entry = content["comparisons"]["P1"] | change
+    content["comparisons"]["P1"] = {key: value for key, value in entry.items() if value is not None}
+    use_grid(content)
+    with pytest.raises(ValueError, match=sentence):
+        primary.declared()
+
+
+def test_the_study_s_own_comparisons_are_complete():
+    assert all(asked.counts and len(asked.words) == 2 for asked in primary.declared().values())
+    assert not primary.declared() or 0 < primary.margin() < 0.1
+
+
+def test_an_arm_finds_its_runs_in_the_grid(cells):
+    assert set(arm_cells("faces", {"strategy": "mean"})) == {0, 1, 2, 3, 4}
+    # Beside other landmarks, an arm that does not name them means its own.
+    own = arm_cells("aligned-landmarks", {"strategy": "mean"})
+    assert own == arm_cells("faces", {"strategy": "mean"})
+    assert not set(own.values()) & set(arm_cells("aligned-landmarks", {"strategy": "mean", "landmark_source": "template"}).values())
+    both = arm_lengths("faces-strategies", {"strategy": "mean"})
+    assert [length_words("faces-strategies", length) for length in both] == ["", "short: 4 epochs, 30 % of the faces"]
+    assert arm_cells("faces-strategies", {"strategy": "mean"}) == both[(16, 1.0, 0.5)]
+    # A single length needs no name.
+    assert set(arm_cells("faces-strategies", {"strategy": "all"})) == {0, 1, 2}
+    assert arm_cells("faces-strategies", {"strategy": "half"}) == {} == arm_cells("nothing", {"strategy": "mean"})
+    assert length_words("faces", (1, 1.0, 1.0)) == "short: 1 epoch, all channels"
+
+
+def test_an_arm_that_is_not_clear_is_refused(use_grid):
+    content = copy.deepcopy(PRIMARY)
+    content["questions"]["faces"]["arms"] = [{"strategy": "mean", "dropout": [0.1, 0.2]}]
+    content["comparisons"] = {}
+    use_grid(content)
+    with pytest.raises(ValueError, match="is not clear: name dropout in it"):
+        arm_cells("faces", {"strategy": "mean"})
+    assert read()[0] is content
