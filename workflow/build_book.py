@@ -15,20 +15,14 @@ from nbclient.exceptions import CellControlSignal, DeadKernelError
 from papermill.exceptions import PapermillException
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from workflow import pages  # noqa: E402
+
 BUILD = ROOT / "_build"
 SOURCE, EXECUTED, SCRATCH = BUILD / "src", BUILD / "executed", BUILD / "scratch"
 LONGEST_CELL = 1200
 """Seconds after which a cell is given up."""
-
-
-def listed_files(contents):
-    """Every file that a table of contents names, without suffix, in its order."""
-    files = [contents["root"]] if "root" in contents else []
-    for key in ("parts", "chapters", "sections"):
-        for entry in contents.get(key, []):
-            files += [entry["file"]] if "file" in entry else []
-            files += listed_files(entry)
-    return files
 
 
 def listing_problems(files, root=ROOT):
@@ -92,61 +86,9 @@ def without_papermill(notebook):
     return nbformat.writes(notebook)
 
 
-def reference_page(module):
-    """The page of one module of the API reference."""
-    lines = [f"# {module}", "", "```{eval-rst}", f".. automodule:: {module}", "   :members:", "```", ""]
-    return "\n".join(lines)
-
-
-def modules(root=ROOT):
-    """Every public module of palcore, by name."""
-    names = []
-    for path in sorted(root.glob("palcore/**/*.py")):
-        parts = path.relative_to(root).with_suffix("").parts
-        parts = parts[:-1] if parts[-1] == "__init__" else parts
-        if not any(part.startswith("_") for part in parts):
-            names.append(".".join(parts))
-    return sorted(names)
-
-
-def source_files(contents):
-    """``{path in the book's source folder: bytes}`` of the whole book, generated pages and all."""
-    sections = [{"file": f"book/reference/{module}"} for module in modules()]
-    pages = {f"{section['file']}.md": reference_page(Path(section["file"]).name) for section in sections}
-    for part in contents["parts"]:
-        for chapter in part["chapters"]:
-            if chapter["file"] == "book/reference":
-                chapter["sections"] = sections
-    pages["_toc.yml"] = yaml.safe_dump(contents, sort_keys=False)
-    for name in listed_files(contents):
-        if name.startswith("notebooks/"):
-            pages[f"{name}.ipynb"] = without_papermill(nbformat.read(EXECUTED / f"{Path(name).name}.ipynb", as_version=4))
-    files = {name: text.encode() for name, text in pages.items()}
-    for path in [ROOT / "_config.yml", ROOT / "workflow" / "site_extension.py", *ROOT.glob("book/**/*")]:
-        if path.is_file():
-            files[path.relative_to(ROOT).as_posix()] = path.read_bytes()
-    return files
-
-
-def stage(files, target=SOURCE):
-    """Make ``target`` hold these files and no others. Those that are the same are not touched, so Sphinx does not reread them."""
-    for name, content in files.items():
-        path = target / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.read_bytes() != content:
-            path.write_bytes(content)
-    for path in target.rglob("*"):
-        if path.is_file() and path.relative_to(target).as_posix() not in files:
-            path.unlink()
-
-
-def copy_records(root=ROOT, html=BUILD / "html"):
-    """Put the run records beside the pages, where the result pages' links lead."""
-    shutil.rmtree(html / "results", ignore_errors=True)
-    for path in sorted(root.glob("results/*/*.json")):
-        target = html / path.relative_to(root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+def last_run(name):
+    """The text of a notebook that has run."""
+    return without_papermill(nbformat.read(EXECUTED / f"{name}.ipynb", as_version=4))
 
 
 def build_html():
@@ -158,7 +100,7 @@ def build_html():
     if code:
         # Sphinx warns about a page only while it reads it: forget what was read, or the next build would pass.
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
-    copy_records()
+    pages.copy_records(BUILD / "html")
     return code
 
 
@@ -170,7 +112,7 @@ def main():
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    files = listed_files(contents)
+    files = pages.listed_files(contents)
     problems = listing_problems(files)
     if not problems:
         EXECUTED.mkdir(parents=True, exist_ok=True)
@@ -179,7 +121,7 @@ def main():
     if problems:
         sys.exit("\n".join(problems))
     if not arguments.execute_only:
-        stage(source_files(contents))
+        pages.stage(pages.source_files(contents, last_run), SOURCE)
         sys.exit(build_html())
 
 

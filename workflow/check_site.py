@@ -38,7 +38,8 @@ WIDE = """() => {
     const guilty = [...document.querySelectorAll('main *')].filter(node =>
         node.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !clipped(node));
     const last = guilty.at(-1);
-    return `${wide} px` + (last ? `, because of <${last.tagName.toLowerCase()} class="${last.className}"> ${last.textContent.slice(0, 40)}` : '');
+    const name = last ? `<${last.tagName.toLowerCase()} class="${last.className}">` : 'something outside the text';
+    return `${wide} px, because of ${name} ${last ? last.textContent.slice(0, 40) : ''}`;
 }"""
 
 
@@ -163,7 +164,9 @@ def look_at(browser, site, name, html, themes=("light", "dark")):
     page.set_viewport_size(DESK)
     page.evaluate(AXE_SCRIPT)
     for theme in themes:
-        page.evaluate("theme => { document.documentElement.dataset.theme = theme; document.documentElement.dataset.mode = theme; }", theme)
+        page.evaluate(
+            "theme => { document.documentElement.dataset.theme = theme; document.documentElement.dataset.mode = theme; }", theme
+        )
         rules = {} if theme == themes[0] else {"runOnly": ["color-contrast"]}
         problems += [f"axe, {theme}: {violation}" for violation in page.evaluate(AXE, {"resultTypes": ["violations"], **rules})]
     context.close()
