@@ -19,15 +19,18 @@ export KERAS_BACKEND ?= tensorflow
 GRID_PLACE := $(CURDIR)/.venv-grid
 GRID_STAMP := $(GRID_PLACE)/.installed
 
-.PHONY: help grid book test lab lint pairs lock clean install other-clone
+.PHONY: help grid book test check-book lab lint pairs lock clean install other-clone
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 book: install ## run the notebooks that changed and build the book into _build/html (BOOK=--record-times keeps what each takes)
 	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/build_book.py $(BOOK)
 
 test: install ## run the tests
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadgroup
+
+check-book: install ## look at the built book in Chromium: links, scripts, small screens, accessibility
+	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/check_site.py
 
 lab: install ## open JupyterLab on the notebooks
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m jupyterlab notebooks

@@ -45,7 +45,7 @@ from IPython.display import Markdown
 from palcore import EMOTIONS
 from palcore.book import figures as plots
 from palcore.book.notebook import refuse_unknown_parameters
-from palcore.data import DATASETS, fer2013, figures, load, rafdb
+from palcore.data import DATASETS, fer2013, load, rafdb
 from palcore.data.affectnet_forms import EXPRESSIONS
 from palcore.runs.records import repository_root
 
@@ -85,7 +85,7 @@ names = {"synthetic": "drawn faces", "rafdb": "RAF-DB", "affectnet": "AffectNet"
 published = {name: import_module(DATASETS[name]).PUBLISHED for name in ("rafdb", "affectnet", "fer2013")}
 drawn = {split: load("synthetic", split=split).counts() for split in ("train", "validation", "test")}
 counts = {names["synthetic"]: drawn} | {names[name]: published[name] for name in published}
-figure = figures.draw_class_shares(counts)
+figure = plots.draw_class_shares(counts)
 
 # %%
 table = pd.DataFrame({(name, split): counts[name][split] for name in counts for split in counts[name]}).loc[list(EMOTIONS)]
@@ -146,7 +146,7 @@ Markdown(
 
 # %% mystnb={"image": {"alt": "Left, clouds of 68 landmarks of drawn faces; right, FER2013's mean landmarks and their spread."}}
 shape = landmark_record["shape"]
-figure = figures.draw_landmark_clouds(
+figure = plots.draw_landmark_clouds(
     faces.landmarks,
     np.array(shape["mean"]),
     np.array(shape["covariance"]),

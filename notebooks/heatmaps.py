@@ -39,7 +39,7 @@ from palcore.book import figures as plots
 from palcore.book.figures import draw_grid, draw_landmarks
 from palcore.book.notebook import refuse_unknown_parameters
 from palcore.book.slider import FrameSlider, to_png
-from palcore.data import augment, load
+from palcore.data import geometry, load
 from palcore.heatmaps import REGIONS, SIGMA, blurred_heatmap, gaussian_heatmap, region_weights
 
 refuse_unknown_parameters(In)
@@ -184,8 +184,8 @@ Markdown(
 
 # %%
 rng = np.random.default_rng(seed)
-matrices = [augment.draw_matrix(draws) for draws in rng.random((faces_count, augment.DRAWS))]
-moved = np.stack([augment.transform_landmarks(face, matrix) for face, matrix in zip(landmarks, matrices, strict=True)])
+matrices = [geometry.draw_matrix(draws) for draws in rng.random((faces_count, geometry.DRAWS))]
+moved = np.stack([geometry.transform_landmarks(face, matrix) for face, matrix in zip(landmarks, matrices, strict=True)])
 rows = {}
 for size in (image_size, 48, 28, 14):
     cells = np.floor(landmarks * size)
@@ -196,8 +196,8 @@ assert merged.iloc[:, 0].is_monotonic_increasing and merged.iloc[-1, 0] > 5
 merged.round(2)
 
 # %%
-moved_and_cropped = [augment.draw_matrix(draws, augment.check_ranges({"crop": 0.4})) for draws in rng.random((faces_count, 8))]
-cropped = np.stack([augment.transform_landmarks(*pair) for pair in zip(landmarks, moved_and_cropped, strict=True)])
+moved_and_cropped = [geometry.draw_matrix(draws, geometry.check_ranges({"crop": 0.4})) for draws in rng.random((faces_count, 8))]
+cropped = np.stack([geometry.transform_landmarks(*pair) for pair in zip(landmarks, moved_and_cropped, strict=True)])
 outside = [np.any((places < 0) | (places >= 1), axis=-1).mean() for places in (landmarks, moved, cropped)]
 assert outside[0] <= outside[1] < outside[2]
 Markdown(
@@ -471,10 +471,10 @@ Markdown(
 # other way is to turn the heatmap itself, as one turns the image, by interpolation.
 
 # %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Left: a rotated face with its moved landmarks. Then the 14 by 14 heatmap drawn from the moved points, the same heatmap turned by interpolation, and their difference."}} tags=["hide-input"]
-turn = augment.affine_matrix(angle=0.5, shift=(0.06, -0.04))
-turned_face, turned_points = augment.transform_image(face, turn), augment.transform_landmarks(points, turn)
+turn = geometry.affine_matrix(angle=0.5, shift=(0.06, -0.04))
+turned_face, turned_points = geometry.transform_image(face, turn), geometry.transform_landmarks(points, turn)
 drawn = draw(turned_points[None], 14)[0]
-interpolated = augment.transform_image(draw(points[None], 14)[0], turn)
+interpolated = geometry.transform_image(draw(points[None], 14)[0], turn)
 gap = np.abs(drawn - interpolated).max()
 figure, axes = plt.subplots(1, 4, figsize=(10, 2.9), layout="constrained")
 axes[0].imshow(turned_face, extent=(0, 1, 1, 0))
@@ -490,8 +490,8 @@ bar = figure.colorbar(axes[3].images[0], ax=axes[3], shrink=0.85)
 # %%
 agreement = {}
 for size in (image_size, 28, 14, 7):
-    turned_maps = [augment.transform_image(values, turn) for values in draw(landmarks, size)]
-    fresh_maps = draw(np.stack([augment.transform_landmarks(places, turn) for places in landmarks]), size)
+    turned_maps = [geometry.transform_image(values, turn) for values in draw(landmarks, size)]
+    fresh_maps = draw(np.stack([geometry.transform_landmarks(places, turn) for places in landmarks]), size)
     agreement[f"{size} x {size}"] = np.mean([correlate(*pair) for pair in zip(turned_maps, fresh_maps, strict=True)])
 assert agreement[f"{image_size} x {image_size}"] > 0.99 > agreement["14 x 14"] > agreement["7 x 7"]
 pd.DataFrame({"correlation of the two": agreement}).round(3)
@@ -505,11 +505,11 @@ pd.DataFrame({"correlation of the two": agreement}).round(3)
 # where. As long as all landmarks weigh the same, the heatmap does not notice; with weights it does.
 
 # %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "A face with its left eye marked; the flipped face with the mark on the left eye again, as it should be; and with the mark on the right eye, where the numbers were not exchanged."}} tags=["hide-input"]
-flip = augment.flip_matrix()
-flipped = augment.transform_landmarks(points, flip)
+flip = geometry.flip_matrix()
+flipped = geometry.transform_landmarks(points, flip)
 careless = (points @ flip[:2, :2].T + flip[:2, 2]).astype(np.float32)  # moved, but not renumbered
 left_eye = np.isin(np.arange(68), range(36, 42)).astype(np.float32)
-mirrored = augment.transform_image(face, flip)
+mirrored = geometry.transform_image(face, flip)
 views = {"face": (face, points), "flipped, renumbered": (mirrored, flipped), "flipped, not renumbered": (mirrored, careless)}
 figure, axes = plt.subplots(1, 3, figsize=(7.6, 2.9), layout="constrained")
 for axis, (title, (picture, places)) in zip(axes, views.items(), strict=True):
@@ -522,8 +522,8 @@ assert np.allclose(draw(flipped[None], 14), draw(points[None], 14)[:, :, ::-1], 
 assert np.allclose(draw(flipped[None], 14), draw(careless[None], 14), atol=1e-4)
 assert not np.allclose(draw(flipped[None], 14, weights=left_eye), draw(careless[None], 14, weights=left_eye), atol=0.1)
 assert flipped[36:42, 0].mean() < flipped[42:48, 0].mean() and careless[36:42, 0].mean() > careless[42:48, 0].mean()
-both_ways = augment.transform_landmarks(augment.transform_landmarks(points, turn), flip)
-assert np.allclose(augment.transform_landmarks(points, flip @ turn), both_ways, atol=1e-6)
+both_ways = geometry.transform_landmarks(geometry.transform_landmarks(points, turn), flip)
+assert np.allclose(geometry.transform_landmarks(points, flip @ turn), both_ways, atol=1e-6)
 
 # %% [markdown]
 # The last line is why matrices are handy. Turn and flip are one matrix, so the image is interpolated once.

@@ -17,20 +17,10 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from workflow import chapters, watch  # noqa: E402
+from workflow import chapters, pages, watch  # noqa: E402
 
 BUILD = ROOT / "_build"
 PAGES = chapters.WITHOUT_GRAMMAR + "from jupyter_book.cli.main import main; main()"
-
-
-def listed_files(contents):
-    """Every file that a table of contents names, without suffix, in its order."""
-    files = [contents["root"]] if "root" in contents else []
-    for key in ("parts", "chapters", "sections"):
-        for entry in contents.get(key, []):
-            files += [entry["file"]] if "file" in entry else []
-            files += listed_files(entry)
-    return files
 
 
 def listing_problems(files, root=ROOT):
@@ -45,63 +35,6 @@ def listing_problems(files, root=ROOT):
     return problems
 
 
-def reference_page(module):
-    """The page of one module of the API reference."""
-    lines = [f"# {module}", "", "```{eval-rst}", f".. automodule:: {module}", "   :members:", "```", ""]
-    return "\n".join(lines)
-
-
-def modules(root=ROOT):
-    """Every public module of palcore, by name."""
-    names = []
-    for path in sorted(root.glob("palcore/**/*.py")):
-        parts = path.relative_to(root).with_suffix("").parts
-        parts = parts[:-1] if parts[-1] == "__init__" else parts
-        if not any(part.startswith("_") for part in parts):
-            names.append(".".join(parts))
-    return sorted(names)
-
-
-def source_files(contents):
-    """``{path in the book's source folder: bytes}`` of the whole book, generated pages and all."""
-    sections = [{"file": f"book/reference/{module}"} for module in modules()]
-    pages = {f"{section['file']}.md": reference_page(Path(section["file"]).name) for section in sections}
-    for part in contents["parts"]:
-        for chapter in part["chapters"]:
-            if chapter["file"] == "book/reference":
-                chapter["sections"] = sections
-    pages["_toc.yml"] = yaml.safe_dump(contents, sort_keys=False)
-    for name in listed_files(contents):
-        if name.startswith("notebooks/"):
-            pages[f"{name}.ipynb"] = chapters.with_outputs((ROOT / f"{name}.ipynb").read_text(), chapters.last_run(Path(name).name))
-    files = {name: text.encode() for name, text in pages.items()}
-    for path in [ROOT / "_config.yml", ROOT / "workflow" / "site_extension.py", *ROOT.glob("book/**/*")]:
-        if path.is_file():
-            files[path.relative_to(ROOT).as_posix()] = path.read_bytes()
-    return files
-
-
-def stage(files, target=BUILD / "src"):
-    """Make ``target`` hold these files and no others. Those that are the same are not touched, so Sphinx does not reread them."""
-    for name, content in files.items():
-        path = target / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.read_bytes() != content:
-            path.write_bytes(content)
-    for path in target.rglob("*"):
-        if path.is_file() and path.relative_to(target).as_posix() not in files:
-            path.unlink()
-
-
-def copy_records(root=ROOT, html=BUILD / "html"):
-    """Put the run records beside the pages, where the result pages' links lead."""
-    shutil.rmtree(html / "results", ignore_errors=True)
-    for path in sorted(root.glob("results/*/*.json")):
-        target = html / path.relative_to(root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-
-
 def build_html():
     """Jupyter Book with warnings as errors, into _build/html; the `watch.Outcome`, and the warnings as a sentence, or None."""
     # While it stands, pages may be half-written, or read with a warning: Sphinx would take them as done, and say nothing again.
@@ -114,7 +47,7 @@ def build_html():
     log.parent.mkdir(exist_ok=True)
     with log.open("w") as file:
         outcome = watch.run(words, [log], cwd=ROOT, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
-    copy_records()
+    pages.copy_records(BUILD / "html")
     if not outcome.code and not outcome.stuck:
         unfinished.unlink()
         return outcome, None
@@ -123,10 +56,10 @@ def build_html():
     return outcome, "\n".join([*found, f"the pages failed (see {log.relative_to(ROOT)})"])
 
 
-def build(pages=True, record=False):
+def build(with_pages=True, record=False):
     """The whole book; a list of sentences of what went wrong."""
     contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    files = listed_files(contents)
+    files = pages.listed_files(contents)
     sys.modules.setdefault("rfc3987_syntax", None)  # see WITHOUT_GRAMMAR
     from workflow.check_notebooks import unlike_pairs
 
@@ -136,8 +69,12 @@ def build(pages=True, record=False):
     costs, taken = chapters.read_costs(ROOT), {}
     print("minutes of processor time" + (f"; may take: on {costs['processor']}" if costs["processor"] else ""), flush=True)
     problems = chapters.run_notebooks([Path(name).name for name in files if name.startswith("notebooks/")], costs, taken, ROOT)
-    if pages and not problems:
-        stage(source_files(contents))
+    if with_pages and not problems:
+
+        def notebook(name):
+            return chapters.with_outputs((ROOT / "notebooks" / f"{name}.ipynb").read_text(), chapters.last_run(name))
+
+        pages.stage(pages.source_files(contents, notebook), BUILD / "src")
         anew = not (BUILD / ".doctrees").exists()
         problem = chapters.report("pages", build_html, costs, taken)
         problems = [problem] if problem else []

@@ -38,7 +38,8 @@ WIDE = """() => {
     const guilty = [...document.querySelectorAll('main *')].filter(node =>
         node.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !clipped(node));
     const last = guilty.at(-1);
-    return `${wide} px` + (last ? `, because of <${last.tagName.toLowerCase()} class="${last.className}"> ${last.textContent.slice(0, 40)}` : '');
+    const name = last ? `<${last.tagName.toLowerCase()} class="${last.className}">` : 'something outside the text';
+    return `${wide} px, because of ${name} ${last ? last.textContent.slice(0, 40) : ''}`;
 }"""
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from sphinx.util.inspect import stringify_signature
 
-MATHJAX = ["startup", "core", "input/tex", "output/chtml", "output/chtml/fonts/tex", "a11y/assistive-mml"]
-"""The parts of MathJax that the formulas use, without suffix: a third of the bundle, whose menu alone is larger than they are."""
+MATHJAX = ["core", "input/tex", "output/chtml", "a11y/assistive-mml"]
+"""The parts of MathJax that formulas need: a third of the bundle that Sphinx asks for, most of which is a menu."""
+ICON = re.compile(r'(?:"([a-z0-9-]+)"|([a-z0-9]+)):\[\d+,\d+,\[[^\]]*\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?')
+"""One picture in Font Awesome's script: its name, size, other names, code and path."""
 
 
 def show_init(app, what, name, obj, options, signature, return_annotation):
@@ -25,53 +27,60 @@ def show_init(app, what, name, obj, options, signature, return_annotation):
 
 def configure(app, config):
     """Settings that Jupyter Book's own file cannot carry."""
-    # The search button stands above the contents; the theme below this one would add another on top of the page.
+    # The search button stands above the contents; the theme below this one would put another on top of the page.
     config.html_theme_options["navbar_persistent"] = []
     config.mathjax_path = "mathjax/startup.js"
-    config.mathjax3_config = {"loader": {"load": [part for part in MATHJAX if part not in ("startup", "output/chtml/fonts/tex")]}}
+    config.mathjax3_config = {"loader": {"load": MATHJAX}}
 
 
-def copy_mathjax(app, error):
-    """MathJax's parts and fonts, from the package that ships them, into the book."""
+def copy_mathjax(static):
+    """Put MathJax's parts and fonts into the book, from the package that ships them."""
+    source = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    for name in ("startup", "output/chtml/fonts/tex", *MATHJAX):
+        target = static / "mathjax" / f"{name}.js"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / f"{name}.js", target)
+    fonts = Path("output/chtml/fonts/woff-v2")
+    shutil.copytree(source / fonts, static / "mathjax" / fonts, dirs_exist_ok=True)
+
+
+def used_icons(script, used):
+    """Font Awesome's script with those pictures only whose name is in ``used``: of 2,000 the book shows twenty."""
+    return ICON.sub(lambda icon: icon[0] if (icon[1] or icon[2]) in used else "", script)
+
+
+def repair(html):
+    """A page without what assistive technology stumbles over. What is right already stays as it is."""
+    # A list must have list items; docutils gives its bibliography none.
+    html = re.sub(r'(<div class="citation" id="[^"]*") role="doc-biblioentry"', r'\1 role="listitem"', html)
+    # The button that unfolds a part of the contents has an icon and no words.
+    html = re.sub(
+        r'<summary>(?=<span class="toctree-toggle")', '<summary aria-label="Show or hide the pages of this chapter">', html
+    )
+    # Its words are "Search Ctrl+K": a label that says less hides them from those who speak to their computer.
+    return re.sub(r'(<button class="btn search-button-field[^>]*) aria-label="Search"', r"\1", html)
+
+
+def finish(app, error):
+    """What is done once all pages are written."""
     if error or app.builder.format != "html":
         return
-    source = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
-    target = Path(app.outdir) / "_static" / "mathjax"
-    for part in MATHJAX:
-        path = Path(f"{part}.js")
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / path, target / path)
-    fonts = Path("output/chtml/fonts/woff-v2")
-    shutil.copytree(source / fonts, target / fonts, dirs_exist_ok=True)
-
-
-def breakable(name):
-    """A dotted name that may break after each dot and underscore."""
-    return re.sub(r"([._])(?=\w)", r"\1<wbr/>", name)
-
-
-def repair(body):
-    """A page's HTML without the faults that assistive technology stumbles over, and with names that break on a phone."""
-    # docutils calls a bibliography a list, but its entries are not list items.
-    body = re.sub(
-        r'<div class="docutils container" id="(.*?)">\n<div role="list" class="citation-list">',
-        r'<div id="\1">\n<div role="list" class="citation-list">',
-        body,
-    )
-    body = body.replace('<div class="citation" ', '<div class="citation" role="listitem" ').replace(
-        'role="doc-biblioentry" role="listitem"', 'role="listitem"'
-    )
-    return re.sub(r"(<h1>)([\w.]+)", lambda match: match[1] + breakable(match[2]), body)
-
-
-def finish_page(app, pagename, templatename, context, doctree):
-    if "body" in context:
-        context["body"] = repair(context["body"])
+    out = Path(app.outdir)
+    copy_mathjax(out / "_static")
+    pages = [path for path in out.rglob("*.html") if "_static" not in path.parts]
+    used = set()
+    for path in [*pages, *(out / "_static").glob("scripts/*.js"), *(out / "_static").glob("*.js")]:
+        text = path.read_text(encoding="utf-8")
+        if path.name != "fontawesome.js":
+            used.update(re.findall(r"\bfa-([a-z0-9-]+)", text))
+        if path.suffix == ".html" and (better := repair(text)) != text:
+            path.write_text(better, encoding="utf-8")
+    icons = out / "_static" / "scripts" / "fontawesome.js"
+    icons.write_text(used_icons(icons.read_text(encoding="utf-8"), used), encoding="utf-8")
 
 
 def setup(app):
     app.connect("config-inited", configure)
     app.connect("autodoc-process-signature", show_init)
-    app.connect("html-page-context", finish_page)
-    app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True}

@@ -155,7 +155,7 @@ def test_maps_are_drawn_where_they_are_there(show, tmp_path, use_grid, rng):
 def test_the_links_of_a_page_lead_to_the_records_beside_it(show, tmp_path):
     """A page lies in notebooks/ of the built book, and the records in its results/."""
     write_all(tmp_path / "results", question_cells("rivals"))
-    build_book.copy_records(tmp_path, tmp_path / "html")
+    pages.copy_records(tmp_path / "html", tmp_path)
     (tmp_path / "html" / "notebooks").mkdir()
     links = re.findall(r'href="(.*?\.json)"', show("results_controls", tmp_path / "results")[0])
     assert {Path(link).stem for link in links} == {cell.name for cell in question_cells("rivals")}

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 import yaml
 
-from workflow import build_book, check_notebooks
+from workflow import build_book, check_notebooks, pages
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
@@ -22,7 +22,7 @@ def test_notebooks_are_paired_fresh_and_empty():
 
 def test_table_of_contents_lists_what_there_is():
     contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    assert build_book.listing_problems(build_book.listed_files(contents)) == []
+    assert build_book.listing_problems(pages.listed_files(contents)) == []
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
@@ -113,7 +113,7 @@ def study(tmp_path):
 
 def test_an_absent_and_an_unlisted_file_are_noticed(study):
     contents = {"root": "book/intro", "parts": [{"chapters": [{"file": "notebooks/page", "sections": [{"file": "book/lost"}]}]}]}
-    files = build_book.listed_files(contents)
+    files = pages.listed_files(contents)
     assert files == ["book/intro", "notebooks/page", "book/lost"]
     assert build_book.listing_problems(files, study) == [
         "_toc.yml lists book/lost, but there is no book/lost.md: write it, or take it off the list"
@@ -122,14 +122,14 @@ def test_an_absent_and_an_unlisted_file_are_noticed(study):
 
 
 def test_reference_has_every_public_module(study):
-    assert build_book.modules(study) == ["palcore", "palcore.data", "palcore.losses"]
-    assert {"palcore.attribution", "palcore.data.synthetic", "palcore.losses"} <= set(build_book.modules())
+    assert pages.modules(study) == ["palcore", "palcore.data", "palcore.losses"]
+    assert {"palcore.attribution", "palcore.data.synthetic", "palcore.losses"} <= set(pages.modules())
 
 
 def test_staging_touches_what_changed_only(tmp_path):
-    build_book.stage({"a.md": b"one", "deep/b.md": b"two", "old.md": b"old"}, tmp_path)
+    pages.stage({"a.md": b"one", "deep/b.md": b"two", "old.md": b"old"}, tmp_path)
     before = (tmp_path / "a.md").stat().st_mtime_ns
-    build_book.stage({"a.md": b"one", "deep/b.md": b"three"}, tmp_path)
+    pages.stage({"a.md": b"one", "deep/b.md": b"three"}, tmp_path)
     assert (tmp_path / "a.md").stat().st_mtime_ns == before
     assert (tmp_path / "deep" / "b.md").read_bytes() == b"three"
     assert not (tmp_path / "old.md").exists()

@@ -1,0 +1,121 @@
+"""The look at the built book notices each fault that it is there for, and what is written while the book is built is right."""
+
+import json
+
+import pytest
+import yaml
+
+from workflow import check_site, front_page, pages
+from workflow.site_extension import repair, used_icons
+
+GOOD = """<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Page</title>
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head><body><main><h1 id="top">Page</h1>{}</main></body></html>"""
+FAULTS = {
+    "a script stops": "<script>const a = 1; const a = 2;</script>",
+    "could not load": '<img alt="" src="http://elsewhere.invalid/picture.png">',
+    "the console says": "<script>console.error('lost')</script>",
+    "scrolls sideways at 390 px": "<p style='white-space: nowrap; width: 900px'>a word</p>",
+    "weighs 1.": "<style>/*" + " ".join(str(n * 7919 % 1000003) for n in range(330_000)) + "*/</style>",
+    "axe, light: image-alt": '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">',
+    "axe, dark: color-contrast": "<style>[data-theme=dark] p {color: #ccc; background: #fff}</style><p>pale</p>",
+}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not check_site.chromium():
+        pytest.skip("there is no Chromium on this machine")
+    with check_site.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=check_site.chromium(), args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+def look(browser, folder, body):
+    (folder / "page.html").write_text(GOOD.format(body))
+    with check_site.served(folder) as site:
+        return check_site.look_at(browser, site, "page.html", folder)
+
+
+def test_a_page_without_faults_passes(browser, tmp_path):
+    assert look(browser, tmp_path, "<p>All is well.</p>") == []
+
+
+@pytest.mark.parametrize("said", FAULTS)
+def test_each_fault_is_noticed(browser, tmp_path, said):
+    assert any(problem.startswith(f"page.html {said}") for problem in look(browser, tmp_path, FAULTS[said]))
+
+
+def test_what_scrolls_in_its_own_box_is_no_fault(browser, tmp_path):
+    box = "<div style='overflow-x: auto' tabindex='0'><p style='width: 900px'>a table</p></div>"
+    assert look(browser, tmp_path, box) == []
+
+
+def test_broken_links_are_noticed(tmp_path):
+    (tmp_path / "other.html").write_text(GOOD.format("<p>here</p>"))
+    links = ["other.html", "other.html#top", "other.html#lost", "gone.html", "https://elsewhere.invalid/", "#top"]
+    (tmp_path / "page.html").write_text(GOOD.format("".join(f'<a href="{link}">link</a>' for link in links)))
+    assert check_site.broken_links(tmp_path) == [
+        "page.html links to other.html#lost, but that page has no such place",
+        "page.html links to gone.html, but there is no such file",
+    ]
+
+
+def test_a_folder_without_a_book_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no book: run `make book` first"):
+        check_site.check(tmp_path)
+
+
+def test_pages_are_repaired_once():
+    html = '<div class="citation" id="id1" role="doc-biblioentry"><summary><span class="toctree-toggle">'
+    html += '<button class="btn search-button-field x" title="Search" aria-label="Search">'
+    better = repair(html)
+    assert 'id="id1" role="listitem"' in better and "<summary aria-label=" in better and 'title="Search">' in better
+    assert repair(better) == better
+
+
+def test_unused_icons_go():
+    script = '{"sun":[512,512,[9728],"f185","M1"],"moon":[384,512,[],"f186",["M2","M3"]],house:[1,1,[],"f0","M4"]}'
+    assert used_icons(script, {"moon"}) == '{"moon":[384,512,[],"f186",["M2","M3"]],}'
+
+
+def test_the_reference_groups_by_parts_in_their_order():
+    groups = pages.grouped(pages.modules())
+    assert list(groups)[:4] == ["palcore", "palcore.data", "palcore.runs", "palcore.book"]
+    assert groups["palcore"][:3] == ["palcore", "palcore.heatmaps", "palcore.attribution"]
+    assert sorted(name for members in groups.values() for name in members) == pages.modules()
+    text = pages.reference_contents(groups)
+    assert text.index("## The method") < text.index("## The data") < text.index("## The runs") < text.index("## The book")
+    assert "[palcore.losses](reference/palcore.losses.md)\n: The Privileged Attribution Loss" in text
+
+
+@pytest.mark.parametrize("address, button, colab", [("", False, None), ("https://github.com/a/b", True, "https://colab")])
+def test_buttons_follow_the_one_address(monkeypatch, address, button, colab):
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    config = pages.with_buttons({"repository": {"url": address, "branch": "main"}, "html": {}, "launch_buttons": {}})
+    assert config["html"]["use_repository_button"] is button
+    assert (config["launch_buttons"].get("colab_url") or "").startswith(colab or "") and bool(colab) is button
+
+
+def test_github_fills_in_the_address(monkeypatch):
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/fork")
+    assert pages.repository({"repository": {"url": ""}}) == "https://github.com/someone/fork"
+
+
+def test_the_settings_are_those_of_the_pages():
+    config = yaml.safe_load((pages.ROOT / "_config.yml").read_text())
+    assert "sphinx_thebe" not in config["sphinx"]["config"]["extensions"]
+    assert json.dumps(pages.with_buttons(config))
+
+
+def test_the_front_page_says_what_the_records_say(monkeypatch):
+    found = {"shortcut-strategies": (40.0, 60.0, 20.0, 10.0, 30.0, 5), "faces-strategies": None}
+    monkeypatch.setattr(front_page, "difference", lambda question, score, results: found[question])
+    text = front_page.with_answer(f"a {front_page.MARK} b")
+    assert "raises the accuracy" in text and "from 40 % to 60 % (+20.0 points, 95 % interval +10.0 to +30.0, 5 trainings" in text
+    assert "FER2013 is being measured again" in text
+    found["faces-strategies"] = (50.0, 51.0, 1.0, -1.0, 3.0, 3)
+    assert "inconclusive" in front_page.answer()
+    with pytest.raises(ValueError, match="the answer has no place"):
+        front_page.with_answer("no mark")
