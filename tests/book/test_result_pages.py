@@ -14,7 +14,7 @@ from palcore.book import pages
 from palcore.book.grid import question_cells, read
 from palcore.book.sections import CONDITIONS, labelled, rivals, sections
 from tests.book.conftest import FACES, PRIMARY, write_run
-from workflow import build_book
+from workflow import pages
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 PAGES = ["results", "results_shortcut", "results_faces", "results_controls", "results_licensed"]
