@@ -14,7 +14,7 @@ from palcore.book import pages
 from palcore.book.grid import question_cells, read
 from palcore.book.sections import CONDITIONS, labelled, rivals, sections
 from tests.book.conftest import FACES, PRIMARY, write_run
-from workflow import pages
+from workflow.pages import copy_records
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 PAGES = ["results", "results_shortcut", "results_faces", "results_controls", "results_licensed"]
@@ -155,7 +155,7 @@ def test_maps_are_drawn_where_they_are_there(show, tmp_path, use_grid, rng):
 def test_the_links_of_a_page_lead_to_the_records_beside_it(show, tmp_path):
     """A page lies in notebooks/ of the built book, and the records in its results/."""
     write_all(tmp_path / "results", question_cells("rivals"))
-    pages.copy_records(tmp_path / "html", tmp_path)
+    copy_records(tmp_path / "html", tmp_path)
     (tmp_path / "html" / "notebooks").mkdir()
     links = re.findall(r'href="(.*?\.json)"', show("results_controls", tmp_path / "results")[0])
     assert {Path(link).stem for link in links} == {cell.name for cell in question_cells("rivals")}
