@@ -19,7 +19,7 @@ export KERAS_BACKEND ?= tensorflow
 GRID_PLACE := $(CURDIR)/.venv-grid
 GRID_STAMP := $(GRID_PLACE)/.installed
 
-.PHONY: help grid book test lab lint pairs lock clean install other-clone
+.PHONY: help grid book test kills lab lint pairs lock clean install other-clone
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -28,6 +28,9 @@ book: install ## run the notebooks on synthetic faces and build the book into _b
 
 test: install ## run the tests
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadgroup
+
+kills: install ## kill a small run at twenty random moments and compare what comes out (results/kills.json)
+	$(PY) tests/runs/kill_twenty.py
 
 lab: install ## open JupyterLab on the notebooks
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m jupyterlab notebooks

@@ -92,6 +92,8 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, longest=None):
 
     :param longest: seconds after which a cell of the notebook is given up; the run has failed then, and its log is kept.
 
+    A run that failed goes on as long as it gets farther than the time before: one that ran out of memory, or whose input hung.
+
     A run that outlives the grid that started it holds the cell's lock: it is not started a second time beside it.
 
     :return: papermill's exit code.
@@ -118,14 +120,19 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, longest=None):
         except BlockingIOError:
             raise ValueError(f"cell {cell.name} is being run by another process: wait for it, or stop it first") from None
         print(shlex.join(line), flush=True)
-        note("started")
-        # No record or log of an earlier attempt may be taken for this one's.
-        for name in ("record.json", "log.ipynb"):
-            (runs / cell.name / name).unlink(missing_ok=True)
         # Papermill inherits the lock, and holds it if this process is killed.
         words = [*line, "--no-progress-bar", *(["--execution-timeout", str(longest)] if longest else [])]
-        code = subprocess.run(words, cwd=root, env=environment, pass_fds=[lock.fileno()]).returncode
-        note("failed" if code else "finished")
+        state, reached = runs / cell.name / "resume.npz", None
+        while True:
+            note("started")
+            # No record or log of an earlier attempt may be taken for this one's.
+            for name in ("record.json", "log.ipynb"):
+                (runs / cell.name / name).unlink(missing_ok=True)
+            code = subprocess.run(words, cwd=root, env=environment, pass_fds=[lock.fileno()]).returncode
+            note("failed" if code else "finished")
+            before, reached = reached, state.stat().st_mtime_ns if state.exists() else None
+            if not code or reached == before:
+                break
     return code
 
 
