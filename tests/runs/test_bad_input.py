@@ -1,8 +1,11 @@
 """What people give to ``predict`` and ``robustness``: each bad thing ends with one sentence and exit code 1, and writes nothing."""
 
+import io
 import json
 import os
+import signal
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,19 +25,23 @@ from palcore.weights import load_backbone_weights, scaling_of, weights_digest
 FACE = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
 
 
-def call(capsys, *words):
-    """The command line's exit code and what it says on the standard streams."""
-    before = sys.argv
-    sys.argv = ["palcore", *map(os.fspath, words)]
-    try:
-        main()
-        code = 0
-    except SystemExit as end:
-        code = end.code or 0
-    finally:
-        sys.argv = before
-    found = capsys.readouterr()
-    return code, found.out, found.err
+def call(*words):
+    """The command line's exit code and what it says on the standard streams, which may be no UTF-8."""
+    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("strict", "backslashreplace")]
+    code, before = 0, signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+        patch.setattr(sys, "argv", ["palcore", *map(os.fspath, words)])
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        found = []
+        for stream in streams:
+            stream.flush()
+            found.append(stream.buffer.getvalue().decode("utf-8", "surrogateescape"))
+    return code, *found
 
 
 @pytest.fixture(scope="module")
@@ -91,22 +98,22 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("case", PICTURES)
-def test_what_is_no_picture_is_named(case, run, face, capsys):
+def test_what_is_no_picture_is_named(case, run, face):
     make, sentence = PICTURES[case]
     path = face.with_name("x.jpg")
     make(path)
-    code, _, said = call(capsys, "predict", path, "--model", run)
+    code, _, said = call("predict", path, "--model", run)
     assert code == 1 and sentence in said and str(path) in said
     assert said.count("\n") == 1
     assert {path.name for path in face.parent.iterdir()} <= {"run", "face.png", "x.jpg"}
 
 
-def test_a_picture_that_may_not_be_read_is_named(run, face, capsys, monkeypatch):
+def test_a_picture_that_may_not_be_read_is_named(run, face, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    code, _, said = call(capsys, "predict", face, "--model", run)
+    code, _, said = call("predict", face, "--model", run)
     assert code == 1 and f"no permission to read {face}" in said
 
 
@@ -114,7 +121,7 @@ def test_a_picture_that_may_not_be_read_is_named(run, face, capsys, monkeypatch)
     "name",
     ["grey.png", "sixteen.png", "alpha.png", "one.png", "cmyk.jpg", "GREAT.JPG", "with space and ümlaut.png", "caf\udce9.png"],
 )
-def test_unusual_pictures_are_read(name, run, face, capsys):
+def test_unusual_pictures_are_read(name, run, face):
     images = {
         "grey.png": Image.fromarray(FACE[..., 0]),
         "sixteen.png": Image.fromarray(FACE[..., 0].astype(np.uint16) * 257),
@@ -125,7 +132,7 @@ def test_unusual_pictures_are_read(name, run, face, capsys):
     path = face.with_name(name)
     with open(path, "wb") as file:
         images.get(name, Image.fromarray(FACE)).save(file, "JPEG" if name.lower().endswith("jpg") else "PNG")
-    code, out, said = call(capsys, "predict", path, "--model", run)
+    code, out, said = call("predict", path, "--model", run)
     assert code == 0, said
     assert len(out.splitlines()) == 8
     drawn = np.frombuffer(path.with_name(f"{path.stem}_attribution.png").read_bytes(), np.uint8)
@@ -141,9 +148,9 @@ def test_unusual_pictures_are_read(name, run, face, capsys):
         ("/proc/palcore/x.png", "/proc/palcore/x.png can't be written"),
     ],
 )
-def test_where_nothing_can_be_written_is_said(out, sentence, run, face, capsys):
+def test_where_nothing_can_be_written_is_said(out, sentence, run, face):
     face.with_name("x.png").mkdir()
-    code, _, said = call(capsys, "predict", face, "--model", run, "--out", out)
+    code, _, said = call("predict", face, "--model", run, "--out", out)
     assert code == 1 and sentence in said
 
 
@@ -211,10 +218,10 @@ RUNS = {
 
 
 @pytest.mark.parametrize("case", RUNS)
-def test_a_broken_run_folder_is_named(case, run, face, capsys):
+def test_a_broken_run_folder_is_named(case, run, face):
     damage, sentence = RUNS[case]
     damage(run)
-    code, _, said = call(capsys, "predict", face, "--model", run)
+    code, _, said = call("predict", face, "--model", run)
     assert code == 1 and sentence in said, said
     assert not face.with_name("face_attribution.png").exists()
 
@@ -228,23 +235,23 @@ def test_a_broken_run_folder_is_named(case, run, face, capsys):
         (_record(lambda record: record["config"].update(strategy="best")), "option strategy is 'best': choose from none"),
     ],
 )
-def test_robustness_names_what_is_wrong_before_it_computes(damage, sentence, run, capsys):
+def test_robustness_names_what_is_wrong_before_it_computes(damage, sentence, run):
     damage(run)
     before = (run / "record.json").read_bytes()
-    code, _, said = call(capsys, "robustness", run)
+    code, _, said = call("robustness", run)
     assert code == 1 and sentence in said, said
     assert (run / "record.json").read_bytes() == before
 
 
-def test_a_home_folder_is_understood(run, face, capsys, monkeypatch):
+def test_a_home_folder_is_understood(run, face, monkeypatch):
     monkeypatch.setenv("HOME", str(face.parent))
-    code, _, said = call(capsys, "predict", "~/face.png", "--model=~/run", "--out=~/drawn.png")
+    code, _, said = call("predict", "~/face.png", "--model=~/run", "--out=~/drawn.png")
     assert code == 0, said
     assert face.with_name("drawn.png").exists()
 
 
-def test_a_report_that_cannot_be_written_is_refused_before_the_check(tmp_path, capsys):
-    code, _, said = call(capsys, "check", "fer2013", "--data-dir", tmp_path / "nothing", "--json", tmp_path)
+def test_a_report_that_cannot_be_written_is_refused_before_the_check(tmp_path):
+    code, _, said = call("check", "fer2013", "--data-dir", tmp_path / "nothing", "--json", tmp_path)
     assert code == 1
     assert said == f"--json {tmp_path} can't be written: give the path of a file in a folder that you may write to\n"
 
