@@ -19,7 +19,7 @@ export KERAS_BACKEND ?= tensorflow
 GRID_PLACE := $(CURDIR)/.venv-grid
 GRID_STAMP := $(GRID_PLACE)/.installed
 
-.PHONY: help grid book test check-book lab lint pairs lock clean install other-clone
+.PHONY: help grid book test check-book kills lab lint pairs lock clean install other-clone
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -31,6 +31,9 @@ test: install ## run the tests
 
 check-book: install ## look at the built book in Chromium: links, scripts, small screens, accessibility
 	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/check_site.py
+
+kills: install ## kill a small run at twenty random moments and compare what comes out (results/kills.json)
+	$(PY) tests/runs/kill_twenty.py
 
 lab: install ## open JupyterLab on the notebooks
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m jupyterlab notebooks

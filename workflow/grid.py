@@ -82,9 +82,9 @@ def published_attempts(results):
 def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
     """Run one cell's papermill line, and note in `attempts.csv` that it was started and how it ended.
 
-    A run that outlives the grid that started it holds the cell's lock: it is not started a second time beside it. One in which
-    nothing moves any more is given up and has failed; its log is kept. TensorFlow's data pipeline can wait for itself for ever,
-    rarely, where an epoch ends, and such a run must not hold up the grid.
+    A run that failed goes on as long as it gets farther than the time before: one that ran out of memory, or whose input hung. One
+    in which nothing moves any more is given up; its log is kept. A run that outlives the grid that started it holds the cell's lock:
+    it is not started a second time beside it.
 
     :param patience: `patience` and `poll` of `watch.run`.
     :return: papermill's exit code.
@@ -111,17 +111,21 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
         except BlockingIOError:
             raise ValueError(f"cell {cell.name} is being run by another process: wait for it, or stop it first") from None
         print(shlex.join(line), flush=True)
-        note("started")
-        # No record or log of an earlier attempt may be taken for this one's.
-        for name in ("record.json", "log.ipynb"):
-            (runs / cell.name / name).unlink(missing_ok=True)
-        log = runs / cell.name / "log.ipynb"
+        log, state, reached = runs / cell.name / "log.ipynb", runs / cell.name / "resume.npz", None
         # Papermill inherits the lock: where it cannot be ended with this process, it holds the cell until it ends.
         options = {"cwd": root, "env": environment, "pass_fds": [lock.fileno()]}
-        outcome = watch.run([*line, "--no-progress-bar"], [log], **patience, **options)
-        if outcome.stuck:
-            print(f"cell {cell.name} was given up: nothing had moved for a long time", file=sys.stderr)
-        note("failed" if outcome.code else "finished")
+        while True:
+            note("started")
+            # No record or log of an earlier attempt may be taken for this one's.
+            for name in ("record.json", "log.ipynb"):
+                (runs / cell.name / name).unlink(missing_ok=True)
+            outcome = watch.run([*line, "--no-progress-bar"], [log], **patience, **options)
+            if outcome.stuck:
+                print(f"cell {cell.name} was given up: nothing had moved for a long time", file=sys.stderr)
+            note("failed" if outcome.code else "finished")
+            before, reached = reached, state.stat().st_mtime_ns if state.exists() else None
+            if not outcome.code or reached == before:
+                break
     return outcome.code
 
 

@@ -73,6 +73,13 @@ def device():
     return ", ".join(names) if names else f"{_processor()}, {os.cpu_count()} cores"
 
 
+def threads():
+    """Threads among which one operation is split; sums are, too, so that the last digits of a run depend on their number."""
+    given = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return int(given) if given.isdigit() and int(given) else cores
+
+
 def commit():
     """The study's commit, with ``+`` where tracked files differ from it; None outside a git copy."""
     try:
@@ -160,7 +167,7 @@ def write_record(folder, facts, **outcome):
     :param facts: from ``run_facts``.
     :param outcome: what came out, as JSON can hold it.
     """
-    machine = {"device": device(), "memory": keep_freed_memory()}
+    machine = {"device": device(), "threads": threads(), "memory": keep_freed_memory()}
     write_json(Path(folder) / "record.json", {**facts, "identity": identity(facts), **outcome, **machine})
 
 

@@ -92,6 +92,9 @@ class Progress(keras.callbacks.Callback):
     an epoch twice; it knows no history and no other options; and it forgets all before the test. Here everything is in one file,
     written beside and renamed: weights, the optimizer's variables, the state of dropout's random numbers, history, seconds.
 
+    A run that goes on so ends bit for bit as one that never stopped, on a processor with the same number of threads (``threads`` in
+    the record): TensorFlow splits sums among them, and with another number the last digits differ.
+
     :param folder: of the run.
     :param model: the compiled model.
     :param batches: what it is trained on; it is told the epoch.

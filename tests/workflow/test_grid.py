@@ -225,12 +225,14 @@ def test_a_run_depends_on_its_data(tmp_path):
 
 @pytest.fixture
 def study(tmp_path):
-    """A study whose notebook writes a record, or fails where the strategy is `half`, or hangs where it is `all`."""
+    """A study whose notebook writes a record; where the strategy is `half` it fails, for `all` it hangs, for `dies` it dies once."""
 
     def run(strategy, **options):
-        code = "import json, pathlib, time\nif strategy == 'half':\n    raise ValueError('no channels')\n"
+        code = "import json, os, pathlib, time\nif strategy == 'half':\n    raise ValueError('no channels')\n"
         code += "if strategy == 'all':\n    time.sleep(600)\n"
-        code += "folder = pathlib.Path(out_dir)\n(folder / 'record.json').write_text('{}')\n"
+        code += "folder = pathlib.Path(out_dir)\nstate = folder / 'resume.npz'\n"
+        code += "if strategy == 'dies' and not state.exists():\n    state.touch()\n    os._exit(9)\n"
+        code += "(folder / 'record.json').write_text('{}')\n"
         cells = [nbformat.v4.new_code_cell("strategy = 'mean'\nout_dir = ''", metadata={"tags": ["parameters"]})]
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         (tmp_path / "notebooks").mkdir(exist_ok=True)
@@ -255,6 +257,14 @@ def test_an_attempt_notes_how_it_ended_and_keeps_the_log_of_a_failure(study):
         "mean": {"attempts": 1, "finished": 1, "failed": 0},
         "half": {"attempts": 2, "finished": 0, "failed": 2},
     }
+
+
+def test_a_run_that_died_goes_on_as_long_as_it_gets_farther(study):
+    root, run = study
+    cell, code = run("dies")
+    assert code == 0
+    assert grid_commands.attempts(root) == {"dies": {"attempts": 2, "finished": 1, "failed": 1}}
+    assert grid_commands.state(cell, root) == "finished"
 
 
 def test_a_run_that_hangs_is_given_up_and_counts_as_failed(study):
