@@ -108,18 +108,3 @@ page.tables("rivals")
 
 # %% tags=["remove-input"]
 page.tables("rivals, all weights")
-
-# %% [markdown]
-# ## A network that knows faces
-#
-# The paper starts from pretrained backbones. Here the backbone is one that was trained to tell people apart, and PAL is trained
-# on top of it.
-
-# %% tags=["remove-input"]
-page.answer("knows-faces")
-
-# %% mystnb={"figure": {"caption": "A pretrained backbone. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy of a pretrained backbone without PAL, with PAL and with a template, and the differences."}} tags=["remove-input"]
-page.figure("knows-faces")
-
-# %% tags=["remove-input"]
-page.tables("knows-faces")

@@ -90,20 +90,6 @@ page.figure("width")
 page.tables("width")
 
 # %% [markdown]
-# ## All training faces
-#
-# One pair of larger runs: all of compact's channels and all training faces.
-
-# %% tags=["remove-input"]
-page.answer("faces-full")
-
-# %% mystnb={"figure": {"caption": "All channels and all training faces. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy without and with PAL with all channels and all training faces, and the paired difference."}} tags=["remove-input"]
-page.figure("faces-full")
-
-# %% tags=["remove-input"]
-page.tables("faces-full")
-
-# %% [markdown]
 # ## Strategies
 #
 # Which channels the attribution is taken of: their mean, all one by one, or half of them.
@@ -116,9 +102,6 @@ page.figure("faces-strategies")
 
 # %% tags=["remove-input"]
 page.tables("faces-strategies")
-
-# %% tags=["remove-input"]
-page.conditions("faces-strategies")
 
 # %% [markdown]
 # ## Rare expressions
@@ -184,10 +167,10 @@ page.figure("faces-gpu")
 page.tables("faces-gpu")
 
 # %% [markdown]
-# ## How the baseline was tuned
+# ## How the settings were chosen
 #
-# Learning rate, batch size and dropout are chosen for the baseline alone, by its accuracy on the validation faces; every other
-# arm takes the same, so that PAL gains nothing from better settings. The weights of PAL and of its rivals are chosen likewise,
+# Learning rate and dropout are chosen for the baseline alone, by its accuracy on the validation faces; every other arm takes the
+# same, so that PAL gains nothing from better settings. PAL's weight is chosen likewise with as many tries, and those of its rivals
 # [where they are compared](results_controls.ipynb).
 
 # %% tags=["remove-input"]

@@ -7,7 +7,7 @@ from palcore.book.tables import read_question
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- expected: begin (written by workflow/readme_table.py from results/) -->", "<!-- expected: end -->"
-EXPERIMENTS = {"shortcut-full": "drawn faces", "faces-full": "FER2013, all training faces"}
+EXPERIMENTS = {"shortcut-full": "drawn faces", "faces": "FER2013"}
 
 
 def table():

@@ -85,15 +85,20 @@ def arm_cells(question, arm):
     return lengths[plain]
 
 
+def is_short(question, length):
+    """Whether a network sees fewer faces in so long a training than the settings give it."""
+    plain = plain_options(question)
+    return length[0] * length[1] < plain["epochs"] * plain["train_share"]
+
+
 def length_words(question, length):
-    """How a length of training differs from that of the settings, in words: ``short: 4 epochs, 30 % of the faces``; else empty."""
-    plain = tuple(plain_options(question)[option] for option in LENGTH)
-    (epochs, share, width), (own_epochs, own_share, own_width) = length, plain
+    """How a length of training differs from that of the settings, in words, ``4 epochs, 30 % of the faces``; empty where not."""
+    plain = plain_options(question)
+    (epochs, share, width), (own_epochs, own_share, own_width) = length, [plain[option] for option in LENGTH]
     words = [f"{epochs} epochs" if epochs > 1 else "1 epoch"] if epochs != own_epochs else []
     words += [f"{share_words(share)} faces"] if share != own_share else []
     words += [f"{share_words(width)} channels"] if width != own_width else []
-    short = epochs < own_epochs or share < own_share
-    return ("short: " if short and words else "") + ", ".join(words)
+    return ", ".join(words)
 
 
 def share_words(share):

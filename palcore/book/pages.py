@@ -11,7 +11,7 @@ from palcore.book import effects, measures, primary
 from palcore.book.figures import use_style
 from palcore.book.grid import arm_cells, question_cells, read
 from palcore.book.notebook import refuse_unknown_parameters
-from palcore.book.sections import CONDITIONS, labelled, rivals, sections
+from palcore.book.sections import CONDITIONS, PAL, WITHOUT, labelled, rivals, sections, short_words
 from palcore.book.tables import (
     by_arm,
     comparisons,
@@ -36,7 +36,7 @@ PAGES = {
         "shortcut-weight",
         "shortcut-landmarks",
     ),
-    "results_controls": ("aligned-landmarks", "placed", "landmarks", "rivals", "knows-faces"),
+    "results_controls": ("aligned-landmarks", "placed", "landmarks", "rivals"),
     "results_licensed": ("rafdb", "affectnet"),
 }
 """Where each section stands; those named nowhere are on ``results_faces``."""
@@ -46,9 +46,6 @@ TUNED = {
     "learning_rate": "learning rate",
     "batch_size": "batch size",
     "dropout": "dropout",
-    "epochs": "epochs",
-    "train_share": "share of faces",
-    "width_multiplier": "share of channels",
 }
 """Settings of the baseline that are chosen, in a reader's words."""
 
@@ -126,6 +123,9 @@ class Page:
                 group = self.declared[comparison].group
                 home = next((page_of(key) for key, other in self.sections.items() if other.primary == group), "results")
                 parts.append(f"{label}: this is the primary comparison [{comparison}]({home}.ipynb), stated there.")
+        short = short_words(section)
+        if short:
+            parts.append(f"Short: {short}.")
         parts.append(progress([cell.name for cell in members], self.results))
         display(Markdown("\n\n".join(parts)))
 
@@ -222,14 +222,16 @@ class Page:
                 display(Markdown(f"{'Drawn faces' if asks == 'synthetic' else 'Real faces'}: {text}"))
 
     def tuning(self):
-        """Show everything that was tried for the baseline's settings, best first."""
+        """Show everything that was tried on the validation faces for the baseline's settings and PAL's weight, best first."""
         runs = read_question("tuning", self.results)
         if runs.empty:
             return
-        shown = runs.sort_values(["train_share", "width_multiplier", "validation_accuracy"], ascending=[True, True, False])
+        shown = runs.sort_values(["strategy", "validation_accuracy"], ascending=False)
         table = pd.DataFrame({words: shown[option].map(lambda value: f"{value:g}") for option, words in TUNED.items()})
-        table.insert(0, "accuracy on validation faces (%)", [number(100 * value) for value in shown["validation_accuracy"]])
-        display(HTML(to_html(table.set_axis([str(place) for place in range(1, len(table) + 1)]))))
+        table["weight of PAL"] = [number(row["pal_weight"]) if row["strategy"] != "none" else "-" for _, row in shown.iterrows()]
+        table["accuracy on validation faces (%)"] = [number(100 * value) for value in shown["validation_accuracy"]]
+        names = [WITHOUT if strategy == "none" else PAL for strategy in shown["strategy"]]
+        fold(f"Everything that was tried ({len(table)})", to_html(table.set_axis(names), "arm"))
 
     def what_to_run(self, question, name):
         """Show the command that fills a licensed data set's page, and how long it takes."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from palcore.book.grid import LENGTH, arm_lengths, length_words, plain_options, question_cells
+from palcore.book.grid import LENGTH, arm_lengths, is_short, length_words, plain_options, question_cells
 from palcore.book.tables import best_on_validation, by_arm, read_question
 
 WITHOUT, PAL = "without PAL", "PAL"
@@ -139,14 +139,12 @@ def sections():
         Section("shortcut-weight", {WITHOUT: {"strategy": "none"}} | weights, dict(reversed(DRAWN.items()))),
         Section("shortcut-landmarks", BOTH | OTHERS | MOVED, DRAWN, PAL),
         Section("faces-strategies", STRATEGIES),
-        Section("faces-full", BOTH),
         Section("width", BOTH),
         Section("imbalance", balance, rare, "as they come"),
         *map(_backbones, ("faces-gpu", "rafdb", "affectnet")),
         _each("little-data", "train_share", {f"{_percent(share)} of the faces": share for share in (0.05, 0.1, 0.3, 1.0)}),
         _each("noisy-labels", "label_noise", {f"{_percent(share)} wrong": share for share in (0.0, 0.2, 0.4)}),
         Section("landmarks", BOTH | OTHERS | MOVED | changes, baseline=PAL),
-        Section("knows-faces", BOTH | TEMPLATE),
     ]
     return {section.question: section for section in found}
 
@@ -166,19 +164,33 @@ def rivals(results=None):
         found = {label + words: cells for label, arm in own.items() for words, cells in lengths("rivals", arm).items()}
         best = best_on_validation(by_arm(runs, found), found)
         tried |= own
-        chosen |= {label: own[label] for label in own if best and best.split(" (")[0] == label}
+        chosen |= {label: own[label] for label in own if best and best.removesuffix(", short") == label}
     none = {WITHOUT: {"strategy": "none", "crop": None}}
     arms = none | chosen | {"face crops": {"strategy": "none", "crop": 0.1}}
     return Section("rivals", arms, dict(list(scores.items())[1:])), Section("rivals", none | tried, scores)
 
 
 def lengths(question, arm):
-    """``{how its training differs from the settings: {seed: name of the run}}`` of an arm; as in ``" (short: 4 epochs)"``."""
+    """``{suffix: {seed: name of the run}}`` of an arm: ``", short"`` where it was trained for less than the settings say."""
     found = {}
     for length, cells in arm_lengths(question, arm).items():
         words = "" if set(arm) & set(LENGTH) else length_words(question, length)
-        found[f" ({words})" if words else ""] = cells
+        suffix = ", short" if is_short(question, length) else f", {words}" if words else ""
+        if suffix in found:
+            raise ValueError(f"arm {arm} of question {question} was trained short in two ways: name {', '.join(LENGTH)} in it")
+        found[suffix] = cells
     return found
+
+
+def short_words(section):
+    """What ``short`` means in a section: ``4 epochs, 30 % of the faces``; empty where nothing is short, or each arm says it."""
+    meant = {
+        length_words(section.question, length)
+        for arm in section.arms.values()
+        for length in arm_lengths(section.question, arm)
+        if is_short(section.question, length) and not set(arm) & set(LENGTH)
+    }
+    return " or ".join(sorted(meant))
 
 
 def labelled(section):
