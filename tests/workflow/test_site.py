@@ -9,7 +9,8 @@ from workflow import check_site, front_page, pages
 from workflow.site_extension import repair, used_icons
 
 GOOD = """<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Page</title>
-<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head><body><main><h1 id="top">Page</h1>{}</main></body></html>"""
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head>
+<body><main><h1 id="top">Page</h1>{}</main></body></html>"""
 FAULTS = {
     "a script stops": "<script>const a = 1; const a = 2;</script>",
     "could not load": '<img alt="" src="http://elsewhere.invalid/picture.png">',
