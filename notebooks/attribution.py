@@ -12,6 +12,7 @@
 #     language: python
 #     name: python3
 # ---
+
 # %% [markdown]
 # # The attribution: what the answer depends on
 #
@@ -72,7 +73,7 @@ backend = keras.backend.backend()
 # is trained with cross-entropy alone, the other with PAL added. The first comes to rely on the patch. How much
 # of that its attribution says is seen below.
 
-# %%
+# %% tags=["hide-input"]
 keras.utils.set_random_seed(seed)
 faces = load("synthetic", split="train", seed=seed, image_size=image_size, count=faces_count)
 tests = load("synthetic", split="test", seed=seed, image_size=image_size, count=210)
@@ -102,7 +103,7 @@ def snapshot():
     return {name: ops.convert_to_numpy(model(shown)["attribution"]) for name, model in watched.items()}
 
 
-# %%
+# %% tags=["hide-input"]
 train_images, chunk = faces.images[:], 32 * max(1, faces_count // 128)
 snapshots = {"0": snapshot()}
 for _ in range(epochs):
@@ -125,7 +126,7 @@ pd.DataFrame(rows).T.rename_axis("network").round(3)
 # Where each of them looks, and how it came to look there. Move the slider; each map is stretched from its least to its
 # greatest value.
 
-# %%
+# %% tags=["hide-input"]
 heatmaps = ops.convert_to_numpy(gaussian_heatmap(tests.landmarks[:4], snapshots["0"]["with PAL"].shape[1:3]))
 columns = [EMOTIONS[label] for label in tests.labels[:4]]
 pictures = {}
@@ -152,7 +153,7 @@ slider
 # The answer is seven logits. To ask about all of them at once they become one number, the score $S$: the sum of their absolute
 # values, {eq}`score`.
 
-# %%
+# %% tags=["hide-input"]
 image, features, head = split_at(plain)
 body = keras.Model(image, features)
 values = body(shown)
@@ -168,7 +169,7 @@ nudged_logits, nudged_gradient = logits_and_gradient(head, ops.convert_to_tensor
 scores = np.abs(ops.convert_to_numpy(nudged_logits)).sum(axis=-1)
 slopes = ops.convert_to_numpy(nudged_gradient)[(slice(None), *place)]
 
-# %% mystnb={"image": {"alt": "Three curves against one feature's value: the score, which is a line with kinks; its slope, a flight of steps; and slope times feature, which rises on every step."}}
+# %% mystnb={"figure": {"caption": "One feature turned up, all others held: the score, its slope, and slope times feature.", "name": "fig-attribution-1"}, "image": {"alt": "Three curves against one feature's value: the score, which is a line with kinks; its slope, a flight of steps; and slope times feature, which rises on every step."}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 3, figsize=(10.2, 3.2), layout="constrained")
 curves = {"score $S$": scores, r"grad: $|\partial S/\partial f|$": np.abs(slopes)}
 curves[r"grad_input: $|\partial S/\partial f| \cdot f$"] = np.abs(slopes) * levels
@@ -195,7 +196,7 @@ note = axes[0].annotate(
 # The slope is computed by {py:func}`palcore.attribution.logits_and_gradient`, without nudging anything. It agrees with the curve
 # on the left: between kinks it is the difference of neighbouring scores, and its integral is the whole climb.
 
-# %%
+# %% tags=["hide-input"]
 differences = np.diff(scores) / np.diff(levels)
 error = np.median(np.abs(differences - (slopes[1:] + slopes[:-1]) / 2)) / np.abs(slopes).max()
 climb = np.sum((slopes[1:] + slopes[:-1]) / 2 * np.diff(levels))
@@ -214,7 +215,7 @@ Markdown(
 # has a value for each channel; shown is their mean, the strategy `mean` of {eq}`strategies`.
 
 
-# %%
+# %% tags=["hide-input"]
 def maps_by_layer(classifier, images, layers):
     """{method: {layer and size: maps (N, h, w)}} of the mean attribution at each layer."""
     found = {method: {} for method in METHODS}
@@ -228,7 +229,7 @@ def maps_by_layer(classifier, images, layers):
     return found
 
 
-# %% mystnb={"image": {"alt": "One face in the compact network. Four rows, grad and grad_input without and with PAL; four columns, from the first to the last convolution. The maps get coarser from left to right; most of the attribution is on the mouth, and a little, without PAL, on the patch in the corner."}}
+# %% mystnb={"figure": {"caption": "One face asked at four layers of two networks, by two methods.", "name": "fig-attribution-2"}, "image": {"alt": "One face in the compact network. Four rows, grad and grad_input without and with PAL; four columns, from the first to the last convolution. The maps get coarser from left to right; most of the attribution is on the mouth, and a little, without PAL, on the patch in the corner."}} tags=["hide-input"]
 layers = ["block1_conv1", "block2_conv1", "block3_conv2", "block4_conv2"]
 rows = {}
 for name, network in networks.items():
@@ -236,7 +237,7 @@ for name, network in networks.items():
         rows[f"{method}\n{name}"] = {layer: values[0] for layer, values in maps.items()}
 figure = draw_grid(rows, dict.fromkeys(rows, shown[3]))
 
-# %%
+# %% tags=["hide-input"]
 side = round(0.14 * image_size)  # the patch
 area = (side / image_size) ** 2
 shares = {}
@@ -253,7 +254,7 @@ Markdown(f"The patch covers {100 * area:.0f} % of the picture. Its share of the 
 # are coarse. `grad` shows where a change would matter, also where there is nothing now. `grad_input` is zero where a feature is
 # silent: behind a ReLU most features are.
 
-# %%
+# %% tags=["hide-input"]
 silent = {}
 for layer in layers:
     image, features, _ = split_at(plain, layer)
@@ -275,7 +276,7 @@ Markdown("Share of silent features: " + ", ".join(f"{layer} {100 * share:.0f} %"
 # not explain what was learned {cite}`adebayo2018sanity`. With a network connection, `-p weights imagenet` draws the pretrained
 # ones.
 
-# %%
+# %% tags=["hide-input"]
 deeper = {
     "vgg16": ["block1_conv2", "block2_conv2", "block3_conv3", "block4_conv3", "block5_conv3"],
     "resnet50": ["conv1_relu", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out"],
@@ -288,11 +289,11 @@ for backbone, names in deeper.items():
 state = "random weights" if options.weights is None else "ImageNet's weights below a head with random weights"
 assert all(np.all(np.isfinite(m)) for maps in deep_maps.values() for layers in maps.values() for m in layers.values())
 
-# %% mystnb={"image": {"alt": "Grad and grad_input at five layers of VGG16: noisy over the face at first, coarse at last."}}
+# %% mystnb={"figure": {"caption": "VGG16 with random weights asked at five layers: what the architecture alone does.", "name": "fig-attribution-3"}, "image": {"alt": "Grad and grad_input at five layers of VGG16: noisy over the face at first, coarse at last."}} tags=["hide-input"]
 rows = {f"{method}\nVGG16": {layer: maps[0] for layer, maps in found.items()} for method, found in deep_maps["vgg16"].items()}
 figure = draw_grid(rows, dict.fromkeys(rows, large_face[0]))
 
-# %% mystnb={"image": {"alt": "Grad and grad_input at five layers of ResNet50, from 32 by 32 cells down to 2 by 2."}}
+# %% mystnb={"figure": {"caption": "ResNet50 with random weights asked at five layers.", "name": "fig-attribution-4"}, "image": {"alt": "Grad and grad_input at five layers of ResNet50, from 32 by 32 cells down to 2 by 2."}} tags=["hide-input"]
 rows = {f"{method}\nResNet50": {layer: m[0] for layer, m in found.items()} for method, found in deep_maps["resnet50"].items()}
 figure = draw_grid(rows, dict.fromkeys(rows, large_face[0]))
 
@@ -301,7 +302,7 @@ figure = draw_grid(rows, dict.fromkeys(rows, large_face[0]))
 # 2, on both their paths: three cells of four in front of it do not touch the answer at all. PAL at such a layer could not guide
 # them.
 
-# %%
+# %% tags=["hide-input"]
 untouched = {}
 for name, maps in deep_maps["resnet50"]["grad"].items():
     strided = np.zeros(maps.shape, bool)
@@ -310,7 +311,7 @@ for name, maps in deep_maps["resnet50"]["grad"].items():
     assert not np.any(maps[~strided]) or name.startswith(("conv1_relu", "conv5_block3_out"))
 Markdown("Cells with a derivative of exactly 0: " + ", ".join(f"{layer} {100 * part:.0f} %" for layer, part in untouched.items()))
 
-# %%
+# %% tags=["hide-input"]
 cells = {backbone: [m.shape[1] for m in maps["grad"].values()] for backbone, maps in deep_maps.items()}
 assert all(sizes == sorted(sizes, reverse=True) for sizes in cells.values())
 Markdown(
@@ -325,7 +326,7 @@ Markdown(
 # A classifier often ends in a softmax, and it is tempting to sum what it puts out. Turn all features of one face up from nothing
 # to twice what they are, and watch the seven probabilities and the score.
 
-# %% mystnb={"image": {"alt": "Left: seven probabilities stacked; their shares change but the top stays at one. Right: the score of the logits, which changes."}}
+# %% mystnb={"figure": {"caption": "All features turned up: the probabilities share out a whole that stays one; the score of the logits moves.", "name": "fig-attribution-5"}, "image": {"alt": "Left: seven probabilities stacked; their shares change but the top stays at one. Right: the score of the logits, which changes."}} tags=["hide-input"]
 doses = np.linspace(0, 2, 41)
 scaled = head(ops.convert_to_tensor((doses[:, None, None, None] * original[None]).astype("float32")))
 probabilities = ops.convert_to_numpy(ops.softmax(scaled))
@@ -346,7 +347,7 @@ legend = figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right 
 # A program that does this has an attribution of rounding errors, and no error message.
 # {py:func}`palcore.attribution.attribution_score` therefore takes logits.
 
-# %%
+# %% tags=["hide-input"]
 softmax_gradient = value_and_gradient(lambda f: ops.sum(ops.softmax(head(f))), values)[1]
 largest = {"softmax": float(ops.max(ops.abs(softmax_gradient))), "logits": float(ops.max(ops.abs(gradient)))}
 assert np.allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
@@ -356,6 +357,7 @@ Markdown(
 )
 
 # %% [markdown]
+#
 
 # %% [markdown]
 # ## Attribution moved is not reliance moved
@@ -431,7 +433,7 @@ Markdown(
 # Integrated gradients {cite}`sundararajan2017axiomatic` ask the pixels: the derivative is averaged on the way from a black
 # picture to the face.
 
-# %%
+# %% tags=["hide-input"]
 chosen = tests.labels[:4]
 integrated = {name: integrated_gradients(network, shown, chosen, steps=64) for name, network in networks.items()}
 rows = {}
@@ -443,7 +445,7 @@ for name, network in networks.items():
         picture = {"face": shown[face], **{kind: values_here[face] for kind, values_here in maps.items()}}
         rows[f"{columns[face]}\n{name}"] = picture
 
-# %% mystnb={"image": {"alt": "Two faces in the networks without and with PAL; beside each face its maps by grad, grad_input, Grad-CAM and integrated gradients. With PAL grad_input keeps closer to the face; the other maps, which PAL does not compare with the heatmap, change less."}}
+# %% mystnb={"figure": {"caption": "Two faces in two networks, asked in four ways.", "name": "fig-attribution-7"}, "image": {"alt": "Two faces in the networks without and with PAL; beside each face its maps by grad, grad_input, Grad-CAM and integrated gradients. With PAL grad_input keeps closer to the face; the other maps, which PAL does not compare with the heatmap, change less."}} tags=["hide-input"]
 figure = draw_grid(rows, {row: maps["face"] for row, maps in rows.items()})
 
 # %% [markdown]

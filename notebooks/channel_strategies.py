@@ -16,9 +16,11 @@
 # %% [markdown]
 # # PAL as a correlation, and three ways with the channels
 #
+# At the end of this chapter you will know why PAL is minus a correlation, what the three strategies do with the channels, and which
+# of them leaves the network free to look elsewhere.
+#
 # Two maps are on the table: the attribution, which says where the network looks, and the heatmap, which says where the landmarks
-# are. This chapter compares them, first by eye, then by a number, and turns the number into a loss. Then it asks what to do with
-# the channels: a feature map has hundreds of them, a heatmap has none.
+# are. They are compared first by eye, then by a number, and the number becomes a loss.
 #
 # All networks on this page are trained while the page is built. They are small and trained briefly, on drawn faces with a
 # *shortcut*: a coloured patch in the lower left corner that shows the label of nine training faces in ten. They show how PAL
@@ -32,7 +34,7 @@ epochs = 3  # of the network that all strategies start from
 steps = 30  # batches of 32 faces that each strategy is given
 learning_rate = 1e-3
 
-# %% tags=["remove-stderr"]
+# %% tags=["hide-input", "remove-stderr"]
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -50,7 +52,7 @@ from palcore.data.batches import FaceBatches
 from palcore.heatmaps import SIGMA, gaussian_heatmap
 from palcore.losses import PrivilegedAttributionLoss, attribution_correlation
 
-# %%
+# %% tags=["hide-input"]
 from palcore.models import with_attribution
 from palcore.training import build, check_options
 
@@ -69,7 +71,7 @@ images, landmarks = test_faces.images[:], test_faces.landmarks
 # {py:func}`palcore.models.with_attribution` adds the attribution.
 
 
-# %%
+# %% tags=["hide-input"]
 def fresh(strategy, steps, start=None, **changes):
     """A classifier and its compiled training model, with given weights if any, and its batches."""
     options = check_options(
@@ -87,7 +89,7 @@ def look(classifier, pictures):
     return outputs["expression"], outputs["attribution"]
 
 
-# %%
+# %% tags=["hide-input"]
 keras.utils.set_random_seed(seed)
 baseline, model, batches = fresh("none", steps=epochs * -(-faces_count // 32))
 model.fit(batches, epochs=epochs, verbose=0)
@@ -117,7 +119,7 @@ def standard(values):
 
 corner = (-1, 0)  # the patch fills this cell: last row, first column
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "A face with a patch in the corner, the network's attribution, the heatmap, and a scatter of their cells. The cell of the patch has much attribution and no heatmap."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "Attribution and heatmap of one face, and their cells against each other. The patch is the dot at the lower right.", "name": "fig-channel-strategies-1"}, "image": {"alt": "A face with a patch in the corner, the network's attribution, the heatmap, and a scatter of their cells. The cell of the patch has much attribution and no heatmap."}} tags=["hide-input"]
 number = int(np.argmax(attribution[(..., *corner)] / attribution.max(axis=(1, 2))))
 figure, axes = plt.subplots(1, 4, figsize=(10.2, 2.9), layout="constrained", width_ratios=(1, 1, 1, 1.35))
 axes[0].imshow(images[number], extent=(0, 1, 1, 0))
@@ -145,7 +147,7 @@ legend = axes[3].legend(frameon=False, fontsize=9)
 # {py:class}`palcore.losses.PrivilegedAttributionLoss` is the loss.
 
 
-# %%
+# %% tags=["hide-input"]
 def correlation(maps, targets, **options):
     """One number per face, as a NumPy array."""
     return ops.convert_to_numpy(attribution_correlation(maps, targets, **options))
@@ -163,7 +165,7 @@ Markdown(f"On {len(r)} test faces the correlation is {r.mean():.2f} on average, 
 # It lies between -1 and 1 at any resolution. Neither the scale of the attribution nor a constant added to it counts: only *where*
 # there is more and where there is less.
 
-# %%
+# %% tags=["hide-input"]
 rng = np.random.default_rng(seed)
 for size in (2, 7, 14, 56):
     random_maps = rng.exponential(1, (200, size, size)).astype(np.float32) ** 3
@@ -180,7 +182,7 @@ np.testing.assert_allclose(correlation(attribution + attribution.max(), heatmaps
 # so that the face teaches nothing, and does no harm.
 
 
-# %%
+# %% tags=["hide-input"]
 def correlation_and_gradient(maps, targets, combine=lambda maps: maps):
     """The correlation of each face, and its gradient with respect to the maps. Runs on either backend of Keras."""
     layer = keras.layers.Lambda(lambda inputs: attribution_correlation(combine(inputs), targets)[:, None])
@@ -216,7 +218,7 @@ between = (1 - share)[:, None, None] * h + share[:, None, None] * patch_only
 same = np.repeat(h[None], len(share), axis=0)
 
 
-# %%
+# %% tags=["hide-input"]
 
 
 def as_printed(a, h):
@@ -229,7 +231,7 @@ printed = np.array([as_printed(a, h) for a in between])
 meant = -correlation(between, same, scaled=False)
 ours = -correlation(between, same)
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "The heatmap, a map that lies on the patch alone, and the loss on the way from the one to the other. As printed it is almost flat. With mean and deviation it rises; ours rises from -1 to above 0."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "The loss on the way from a perfect map to one that lies on the patch: as printed in our source, with mean and deviation, and as it is here.", "name": "fig-channel-strategies-2"}, "image": {"alt": "The heatmap, a map that lies on the patch alone, and the loss on the way from the one to the other. As printed it is almost flat. With mean and deviation it rises; ours rises from -1 to above 0."}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 4, figsize=(10.2, 2.9), layout="constrained", width_ratios=(0.8, 0.8, 1.3, 1.3))
 plots.show_map(axes[0], h)
 plots.show_map(axes[1], patch_only)
@@ -242,7 +244,7 @@ axes[2].legend(frameon=False, fontsize=9)
 axes[3].plot(share, ours, color=plots.COLOURS[2])
 drawn = axes[3].set(xlabel="share of the patch", ylabel="PAL (ours)", ylim=(-1.05, 0.35))
 
-# %%
+# %% tags=["hide-input"]
 assert np.ptp(printed) < 0.1 * np.ptp(meant)
 assert np.isclose(ours[0], -1, atol=1e-4) and ours[-1] > 0 and np.all(np.diff(ours) > 0)
 Markdown(
@@ -264,7 +266,7 @@ Markdown(
 # Guard the flat map
 # : See above.
 
-# %%
+# %% tags=["hide-input"]
 rows = {}
 for size in (7, 14, 28, 56):
     blunt = ops.convert_to_numpy(gaussian_heatmap(landmarks[:50], size, 3 * SIGMA))
@@ -310,7 +312,7 @@ np.testing.assert_allclose(by_sum, by_mean, rtol=1e-2, atol=1e-4 * np.abs(by_mea
 # Now the three losses of one network, the one that looks at the patch.
 
 
-# %%
+# %% tags=["hide-input"]
 def combine(strategy):
     """Attributions of all channels to the map, or the maps, that the strategy compares with the heatmap."""
     return lambda maps: attribution_map(maps, ops.ones_like(maps), "grad_input", strategy)
@@ -327,7 +329,7 @@ half = some.shape[-1] // 2
 assert np.all(strength["half"][half:] == 0) and strength["half"][:half].max() > 0
 np.testing.assert_allclose(strength["mean"], strength["mean"][0], rtol=1e-4)
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Left: histogram of the correlation of single channels with the heatmap, and lines at the value of each strategy. Right: strength of the gradient that each channel gets from PAL: even with mean, zero for the second half with half, uneven with all."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "Single channels: how they correlate with the heatmap, and how strongly each is pulled by each strategy.", "name": "fig-channel-strategies-3"}, "image": {"alt": "Left: histogram of the correlation of single channels with the heatmap, and lines at the value of each strategy. Right: strength of the gradient that each channel gets from PAL: even with mean, zero for the second half with half, uneven with all."}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.5), layout="constrained")
 live = some.max(axis=(1, 2)) > 0
 axes[0].hist(each[live], bins=40, color="0.75")
@@ -343,7 +345,7 @@ axes[1].set(xlabel="channel", ylabel="gradient (mean = 1)", yscale="symlog", yli
 for axis in axes:
     axis.legend(frameon=False, fontsize=10)
 
-# %%
+# %% tags=["hide-input"]
 Markdown(
     f"Of the channels {100 * (1 - live.mean()):.0f} % are silent on a face; the histogram leaves them out, and in `all` they count as "
     f"0. PAL of this network is {-values['all'].mean():.2f} with `all`, {-values['mean'].mean():.2f} with `mean` and "
@@ -360,7 +362,7 @@ Markdown(
 # Each strategy now trains that same network for a few steps more, on the same batches.
 
 
-# %%
+# %% tags=["hide-input"]
 marks = sorted({round(steps * share) for share in (0, 0.04, 0.07, 0.1, 0.17, 0.25, 0.33, 0.5, 0.67, 0.83, 1)})
 
 
@@ -383,7 +385,7 @@ after = {"at the start": baseline} | {strategy: classifier for strategy, (classi
 outcomes = {name: look(classifier, images) for name, classifier in after.items()}
 
 
-# %%
+# %% tags=["hide-input"]
 def describe(logits, channels):
     """What a network looks at: correlations with the heatmap, share of the attribution in the patch's cell, accuracy."""
     parts = {"all channels": channels, "first half": channels[..., :half], "second half": channels[..., half:]}
@@ -396,7 +398,7 @@ def describe(logits, channels):
 table = pd.DataFrame({name: describe(*outcome) for name, outcome in outcomes.items()}).T
 table.round(3)
 
-# %%
+# %% tags=["hide-input"]
 channelwise = {name: correlation(maps[:64], heatmaps[:64]).mean() for name, (_, maps) in outcomes.items()}
 assert table.loc["mean", "r, all channels"] > table.loc["none", "r, all channels"] + 0.2
 assert table.loc["half", "r, first half"] > table.loc["half", "r, second half"] + 0.2
@@ -416,7 +418,7 @@ Markdown(
 # The interesting row is `half`. The half that PAL constrains looks at the landmarks. The other half is free, and it stays with
 # what it was: it follows the patch.
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Maps of two faces after each strategy, split into the first and the second half of the channels. After half, the first half lies on the face and the second half still on the patch."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "Two faces after each strategy, the two halves of the channels apart.", "name": "fig-channel-strategies-4"}, "image": {"alt": "Maps of two faces after each strategy, split into the first and the second half of the channels. After half, the first half lies on the face and the second half still on the patch."}} tags=["hide-input"]
 columns = [f"face {face}, {part} half" for face in (1, 2) for part in ("1st", "2nd")]
 underlay = dict(zip(columns, images[[0, 0, 1, 1]], strict=True))
 rows = {}
@@ -430,7 +432,7 @@ for axis in figure.axes:
 # %% [markdown]
 # Move the slider to see it happen, step by step.
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Three faces, their attributions for all, mean and both halves of half after the last training step, and their heatmaps."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "Three faces after the last training step of each strategy.", "name": "fig-channel-strategies-5"}, "image": {"alt": "Three faces, their attributions for all, mean and both halves of half after the last training step, and their heatmaps."}} tags=["hide-input"]
 frames = {}
 for step in marks:
     views = {"all": films["all"][step], "mean": films["mean"][step]}
@@ -452,7 +454,7 @@ FrameSlider(
 # Two numbers are left to choose: the weight $\lambda$ of PAL in the total loss, {eq}`total-loss`, and the width $\sigma$ of the
 # landmarks' Gaussians. The same start, the same steps, strategy `mean`:
 
-# %%
+# %% tags=["hide-input"]
 middle = "$\\lambda$ = 1,\n$\\sigma$ = 3/112"
 choices = {
     r"$\lambda$ = 0.1": {"pal_weight": 0.1},
@@ -466,7 +468,7 @@ low, high, blunt = choices
 maps = {name: found[name].mean(axis=-1) for name in (r"$\lambda$ = 0", low, middle, high, blunt)}
 wide = ops.convert_to_numpy(gaussian_heatmap(landmarks, cells, 16 / 112))
 
-# %% mystnb={"image": {"alt": "Attributions of three faces for the weights 0, 0.1, 1 and 10 and for a wide sigma, beside the two heatmaps. They come closer to the heatmap with the weight, and turn into one hill with the wide sigma."}}
+# %% mystnb={"figure": {"caption": "Three faces for several weights of PAL, and for a wide heatmap.", "name": "fig-channel-strategies-6"}, "image": {"alt": "Attributions of three faces for the weights 0, 0.1, 1 and 10 and for a wide sigma, beside the two heatmaps. They come closer to the heatmap with the weight, and turn into one hill with the wide sigma."}} tags=["hide-input"]
 rows = {
     f"face {face + 1}": {"face": images[face]}
     | {name: values[face] for name, values in maps.items()}
@@ -475,7 +477,7 @@ rows = {
 }
 figure = draw_grid(rows, side=1.4)
 
-# %%
+# %% tags=["hide-input"]
 table = pd.DataFrame(
     {
         name.replace("\n", " "): {
@@ -561,3 +563,10 @@ joint = np.sum((a - a.mean()) / a.std() * heatmaps[0][..., None])
 factor = a.shape[-1] * a.mean(axis=-1).std() / a.std()
 np.testing.assert_allclose(joint, factor * correlation(a.mean(axis=-1)[None], heatmaps[:1], scaled=False)[0], rtol=1e-3)
 print(f"factor {factor:.1f} of at most {a.shape[-1]}")
+
+# %% [markdown]
+# ## In three lines
+#
+# - With both maps standardised PAL is minus a correlation: between -1 and 1 at any size of map.
+# - `all` pulls each channel by itself, `mean` their average, `half` leaves the second half free, and that half stays on the patch.
+# - A heavier PAL brings the map closer to the heatmap. What that is worth is measured in the [results](results.ipynb).

@@ -16,6 +16,9 @@
 # %% [markdown]
 # # The data
 #
+# At the end of this chapter you will know which faces the study reads, how unequal their classes are, where their landmarks lie and
+# who placed them, and what is wrong with FER2013.
+#
 # The study reads four data sets. One is drawn by the study itself and is always there. Three hold photographs of real people, and
 # their owners decide who may have them, so this page shows drawn faces only. What it says about the real ones is computed from
 # the constants that their loaders use, and from records in `results/`, which hold numbers and no pictures.
@@ -34,7 +37,7 @@
 seed = 0
 faces_drawn = 350  # drawn faces whose landmarks are shown
 
-# %%
+# %% tags=["hide-input"]
 import json
 from importlib import import_module
 
@@ -63,7 +66,7 @@ check_record = json.loads((results / "check" / "fer2013.json").read_text())
 # are drawn from, so they are exact. The coloured patch in the corner is the shortcut of the experiment in
 # {doc}`shortcut`. Below each face is the heatmap that PAL compares the attribution with ({eq}`cell-average`).
 
-# %% mystnb={"image": {"alt": "Seven drawn faces, one of each expression, with 68 landmark dots each, and below each its heatmap."}}
+# %% mystnb={"figure": {"caption": "Seven drawn faces with their landmarks and heatmaps.", "name": "fig-data-1"}, "image": {"alt": "Seven drawn faces, one of each expression, with 68 landmark dots each, and below each its heatmap."}} tags=["hide-input"]
 import keras
 
 from palcore.heatmaps import gaussian_heatmap
@@ -80,7 +83,7 @@ figure = plots.draw_faces(faces.images[:7], faces.landmarks[:7], heatmaps, faces
 # largest class is right more often than by chance. That is why the study reports the *mean-class accuracy* beside the accuracy:
 # the average of seven recalls, in which every expression counts the same.
 
-# %% mystnb={"image": {"alt": "Share of each expression in four data sets, as bars for training and marks for test faces."}}
+# %% mystnb={"figure": {"caption": "How often each expression occurs: bars for training faces, marks for test faces.", "name": "fig-data-2"}, "image": {"alt": "Share of each expression in four data sets, as bars for training and marks for test faces."}} tags=["hide-input"]
 names = {"synthetic": "drawn faces", "rafdb": "RAF-DB", "affectnet": "AffectNet", "fer2013": "FER2013"}
 published = {name: import_module(DATASETS[name]).PUBLISHED for name in ("rafdb", "affectnet", "fer2013")}
 drawn = {split: load("synthetic", split=split).counts() for split in ("train", "validation", "test")}
@@ -99,7 +102,7 @@ table.style.format("{:,}")
 # ({py:func}`palcore.data.splits.split_rows`). AffectNet's own validation set serves as the test split, as in other work, because its
 # test set is not public.
 
-# %%
+# %% tags=["hide-input"]
 rows = {}
 for name, splits in counts.items():
     train, test = splits["train"], splits["test"]
@@ -127,7 +130,7 @@ orders = {
 }
 pd.DataFrame(orders).sort_index().fillna("").rename_axis("number")
 
-# %%
+# %% tags=["hide-input"]
 Markdown(
     "In FER2013's folders the expressions have names: "
     + ", ".join(f"`{folder}` is {emotion}" for folder, emotion in fer2013.FOLDERS.items())
@@ -144,7 +147,7 @@ Markdown(
 # On the left are the landmarks of many drawn faces. On the right is FER2013: the mean of each landmark over the faces
 # in which a detector found a face, and an ellipse of one standard deviation.
 
-# %% mystnb={"image": {"alt": "Left, clouds of 68 landmarks of drawn faces; right, FER2013's mean landmarks and their spread."}}
+# %% mystnb={"figure": {"caption": "Where landmarks lie, on drawn faces and on FER2013.", "name": "fig-data-3"}, "image": {"alt": "Left, clouds of 68 landmarks of drawn faces; right, FER2013's mean landmarks and their spread."}} tags=["hide-input"]
 shape = landmark_record["shape"]
 figure = plots.draw_landmark_clouds(
     faces.landmarks,
@@ -153,7 +156,7 @@ figure = plots.draw_landmark_clouds(
     (f"{len(faces):,} drawn faces", f"FER2013: {shape['found']:,} faces found"),
 )
 
-# %%
+# %% tags=["hide-input"]
 outside = ((faces.landmarks < 0) | (faces.landmarks > 1)).mean()
 Markdown(
     f"The faces of FER2013 fill their images, and {shape['coordinates_outside']:.1%} of the coordinates lie outside; of the drawn "
@@ -181,7 +184,7 @@ Markdown(
 # Does it give what others have got? The FER2013 of this study came with a table that somebody else's script had made with the same
 # predictor. Both were compared on faces drawn at random.
 
-# %%
+# %% tags=["hide-input"]
 record = landmark_record["agreement"]
 distance, per_face = record["distance_of_landmarks"], record["distance_of_faces"]
 neither = record["distance_of_faces_found_by_neither"]
@@ -201,7 +204,7 @@ Markdown(
 # `python -m palcore check fer2013 --data-dir DIR` looks at every face and lists all that is wrong at once. This is what it
 # says about the copy that this study's results come from.
 
-# %%
+# %% tags=["hide-input"]
 copies, sizes = check_record["copies"], check_record["faces"]
 blank = sum(len(sentences) for sentences in check_record["notes"].get("image blank", {}).values())
 problems = sum(len(sentences) for kinds in check_record["problems"].values() for sentences in kinds.values())
@@ -231,7 +234,7 @@ Markdown(
 # We have no licensed copy to time. `workflow/benchmark_data.py` generates folders of the owners' size, with annotations for every
 # face and a few drawn images behind all file names, and starts a run from each: once without an index, and once more.
 
-# %%
+# %% tags=["hide-input"]
 benchmark = json.loads((results / "benchmark" / "data.json").read_text())
 layouts = {"rafdb": "RAF-DB", "affectnet": "AffectNet, folders", "affectnet_csv": "AffectNet, tables"}
 rows = {}
@@ -246,7 +249,7 @@ for layout, starts in benchmark["starts"].items():
     }
 pd.DataFrame(rows).T
 
-# %%
+# %% tags=["hide-input"]
 Markdown(
     f"Batches of {benchmark['batch_size']} faces at {benchmark['image_size']} pixels, flipped, shifted and turned; "
     f"{benchmark['device']}. On average {benchmark['load_average']} programs wanted its processor at once, this one among them, and "
@@ -294,3 +297,9 @@ Markdown(
 # split from train, and {py:func}`~palcore.data.landmark_table.landmarks_of` reads a landmark table. A problem is listed and
 # not raised, so that the check can name all of them; {py:func}`~palcore.data.listing.faces_of` raises the first that would stop a
 # run. {py:mod}`palcore.data.rafdb` is an example to copy.
+#
+# ## In three lines
+#
+# - Four data sets, one form: names, labels and landmarks in memory, images when they are asked for.
+# - Happiness is the largest class of every real one, so each result has a mean-class accuracy beside the accuracy.
+# - One in twelve of FER2013's test faces is also a training face, and where no face was found its landmarks are a guess.

@@ -16,9 +16,11 @@
 # %% [markdown]
 # # The heatmap: from 68 points to a map
 #
-# The landmarks of a face are 68 points. What a layer of a network contributes to the answer is a map. To compare the two, the
-# points have to become a map as well: the *heatmap*. This chapter draws it, takes it apart, and shows where the usual way of
-# drawing it goes wrong.
+# At the end of this chapter you will know how 68 points become a map as coarse as a network's features, why each cell holds an
+# average, and where the usual way of drawing goes wrong.
+#
+# The landmarks of a face are points. What a layer of a network contributes to the answer is a map. To compare the two, the
+# points have to become a map as well: the *heatmap*.
 #
 # Every claim on this page is computed on this page and asserted in the cell that makes it. The symbols are those of
 # [the method page](../book/method.md).
@@ -28,7 +30,7 @@ seed = 0
 image_size = 112  # side of the faces, in pixels
 faces_count = 64  # how many faces the numbers are taken from
 
-# %% tags=["remove-stderr"]
+# %% tags=["hide-input", "remove-stderr"]
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,7 +48,7 @@ refuse_unknown_parameters(In)
 plots.use_style()
 
 
-# %%
+# %% tags=["hide-input"]
 def draw(landmarks, size, sigma=SIGMA, weights=None):
     """The exact heatmap as a NumPy array."""
     return keras.ops.convert_to_numpy(gaussian_heatmap(landmarks, size, sigma, weights))
@@ -67,7 +69,7 @@ assert points.shape == (68, 2)
 #
 # Put one round bump on each landmark and add them up.
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "A drawn face with 68 landmarks marked by region, then one bump at the tip of the nose, the bumps of the mouth, and all bumps added up."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "From points to a map: 68 landmarks, the bump of one of them, those of the mouth, and all of them added up.", "name": "fig-heatmaps-1"}, "image": {"alt": "A drawn face with 68 landmarks marked by region, then one bump at the tip of the nose, the bumps of the mouth, and all bumps added up."}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 4, figsize=(9.2, 3.0), layout="constrained")
 axes[0].imshow(face, extent=(0, 1, 1, 0))
 draw_landmarks(axes[0], points)
@@ -88,7 +90,7 @@ legend = figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower 
 # {py:func}`palcore.heatmaps.gaussian_heatmap` draws. The function averages over the pixel instead of looking at its centre; at
 # this resolution the two are nearly the same.
 
-# %%
+# %% tags=["hide-input"]
 centres = (np.arange(image_size) + 0.5) / image_size
 across = (centres[None, None, :] - points[:, 0, None, None]) ** 2
 down = (centres[None, :, None] - points[:, 1, None, None]) ** 2
@@ -108,7 +110,7 @@ Markdown(
 # There is a shortcut that looks the same: set the pixel under each landmark to one, then blur the whole picture once with a
 # Gaussian filter. It is one pass instead of 68. {py:func}`palcore.heatmaps.blurred_heatmap` does it.
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Three maps of one face: the sum of bumps, the one-pass blur, and their difference, which is not zero along brows, eyes and mouth."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "The sum of bumps, the blur of a binary picture, and what the blur loses where landmarks share a pixel.", "name": "fig-heatmaps-2"}, "image": {"alt": "Three maps of one face: the sum of bumps, the one-pass blur, and their difference, which is not zero along brows, eyes and mouth."}} tags=["hide-input"]
 blurred = blurred_heatmap(points[None], image_size)[0]
 largest = np.abs(exact - blurred).max()
 figure, axes = plt.subplots(1, 3, figsize=(8.6, 2.9), layout="constrained")
@@ -122,7 +124,7 @@ for axis, (title, (values, colours, limits)) in zip(axes, views.items(), strict=
     axis.set_title(title)
     figure.colorbar(axis.images[0], ax=axis, shrink=0.85)
 
-# %%
+# %% tags=["hide-input"]
 share, likeness = largest / exact.max(), correlate(exact, blurred)
 assert share > 0.01 and likeness > 0.9
 Markdown(
@@ -146,7 +148,7 @@ Markdown(
 # : In NumPy the index -3 is legal and means the third pixel from the end. A landmark that left the image on the left comes back
 #   on the right.
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Two rows of four maps, the sum above and the blur below. The blur halves coincident landmarks, drops one that left the image, shifts one, and shows one on the wrong side."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "Four accidents, sum above and blur below: landmarks on one another, one outside, one between pixels, one with a negative index.", "name": "fig-heatmaps-3"}, "image": {"alt": "Two rows of four maps, the sum above and the blur below. The blur halves coincident landmarks, drops one that left the image, shifts one, and shows one on the wrong side."}} tags=["hide-input"]
 pixels, wide = 28, 0.09
 corner = 14.98 / pixels  # just inside the lower right corner of pixel 14
 cases = {
@@ -162,7 +164,7 @@ blurs = {
 }
 figure = draw_grid({"sum": sums, "one blur": blurs}, limits=(0, 2), unit="heatmap", side=1.9)
 
-# %%
+# %% tags=["hide-input"]
 from scipy.ndimage import center_of_mass
 
 single = blurred_heatmap(cases["coincide"][None, :1], pixels, wide)[0]
@@ -182,7 +184,7 @@ Markdown(
 # How often does it happen? Landmarks share a pixel more often the coarser the picture is, and they leave the image when a face
 # is shifted, rotated or cropped, as training does to every face.
 
-# %%
+# %% tags=["hide-input"]
 rng = np.random.default_rng(seed)
 matrices = [geometry.draw_matrix(draws) for draws in rng.random((faces_count, geometry.DRAWS))]
 moved = np.stack([geometry.transform_landmarks(face, matrix) for face, matrix in zip(landmarks, matrices, strict=True)])
@@ -195,7 +197,7 @@ merged = pd.DataFrame(rows).T.astype({"at most": int})
 assert merged.iloc[:, 0].is_monotonic_increasing and merged.iloc[-1, 0] > 5
 merged.round(2)
 
-# %%
+# %% tags=["hide-input"]
 moved_and_cropped = [geometry.draw_matrix(draws, geometry.check_ranges({"crop": 0.4})) for draws in rng.random((faces_count, 8))]
 cropped = np.stack([geometry.transform_landmarks(*pair) for pair in zip(landmarks, moved_and_cropped, strict=True)])
 outside = [np.any((places < 0) | (places >= 1), axis=-1).mean() for places in (landmarks, moved, cropped)]
@@ -230,7 +232,7 @@ def maps_of_width(width):
     return {f"{size} x {size}": draw(points[None], size, width / 112)[0] for size in resolutions}
 
 
-# %% mystnb={"image": {"alt": "The heatmap of one face at 112, 28, 14 and 7 cells along the side, with sigma 3/112."}}
+# %% mystnb={"figure": {"caption": "One face's heatmap at four resolutions.", "name": "fig-heatmaps-4"}, "image": {"alt": "The heatmap of one face at 112, 28, 14 and 7 cells along the side, with sigma 3/112."}} tags=["hide-input"]
 widths = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 frames = {f"{width}/112": to_png(draw_grid({"": maps_of_width(width)}, side=2.1), dpi=100, colours=64) for width in widths}
 FrameSlider(frames, "sigma", "The heatmap of one face at 112, 28, 14 and 7 cells along the side.", start="3/112")
@@ -238,7 +240,7 @@ FrameSlider(frames, "sigma", "The heatmap of one face at 112, 28, 14 and 7 cells
 # %% [markdown]
 # The same for print, three widths at once:
 
-# %% mystnb={"image": {"alt": "Grid of heatmaps: three widths of the Gaussian in rows, four resolutions in columns. The rows differ at 112 cells and look alike at 7, but for the widest."}}
+# %% mystnb={"figure": {"caption": "What the width of the Gaussian does at each resolution: on a coarse map, little.", "name": "fig-heatmaps-5"}, "image": {"alt": "Grid of heatmaps: three widths of the Gaussian in rows, four resolutions in columns. The rows differ at 112 cells and look alike at 7, but for the widest."}} tags=["hide-input"]
 rows = {rf"$\sigma$ = {width}/112": maps_of_width(width) for width in (1, 3, 12)}
 figure = draw_grid(rows, images=dict.fromkeys(rows, face))
 
@@ -246,7 +248,7 @@ figure = draw_grid(rows, images=dict.fromkeys(rows, face))
 # The numbers say the same. Each is the correlation between the heatmap with the width of its column and the one with our default,
 # {py:data}`palcore.heatmaps.SIGMA`, 3/112, averaged over the faces.
 
-# %%
+# %% tags=["hide-input"]
 table = pd.DataFrame(
     {
         f"{width}/112": {
@@ -283,7 +285,7 @@ above = (runners[..., 1, None] - middles) ** 2
 sampled = np.exp(-(apart[:, 0, None, :] + above[:, 0, :, None]) / (2 * SIGMA**2))
 averaged = draw(runners, cells)
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Left: one bump among 7 by 7 cells with their centres. Middle and right: the value of a cell and the total of all cells while the landmark moves. The sampled curves swing between 0 and 1, the averaged total is constant."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "Why cells are averaged. While a landmark moves, a value taken at cell centres swings; the average is steady.", "name": "fig-heatmaps-6"}, "image": {"alt": "Left: one bump among 7 by 7 cells with their centres. Middle and right: the value of a cell and the total of all cells while the landmark moves. The sampled curves swing between 0 and 1, the averaged total is constant."}} tags=["hide-input"]
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.3), layout="constrained")
 plots.show_map(axes[0], draw(runners[:1], 224)[0])
 axes[0].scatter(*np.meshgrid(middles, middles), s=14, marker="+", color="white")
@@ -299,7 +301,7 @@ for axis, total, title in ((axes[1], False, "value of the middle cell"), (axes[2
     axis.set(xlabel="landmark's place (in cells)", title=title, ylim=(-0.03, 1.08))
 legend = axes[1].legend(frameon=False, loc="upper right")
 
-# %%
+# %% tags=["hide-input"]
 sampled_total, averaged_total = sampled.sum(axis=(1, 2)), averaged.sum(axis=(1, 2))
 assert sampled_total.max() / sampled_total.min() > 10
 assert np.ptp(averaged_total) < 1e-3 * averaged_total.mean()
@@ -321,7 +323,7 @@ Markdown(
 # The heatmap is then one product of two small matrices, with a column for each landmark:
 
 
-# %%
+# %% tags=["hide-input"]
 from scipy.special import erf
 
 
@@ -339,7 +341,7 @@ np.testing.assert_allclose(written_out, draw(points[None], 7)[0], atol=1e-4)
 # Is that the right average? Brute force: draw the same bumps on a grid 64 times finer and average each block of 64 by 64. The
 # faces are moved about first, so that some of their landmarks lie outside.
 
-# %%
+# %% tags=["hide-input"]
 fine = 64
 centres = (np.arange(7 * fine) + 0.5) / (7 * fine)
 exact_maps = draw(moved[:4], 7)
@@ -355,7 +357,7 @@ Markdown(f"The largest deviation from brute force is {100 * worst:.4f} % of the 
 # And what does sampling do to a whole face? With 68 landmarks some bumps hit a centre and others miss it, and where many stand
 # close, part of the error averages out. What is left is noise in the target that comes from the grid, not from the face.
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Four faces at 7 by 7 cells: heatmaps sampled at cell centres above, exact cell averages below. The sampled ones are spotty."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "Four heatmaps at 7 by 7 cells, sampled (above) and averaged (below).", "name": "fig-heatmaps-7"}, "image": {"alt": "Four faces at 7 by 7 cells: heatmaps sampled at cell centres above, exact cell averages below. The sampled ones are spotty."}} tags=["hide-input"]
 grid = (np.arange(7) + 0.5) / 7
 columns, rows = (np.exp(-((grid - landmarks[..., axis, None]) ** 2) / (2 * SIGMA**2)) for axis in (0, 1))
 spotty, smooth = np.einsum("nlh,nlw->nhw", rows, columns), draw(landmarks, 7)
@@ -366,7 +368,7 @@ maps = {
 }
 figure = draw_grid(maps, images=dict(zip(names, faces.images[:4], strict=True)))
 
-# %%
+# %% tags=["hide-input"]
 agreement = [correlate(*pair) for pair in zip(spotty, smooth, strict=True)]
 assert min(agreement) < np.mean(agreement) < 0.98
 Markdown(
@@ -381,7 +383,7 @@ Markdown(
 # augmented and shrunk with the image. The last two draw it at the layer's resolution, inside the loss, from 136 numbers.
 
 
-# %%
+# %% tags=["hide-input"]
 import cv2
 
 
@@ -399,7 +401,7 @@ def single_pixels(places):
     return binary, deviation
 
 
-# %%
+# %% tags=["hide-input"]
 from skimage.filters import gaussian
 
 
@@ -415,7 +417,7 @@ def blur_skimage(places):
     return np.stack([gaussian(picture, deviation, mode="constant", preserve_range=True) for picture in binary])
 
 
-# %%
+# %% tags=["hide-input"]
 import time
 
 
@@ -430,7 +432,7 @@ def milliseconds_per_face(way, places, repeats):
     return 1000 * min(seconds) / len(places)
 
 
-# %%
+# %% tags=["hide-input"]
 few = landmarks[: max(faces_count // 16, 1)]
 times = {
     f"68 blurs, SciPy, {image_size} px": milliseconds_per_face(bumps_by_filter, few, 1),
@@ -455,7 +457,7 @@ costs.round(4)
 # are by far the dearest, and the exact map costs a fraction of that. There is no need to give up exactness for speed. What
 # travels with a face counts too:
 
-# %%
+# %% tags=["hide-input"]
 as_numbers, as_picture = points.astype(np.float32).nbytes, exact.astype(np.float32).nbytes
 assert as_numbers == 136 * 4
 Markdown(
@@ -470,7 +472,7 @@ Markdown(
 # (see {py:mod}`palcore.data.geometry`). For the landmarks that is 68 small products, and then the heatmap is drawn afresh. The
 # other way is to turn the heatmap itself, as one turns the image, by interpolation.
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Left: a rotated face with its moved landmarks. Then the 14 by 14 heatmap drawn from the moved points, the same heatmap turned by interpolation, and their difference."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "A face turned: its heatmap drawn from the moved points, the old heatmap turned by interpolation, and the difference.", "name": "fig-heatmaps-8"}, "image": {"alt": "Left: a rotated face with its moved landmarks. Then the 14 by 14 heatmap drawn from the moved points, the same heatmap turned by interpolation, and their difference."}} tags=["hide-input"]
 turn = geometry.affine_matrix(angle=0.5, shift=(0.06, -0.04))
 turned_face, turned_points = geometry.transform_image(face, turn), geometry.transform_landmarks(points, turn)
 drawn = draw(turned_points[None], 14)[0]
@@ -504,7 +506,7 @@ pd.DataFrame({"correlation of the two": agreement}).round(3)
 # the right, and the number 36 has to go to the other eye. {py:data}`palcore.data.geometry.FLIP_INDEX` says which number goes
 # where. As long as all landmarks weigh the same, the heatmap does not notice; with weights it does.
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "A face with its left eye marked; the flipped face with the mark on the left eye again, as it should be; and with the mark on the right eye, where the numbers were not exchanged."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "A face flipped: its landmarks exchange their numbers, or the left eye becomes a right one.", "name": "fig-heatmaps-9"}, "image": {"alt": "A face with its left eye marked; the flipped face with the mark on the left eye again, as it should be; and with the mark on the right eye, where the numbers were not exchanged."}} tags=["hide-input"]
 flip = geometry.flip_matrix()
 flipped = geometry.transform_landmarks(points, flip)
 careless = (points @ flip[:2, :2].T + flip[:2, 2]).astype(np.float32)  # moved, but not renumbered
@@ -533,7 +535,7 @@ assert np.allclose(geometry.transform_landmarks(points, flip @ turn), both_ways,
 # The 68 points are not spread evenly over the face. Seventeen of them follow the jaw, which moves little between expressions and
 # borders on the background. Here is what each region adds to the map.
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "image": {"alt": "Eight maps over one face: jaw, brows, nose, eyes and mouth alone, then all of them, all without the jaw, and without the jaw with brows and mouth weighing double."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "What each region contributes, and the map without the jaw.", "name": "fig-heatmaps-10"}, "image": {"alt": "Eight maps over one face: jaw, brows, nose, eyes and mouth alone, then all of them, all without the jaw, and without the jaw with brows and mouth weighing double."}} tags=["hide-input"]
 none = dict.fromkeys(REGIONS, 0)
 singles = {region: region_weights(**(none | {region: 1})) for region in REGIONS}
 mixtures = {
@@ -546,7 +548,7 @@ for axis, (title, weights) in zip(axes.flat, (singles | mixtures).items(), stric
     plots.show_map(axis, draw(points[None], 28, weights=weights)[0], face)
     axis.set_title(title)
 
-# %%
+# %% tags=["hide-input"]
 parts = {region: draw(landmarks, 7, weights=weights) for region, weights in singles.items()}
 whole, inner = draw(landmarks, 7), draw(landmarks, 7, weights=region_weights(jaw=0))
 np.testing.assert_allclose(sum(parts.values()), whole, atol=1e-4)
@@ -557,7 +559,7 @@ table = pd.DataFrame({"landmarks": {region: len(places) for region, places in RE
 table["share of the heatmap"], table["correlation with the whole, 7 x 7"] = shares, alike
 table.round(3)
 
-# %%
+# %% tags=["hide-input"]
 likeness = np.mean([correlate(*pair) for pair in zip(inner, whole, strict=True)])
 assert np.isclose(sum(shares.values()), 1, atol=1e-4) and 0.5 < likeness < 1
 Markdown(f"Without the jaw, the 7 by 7 heatmap still correlates with the whole one at {likeness:.2f} on average.")
@@ -634,3 +636,10 @@ assert np.all(largest_bump <= total + 1e-3)
 kept = {region: bumps[list(places)].max(axis=0).sum() / bumps[list(places)].sum() for region, places in REGIONS.items()}
 assert max(kept, key=kept.get) == "jaw"  # the jaw's landmarks stand farthest apart, so its share grows
 print(f"correlation with the sum: {correlate(largest_bump, total):.3f}")
+
+# %% [markdown]
+# ## In three lines
+#
+# - The heatmap is a sum of bumps, averaged exactly over each cell: one product of two small matrices a face.
+# - A blurred binary picture merges landmarks, rounds them, and puts some on the wrong side.
+# - On a coarse map the width of the bump hardly matters, and a landmark outside still counts for what reaches in.

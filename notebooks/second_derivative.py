@@ -12,6 +12,7 @@
 #     language: python
 #     name: python3
 # ---
+
 # %% [markdown]
 # # The second derivative: how PAL teaches, and how it fails
 #
@@ -91,7 +92,7 @@ history = plain.fit(train_images, faces.labels, batch_size=32, epochs=epochs, ve
 # Measured, with PAL alone as the loss, in the network trained without PAL: the size of the gradient at each layer's weights.
 
 
-# %%
+# %% tags=["hide-input"]
 def pal(outputs):
     """PAL of the test faces that are measured."""
     return PrivilegedAttributionLoss()(tests.landmarks[:16], outputs["attribution"])
@@ -102,10 +103,10 @@ for method in METHODS:
     _, gradients[method] = weight_gradients(with_attribution(plain, method=method), measured, pal)
     pal_sizes[method] = size_by_layer(gradients[method])
 
-# %% mystnb={"image": {"alt": "Bars on a logarithmic scale, a pair for each layer. With grad only the three dense layers have a bar, the others are marked 0; with grad_input every layer has one."}}
+# %% mystnb={"figure": {"caption": "Size of PAL's gradient at each layer's weights, for the two methods.", "name": "fig-second-derivative-1"}, "image": {"alt": "Bars on a logarithmic scale, a pair for each layer. With grad only the three dense layers have a bar, the others are marked 0; with grad_input every layer has one."}} tags=["hide-input"]
 figure = plots.draw_gradient_sizes(pal_sizes)
 
-# %%
+# %% tags=["hide-input"]
 below = [layer for layer in pal_sizes["grad"] if layer.startswith("block")]
 assert len(below) >= 9
 assert all(pal_sizes["grad"][layer] == 0 for layer in below)
@@ -117,7 +118,7 @@ Markdown(f"`grad`: exactly 0 at all {len(below)} layers up to the attributed one
 # Look closer, variable by variable. With `grad_input`, PAL alone reaches every kernel and every normalisation. It does not reach
 # the biases of the head: they move the kinks, not the slopes. That is no bug. In training the cross-entropy moves them.
 
-# %%
+# %% tags=["hide-input"]
 unreached = {path for path, gradient in gradients["grad_input"].items() if not np.any(gradient)}
 assert unreached == {"dense1/bias", "dense2/bias", "logits/bias"}
 Markdown(f"Reached by PAL alone: {len(gradients['grad_input']) - len(unreached)} variables. Not: {', '.join(sorted(unreached))}.")
@@ -138,7 +139,7 @@ for name, network in heads.items():
     found = {method: ops.convert_to_numpy(with_attribution(network, method=method)(shown)["attribution"]) for method in METHODS}
     rows[name] = {method: maps[3] / maps[3].max() for method, maps in found.items()}
 
-# %% mystnb={"image": {"alt": "Two rows of two maps. Behind the flattened features grad and grad_input both vary over the face. Behind global pooling grad is the same everywhere, grad_input varies."}}
+# %% mystnb={"figure": {"caption": "Behind global pooling, `grad` is the same everywhere.", "name": "fig-second-derivative-2"}, "image": {"alt": "Two rows of two maps. Behind the flattened features grad and grad_input both vary over the face. Behind global pooling grad is the same everywhere, grad_input varies."}} tags=["hide-input"]
 figure = draw_grid(rows, limits=(0, 1), unit="share of the largest", side=2.0)
 
 # %% [markdown]
@@ -152,7 +153,7 @@ figure = draw_grid(rows, limits=(0, 1), unit="share of the largest", side=2.0)
 # with a gradient of 0, so that nothing turns to NaN. `grad_input` still varies, through $f$. More dense layers behind the average
 # change nothing. This is why {py:func}`palcore.models.build_classifier` flattens.
 
-# %%
+# %% tags=["hide-input"]
 flat, deep_head = with_attribution(pooled, method="grad"), keras.layers.Dense(20, activation="relu")(average)
 deeper_pooled = with_attribution(keras.Model(image, keras.layers.Dense(7)(deep_head)), method="grad")
 for model in (flat, deeper_pooled):
@@ -188,7 +189,7 @@ def with_head(activation):
     return twin
 
 
-# %%
+# %% tags=["hide-input"]
 smooth = with_head("softplus")
 step_sizes = np.logspace(-5, -1, 9)
 checks = {}
@@ -199,14 +200,14 @@ for name, network in {"ReLU": plain, "softplus": smooth}.items():
     differences = np.array([weight_difference(taught, measured, pal, direction, step) for step in step_sizes])
     checks[name] = {"direction": direction, "slope": slope, "differences": differences, "errors": np.abs(differences / slope - 1)}
 
-# %% mystnb={"image": {"alt": "Relative difference between gradient and finite difference against the step, on logarithmic axes. For softplus it falls as the step shrinks, then rises a little; for ReLU it jumps up and down."}}
+# %% mystnb={"figure": {"caption": "Gradient against finite difference, for steps of several lengths.", "name": "fig-second-derivative-3"}, "image": {"alt": "Relative difference between gradient and finite difference against the step, on logarithmic axes. For softplus it falls as the step shrinks, then rises a little; for ReLU it jumps up and down."}} tags=["hide-input"]
 figure, axes = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
 for (name, check), marker in zip(checks.items(), "so", strict=True):
     axes.loglog(step_sizes, 100 * check["errors"], marker=marker, linewidth=2, label=name)
 axes.set(xlabel="length of the step in the space of the weights", ylabel="disagreement (%)")
 legend = axes.legend(frameon=False, title="dense layers with")
 
-# %%
+# %% tags=["hide-input"]
 check = checks["softplus"]
 best = np.argmin(check["errors"])
 assert check["errors"][best] < 0.01
@@ -226,7 +227,7 @@ Markdown(
 # constant. Way 1 is open, way 2 is closed. Both are put into the smooth twin, beside the right one.
 
 
-# %%
+# %% tags=["hide-input"]
 class DetachedHead(AttributionHead):
     """The bug: the attribution is a constant."""
 
@@ -243,7 +244,7 @@ class FirstOrderHead(AttributionHead):
         return {"expression": logits, "attribution": attribution_map(features, ops.stop_gradient(gradient))}
 
 
-# %%
+# %% tags=["hide-input"]
 image, features, head = split_at(smooth)
 variants = {"right": AttributionHead, "first order only": FirstOrderHead, "detached": DetachedHead}
 broken, broken_gradients, table = {}, {}, {}
@@ -255,7 +256,7 @@ for name, kind in variants.items():
     table[name] = {"PAL": value, "slope by gradient": along, "by difference": check["differences"][best]}
 pd.DataFrame(table).T.rename_axis("attribution").round(5)
 
-# %% mystnb={"image": {"alt": "Bars on a logarithmic scale for three versions at each layer. The right one reaches all layers, first order only reaches none of the dense layers, detached reaches none at all."}}
+# %% mystnb={"figure": {"caption": "Three versions with the same printed loss: what reaches the weights of each layer.", "name": "fig-second-derivative-4"}, "image": {"alt": "Bars on a logarithmic scale for three versions at each layer. The right one reaches all layers, first order only reaches none of the dense layers, detached reaches none at all."}} tags=["hide-input"]
 figure = plots.draw_gradient_sizes({name: size_by_layer(found) for name, found in broken_gradients.items()})
 
 # %% [markdown]
@@ -277,7 +278,7 @@ assert agrees == {"right": True, "first order only": False, "detached": False}
 # gradient of cross-entropy plus PAL is the gradient of the cross-entropy, to the last bit that matters.
 
 
-# %%
+# %% tags=["hide-input"]
 def answer(outputs):
     """Cross-entropy of the faces that are measured."""
     return cross_entropy(tests.labels[:16], outputs["expression"])
@@ -297,7 +298,7 @@ for name in ("detached", "right"):
 # depends on how much network lies behind the attributed layer. Steps with and without PAL take turns here, so that whatever else
 # the machine does hits both. Shown is the ratio of each pair.
 
-# %%
+# %% tags=["hide-input"]
 timed = {"without PAL": build_classifier("compact", image_size, units=128, dropout=0.0)}
 for layer in ("block4_conv2", "block2_conv1"):
     timed[f"PAL at\n{layer}"] = with_attribution(build_classifier("compact", image_size, units=128, dropout=0.0), layer)
@@ -313,7 +314,7 @@ for _ in range(rounds + 2):
         seconds[name].append(time.perf_counter() - started)
 ratios = {name: np.array(took[2:]) / seconds["without PAL"][2:] for name, took in seconds.items() if name != "without PAL"}
 
-# %% mystnb={"image": {"alt": "Ratios of step times for PAL at a late and at an early layer, single pairs as dots and their median as a line, beside 1 for no PAL."}}
+# %% mystnb={"figure": {"caption": "Time of a training step with PAL over that of one without, pairs taken in turn.", "name": "fig-second-derivative-5"}, "image": {"alt": "Ratios of step times for PAL at a late and at an early layer, single pairs as dots and their median as a line, beside 1 for no PAL."}} tags=["hide-input"]
 figure, axes = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
 for number, values_here in enumerate(ratios.values()):
     jitter = np.linspace(-0.12, 0.12, len(values_here))
@@ -323,7 +324,7 @@ axes.axhline(1, color="0.4", linestyle=":")
 axes.set_xticks(range(len(ratios)), list(ratios))
 labels = axes.set(ylabel="step time, with PAL / without", xlim=(-0.6, len(ratios) - 0.4), ylim=(0, None))
 
-# %%
+# %% tags=["hide-input"]
 assert all(np.all(values_here > 0) for values_here in ratios.values())
 quartiles = {name.replace("\n", " "): np.percentile(values_here, [25, 50, 75]) for name, values_here in ratios.items()}
 listed = "; ".join(f"{name}: {middle:.2f} (quartiles {low:.2f} to {high:.2f})" for name, (low, middle, high) in quartiles.items())
@@ -374,7 +375,7 @@ def interpolation_matrix(cells, new_cells):
     return np.maximum(0, 1 - np.abs(centres[:, None] - np.arange(cells))).astype("float32")
 
 
-# %%
+# %% tags=["hide-input"]
 rng = np.random.default_rng(seed)
 grow = interpolation_matrix(6, 12)
 resizing = {
@@ -407,7 +408,7 @@ resize_table.rename_axis(f"on {backend}").round(3)
 # the wrong one. So the error depends on how close the values of a window lie. The difference is taken in NumPy, in double
 # precision.
 
-# %%
+# %% tags=["hide-input"]
 weight = rng.normal(0, 1, (1, 3, 3, 8)).astype("float32")
 
 
@@ -422,7 +423,7 @@ functions = {
 functions["compiled by XLA"] = compiled(functions["not compiled"])
 
 
-# %%
+# %% tags=["hide-input"]
 def pooling_errors(spread):
     """{function: disagreement with the difference in %}, for features between 1 - spread and 1 + spread."""
     f = (1 + spread * rng.permutation(np.linspace(-1, 1, 288)).reshape(1, 6, 6, 8)).astype("float32")
@@ -436,14 +437,14 @@ def pooling_errors(spread):
 spreads = np.array([1.0, 0.3, 0.1, 0.03, 0.01, 0.003])
 pooling = pd.DataFrame({spread: pooling_errors(spread) for spread in spreads}).T
 
-# %% mystnb={"image": {"alt": "Disagreement with the finite difference against the spread of the features within a window. Not compiled it is nearly zero throughout; compiled by XLA on TensorFlow it grows to tens of per cent as the spread shrinks."}}
+# %% mystnb={"figure": {"caption": "Max-pooling: how far the library's second derivative is off, the closer the values of a window lie.", "name": "fig-second-derivative-6"}, "image": {"alt": "Disagreement with the finite difference against the spread of the features within a window. Not compiled it is nearly zero throughout; compiled by XLA on TensorFlow it grows to tens of per cent as the spread shrinks."}} tags=["hide-input"]
 figure, axes = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
 for (name, values_here), marker in zip(pooling.items(), "os", strict=True):
     axes.semilogx(100 * spreads, values_here, marker=marker, linewidth=2, label=f"{name} ({backend})")
 axes.set(xlabel="spread of the features around 1 (%)", ylabel="disagreement (%)")
 legend = axes.legend(frameon=False)
 
-# %%
+# %% tags=["hide-input"]
 assert pooling["not compiled"].max() < 0.1
 assert (pooling["compiled by XLA"].max() > 5) == (backend == "tensorflow")
 Markdown(

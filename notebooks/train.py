@@ -16,8 +16,9 @@
 # %% [markdown]
 # # One training run
 #
-# This notebook trains one network and shows what it learned and where it looks. As it stands it takes the drawn faces, whose
-# patch in the corner gives nine labels in ten away, and the strategy `mean`.
+# At the end of this page you will know how to train a network with PAL or without it, and what a run leaves behind: its curves, its
+# mistakes, and where it looks. As it stands the page takes the drawn faces, whose patch in the corner gives nine labels in ten away, and
+# the strategy `mean`.
 #
 # ```sh
 # papermill notebooks/train.ipynb OUT.ipynb -p strategy mean
@@ -27,9 +28,9 @@
 # papermill notebooks/train.ipynb OUT.ipynb -p dataset affectnet -p data_dir DIR -p image_size 112
 # ```
 #
-# All options are in the next cell. The cell after it checks them, and stops at the first that makes no sense.
+# All options are in the next cell, folded away in the book. They are checked, and the first that makes no sense stops the run.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "hide-input"]
 dataset = "synthetic"  # synthetic, fer2013, rafdb or affectnet
 data_dir = None  # folder of the data set; the synthetic faces need none
 landmarks = None  # landmark table, or folder of rafdb's landmark files, where it is not in data_dir
@@ -68,7 +69,7 @@ robustness = False  # test also under patches, shifts and blur
 seed = 0
 out_dir = None  # folder of the run; None: runs/<dataset>-<backbone>-<strategy>-<seed>
 
-# %%
+# %% tags=["remove-input"]
 from palcore.book.notebook import refuse_unknown_parameters
 from palcore.training import options_of
 
@@ -81,7 +82,7 @@ options = options_of(globals())
 # Each face comes with 68 landmarks. They become a heatmap, drawn here at the size of the attributed layer, and they are used as
 # a target during training only.
 
-# %% mystnb={"image": {"alt": "Seven training faces with 68 landmark dots each, and below each face its coarse heatmap."}}
+# %% mystnb={"figure": {"caption": "Training faces, their landmarks, and the heatmaps that PAL compares with.", "name": "fig-train-1"}, "image": {"alt": "Seven training faces with 68 landmark dots each, and below each face its coarse heatmap."}} tags=["hide-input"]
 import keras
 import numpy as np
 from IPython.display import Markdown
@@ -111,7 +112,7 @@ figure = plots.draw_faces(
 # %% tags=["hide-output"]
 folder = train(options)
 
-# %% mystnb={"image": {"alt": "Curves of the loss terms and of the accuracy against the epoch, for training and validation."}}
+# %% mystnb={"figure": {"caption": "How the terms of the loss and the accuracy went.", "name": "fig-train-2"}, "image": {"alt": "Curves of the loss terms and of the accuracy against the epoch, for training and validation."}} tags=["hide-input"]
 from palcore.runs.records import read_record
 
 record = read_record(folder)
@@ -121,14 +122,14 @@ figure = plots.draw_history(record["history"], terms.get(options.loss, "PAL (min
 # %% [markdown]
 # ## What it recognises
 
-# %%
+# %% tags=["hide-input"]
 import pandas as pd
 
 table = pd.DataFrame(record["metrics"]).T[["faces", "accuracy", "mean_class_accuracy", "macro_f1"]]
 table.index.name = "test faces"
 table.astype({"faces": int, "accuracy": float, "mean_class_accuracy": float, "macro_f1": float}).round(3)
 
-# %% mystnb={"image": {"alt": "Confusion matrix of the seven expressions on the test faces, in per cent of each true class."}}
+# %% mystnb={"figure": {"caption": "What is taken for what, in per cent of each true class.", "name": "fig-train-3"}, "image": {"alt": "Confusion matrix of the seven expressions on the test faces, in per cent of each true class."}} tags=["hide-input"]
 figure = plots.draw_confusion(record["metrics"]["test"]["confusion"])
 
 # %% [markdown]
@@ -137,7 +138,7 @@ figure = plots.draw_confusion(record["metrics"]["test"]["confusion"])
 # The attribution of test faces beside the heatmap of their landmarks. `pointing` and `energy` come with the value that chance
 # would give.
 
-# %% mystnb={"image": {"alt": "Seven test faces, the attribution over each face, and the heatmap over each face."}}
+# %% mystnb={"figure": {"caption": "Where the network looks, and where the landmarks are.", "name": "fig-train-4"}, "image": {"alt": "Seven test faces, the attribution over each face, and the heatmap over each face."}} tags=["hide-input"]
 from palcore.data.changes import crop_faces
 
 classifier = keras.models.load_model(folder / "classifier.keras")
@@ -151,7 +152,7 @@ figure = plots.draw_attributions(faces.images[examples], {"attribution": maps, "
 # %%
 pd.DataFrame({name: scores["attribution"] for name, scores in record["metrics"].items()}).T.round(3)
 
-# %%
+# %% tags=["hide-input"]
 scores = record["metrics"]["test"]
 worst = min((value, name) for name, value in scores["recall"].items() if value is not None)
 Markdown(
@@ -159,3 +160,10 @@ Markdown(
     f"{len(EMOTIONS)} expressions was {worst[1]} ({100 * worst[0]:.1f} %). The attribution correlates with the heatmap at "
     f"{scores['attribution']['correlation']:.2f}. The run took {record['seconds'] / 60:.1f} minutes on {record['device']}."
 )
+
+# %% [markdown]
+# ## In three lines
+#
+# - One notebook is one run; its parameters are all there is to it.
+# - A run leaves a record, its predictions, and a classifier that is plain Keras and needs no landmarks.
+# - The attribution with PAL lies on the face. Whether the answer relies on it is [another question](attribution.ipynb).

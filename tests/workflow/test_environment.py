@@ -109,8 +109,10 @@ def test_no_file_names_an_index_or_a_machine(name):
     assert not re.search(r"(?:^|[\s\"'=])/(?:home|root|tmp|work|Users)/", text)
 
 
-def test_version_is_stated_once():
-    assert "version" in PROJECT["dynamic"]
+def test_version_is_the_tags_and_each_release_has_its_changes():
+    assert "version" in PROJECT["dynamic"] and "version" not in PROJECT
+    assert Version(palcore.__version__)
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert citation["version"] == palcore.__version__
+    released = re.findall(r"^## (\d\S*), (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == (citation["version"], citation["date-released"])
     assert citation["license"] == PROJECT["license"]

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -9,7 +10,8 @@ from workflow import check_site, front_page, pages
 from workflow.site_extension import repair, used_icons
 
 GOOD = """<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Page</title>
-<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head><body><main><h1 id="top">Page</h1>{}</main></body></html>"""
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head>
+<body><main><h1 id="top">Page</h1>{}</main></body></html>"""
 FAULTS = {
     "a script stops": "<script>const a = 1; const a = 2;</script>",
     "could not load": '<img alt="" src="http://elsewhere.invalid/picture.png">',
@@ -109,13 +111,18 @@ def test_the_settings_are_those_of_the_pages():
     assert json.dumps(pages.with_buttons(config))
 
 
-def test_the_front_page_says_what_the_records_say(monkeypatch):
-    found = {"shortcut-strategies": (40.0, 60.0, 20.0, 10.0, 30.0, 5), "faces-strategies": None}
-    monkeypatch.setattr(front_page, "difference", lambda question, score, results: found[question])
+def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
+    said = {"P5": "Drawn faces: higher.", "P1": "Real faces: not known."}
+    found = pd.DataFrame({"outcome": {"P5": "higher", "P1": "missing"}})
+    monkeypatch.setattr(front_page, "declared", lambda: {name: name for name in said})
+    monkeypatch.setattr(front_page, "measure", lambda results: found)
+    monkeypatch.setattr(front_page, "sentence", lambda asked, row: said[asked])
     text = front_page.with_answer(f"a {front_page.MARK} b")
-    assert "raises the accuracy" in text and "from 40 % to 60 % (+20.0 points, 95 % interval +10.0 to +30.0, 5 trainings" in text
-    assert "FER2013 is being measured again" in text
-    found["faces-strategies"] = (50.0, 51.0, 1.0, -1.0, 3.0, 3)
-    assert "inconclusive" in front_page.answer()
+    assert text == f"a Drawn faces: higher. Real faces: not known. {front_page.WAITING} b"
+    found.loc["P1", "outcome"] = "inconclusive"
+    assert front_page.WAITING not in front_page.answer()
     with pytest.raises(ValueError, match="the answer has no place"):
         front_page.with_answer("no mark")
+    monkeypatch.setattr(front_page, "declared", dict)
+    with pytest.raises(ValueError, match="has no comparison P5"):
+        front_page.answer()
