@@ -83,8 +83,8 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
     """Run one cell's papermill line, and note in `attempts.csv` that it was started and how it ended.
 
     A run that failed goes on as long as it gets farther than the time before: one that ran out of memory, or whose input hung. One
-    in which nothing moves any more is given up; its log is kept. A run that outlives the grid that started it holds the cell's lock:
-    it is not started a second time beside it.
+    in which nothing moves any more is given up; its log is kept. A run that outlives the grid that started it holds the cell's
+    lock: it is not started a second time beside it.
 
     :param patience: `patience` and `poll` of `watch.run`.
     :return: papermill's exit code.

@@ -225,7 +225,7 @@ def test_a_run_depends_on_its_data(tmp_path):
 
 @pytest.fixture
 def study(tmp_path):
-    """A study whose notebook writes a record; where the strategy is `half` it fails, for `all` it hangs, for `dies` it dies once."""
+    """A study whose notebook writes a record; where the strategy is `half` it fails, for `all` it hangs, for `dies` dies once."""
 
     def run(strategy, **options):
         code = "import json, os, pathlib, time\nif strategy == 'half':\n    raise ValueError('no channels')\n"
