@@ -103,9 +103,9 @@ def whole_file(path, suffix=".tmp"):
     :raises OSError: where it can't be written, such as on a full disk; the draft is removed.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + suffix)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield draft
         with draft.open("rb+") as file:
             os.fsync(file.fileno())

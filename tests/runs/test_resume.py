@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import keras
@@ -49,6 +50,7 @@ def alone(tmp_path_factory):
     patch.undo()
 
 
+@pytest.mark.timeout(900)  # three trainings and one start of TensorFlow
 def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(alone, tmp_path, capsys):
     folder = tmp_path / "run"
     script = KILLED.replace("{signal}", "9").replace("{options}", repr({**OPTIONS, "out_dir": str(folder)}))
@@ -91,14 +93,15 @@ def test_a_damaged_state_is_named(tmp_path):
         Progress(tmp_path, model, None, {"config": {}})
 
 
-def test_two_processes_never_train_in_one_folder(tmp_path):
-    with only_process(tmp_path / "run"):
-        script = f"from palcore.runs.resume import only_process\nwith only_process({str(tmp_path / 'run')!r}): pass"
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)
-        assert "another process trains in" in done.stderr
-    assert not (tmp_path / "run").exists()  # nothing was left in it
-    with only_process(tmp_path / "run"):
+def test_two_runs_never_train_in_one_folder(tmp_path):
+    folder = tmp_path / "run"
+    refused = pytest.raises(ValueError, match="another process trains in .*run: wait for it, stop it, or give another out_dir")
+    with only_process(folder), refused, only_process(folder):
         pass
+    assert not folder.exists()  # nothing was left in it
+    with only_process(folder):
+        (folder / "record.json").touch()
+    assert [path.name for path in folder.iterdir()] == ["record.json"]
 
 
 @pytest.mark.parametrize(
@@ -145,18 +148,17 @@ def test_a_full_disk_leaves_the_old_file_and_no_half_of_a_new_one(tmp_path):
     assert path.read_text() == "old"
 
 
-def test_a_silent_pipeline_ends_the_process_with_a_sentence(tmp_path):
-    script = """
-import sys, time
-from palcore.runs import resume
-resume.SILENCE = 2
-class Silent(resume.Progress):
-    def __init__(self):
-        import pathlib, threading
-        self.path, self.epoch, self._batch_ended = pathlib.Path("run/resume.npz"), 4, threading.Event()
-with Silent().watched():
-    time.sleep(60)
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ, cwd=tmp_path)
-    assert done.returncode == 75
-    assert "run: no batch for 2 seconds after epoch 4: the input hangs; the same command goes on from there\n" in done.stderr
+def test_a_silent_pipeline_ends_the_process_with_a_sentence(tmp_path, monkeypatch):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    progress, ended, said = Progress(tmp_path, model, None, {}), threading.Event(), []
+    monkeypatch.setattr(resume, "SILENCE", 2)
+    monkeypatch.setattr(resume.os, "write", lambda stream, text: said.append((stream, text.decode())))
+    monkeypatch.setattr(resume.os, "_exit", lambda code: (said.append(code), ended.set()))
+    with progress.watched():
+        for _ in range(6):  # batches come: nothing happens
+            progress.on_train_batch_end(0, {"loss": 1.0})
+            assert not ended.wait(0.5)
+        assert ended.wait(10)
+    sentence = f"{tmp_path}: no batch for 2 seconds after epoch 0: the input hangs; the same command goes on from there\n"
+    assert said[:2] == [(2, sentence), 75]
