@@ -201,10 +201,11 @@ class Progress(keras.callbacks.Callback):
         finally:
             ended.set()
 
-    def finish(self):
-        """Remove all that only a half-finished run needs."""
-        for name in (STATE, STOPPED, GOOD):
-            self.path.with_name(name).unlink(missing_ok=True)
+
+def clear(folder):
+    """Remove all that only a half-finished run needs."""
+    for name in (STATE, STOPPED, GOOD):
+        (Path(folder) / name).unlink(missing_ok=True)
 
 
 def losses_of(logs):

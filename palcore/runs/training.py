@@ -15,7 +15,7 @@ from palcore.runs.evaluation import evaluate_conditions, watched_model
 from palcore.runs.faces import describe_data, load_faces, pixel_fingerprint, reading_threads, run_faces, training_faces
 from palcore.runs.options import OPTIONS, Options, check_options, options_of
 from palcore.runs.records import commit, run_facts, whole_file, write_arrays, write_record
-from palcore.runs.resume import GOOD, STOPPED, NotANumber, Progress, only_process, stopped_by_sigterm, write_stopped
+from palcore.runs.resume import GOOD, STOPPED, NotANumber, Progress, clear, only_process, stopped_by_sigterm, write_stopped
 from palcore.weights import weights_digest
 
 __all__ = [
@@ -130,6 +130,7 @@ def train(options, verbose=2):
     folder = run_folder(options)
     with only_process(folder), stopped_by_sigterm(), _conditions(options):
         if (folder / "record.json").exists():
+            clear(folder)  # a process that was killed a moment after it wrote the record
             raise FileExistsError(f"{folder} already holds a run's record.json: give another out_dir, or remove that folder")
         try:
             return _train(options, folder, verbose)
@@ -180,7 +181,7 @@ def _train(options, folder, verbose):
         seconds_training=round(trained, 1),
         commit=", ".join(filter(None, progress.codes)) or None,
     )
-    progress.finish()
+    clear(folder)
     return folder
 
 

@@ -16,17 +16,17 @@ from palcore.runs import resume, training
 from palcore.runs.options import check_options
 from palcore.runs.records import whole_file
 from palcore.runs.resume import Progress, only_process
-from tests.runs.kill_twenty import SMALL, epochs_of, outcome
+from tests.runs.kill_twenty import SMALL, epochs_of, make_small, outcome
 
 OPTIONS = {**SMALL, "epochs": 3, "strategy": "mean"}
 
 KILLED = """
 import os, sys
-from palcore.runs import faces, training
+from palcore.runs import training
 from palcore.runs.options import check_options
 from palcore.runs.resume import Progress
-from tests.runs.kill_twenty import load_few
-faces.load_faces = load_few
+from tests.runs.kill_twenty import make_small
+make_small()
 class Killed(Progress):
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch, logs)
@@ -41,10 +41,7 @@ training.train(check_options(**{options}), verbose=0)
 def alone(tmp_path_factory):
     """The outcome of a run that nothing befell."""
     patch = pytest.MonkeyPatch()
-    from palcore.runs import faces
-    from tests.runs.kill_twenty import load_few
-
-    patch.setattr(faces, "load_faces", load_few)
+    make_small(patch.setattr)
     folder = training.train(check_options(**OPTIONS, out_dir=str(tmp_path_factory.mktemp("alone") / "run")), verbose=0)
     yield outcome(folder)
     patch.undo()
