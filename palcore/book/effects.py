@@ -9,55 +9,55 @@ BASELINE, GUIDED = {"color": COLOURS[0], "fmt": "o"}, {"color": COLOURS[1], "fmt
 """How arms without and with a loss of the attribution are drawn: told apart by colour and by shape."""
 
 
-def draw_differences(axes, rows, margin=None):
+def draw_differences(axes, rows, places, margin=None):
     """Paired differences as points with 95 % intervals, those of the single seeds as small dots, a line at zero.
 
-    :param rows: ``{label: (difference, low, high, [difference of each seed])}`` in points, from top to bottom.
+    :param rows: ``{label: (difference, low, high, [difference of each seed])}`` in points.
+    :param places: ``{label: height}``.
     :param margin: in points: what counts as no difference is shaded; None shades nothing.
     """
-    places = np.arange(len(rows))[::-1]
     if margin is not None:
         axes.axvspan(-margin, margin, color="0.88", linewidth=0, zorder=0)
     axes.axvline(0, color="black", linewidth=1, zorder=1)
-    for place, (mean, low, high, seeds) in zip(places, rows.values(), strict=True):
-        axes.plot(seeds, np.full(len(seeds), place - 0.22), ".", color="0.45", markersize=4, zorder=2)
+    for label, (mean, low, high, seeds) in rows.items():
+        axes.plot(seeds, np.full(len(seeds), places[label] - 0.25), ".", color="0.45", markersize=4, zorder=2)
         spread = np.nan_to_num([[mean - low], [high - mean]])
-        axes.errorbar([mean], [place], xerr=spread, capsize=3, **GUIDED, zorder=3)
-    axes.set_yticks(places, rows)
-    axes.set(xlabel="difference (points)", ylim=(-0.7, len(rows) - 0.3))
+        axes.errorbar([mean], [places[label]], xerr=spread, capsize=3, **GUIDED, zorder=3)
+    axes.set(xlabel="difference (points)", ylim=(-0.7, len(places) - 0.3))
 
 
 def draw_effects(rows, margin=None):
     """The primary effects in one figure, see ``draw_differences``. Returns the figure."""
-    figure, axes = plt.subplots(figsize=(7.4, 1.1 + 0.5 * max(len(rows), 2)), layout="constrained")
-    draw_differences(axes, rows, margin)
+    figure, axes = plt.subplots(figsize=(8.4, 1.1 + 0.55 * max(len(rows), 2)), layout="constrained")
+    places = dict(zip(rows, range(len(rows))[::-1], strict=True))
+    draw_differences(axes, rows, places, margin)
+    axes.set_yticks(list(places.values()), places)
     return figure
 
 
-def draw_arms(numbers, scores, differences, baselines, margin=None):
-    """Scores of all arms, a panel each, and beside them the paired differences of the first. Returns the figure.
+def draw_arms(numbers, score, heading, differences, baselines, margin=None):
+    """A score of all arms, and beside it their paired differences. Returns the figure.
 
     :param numbers: from ``palcore.book.tables.summary``; arms without a run are left out.
-    :param scores: ``{column: heading}``; shares, drawn in per cent.
+    :param score: a column of it, a share; drawn in per cent.
+    :param heading: what it is.
     :param differences: see ``draw_differences``; empty for no such panel.
     :param baselines: labels of the arms without a loss of the attribution.
     """
     numbers = numbers[numbers[("seeds", "")] > 0]
-    scores = {column: heading for column, heading in scores.items() if np.isfinite(numbers[(column, "mean")].astype(float)).any()}
-    panels = len(scores) + bool(differences)
-    height = 1.1 + 0.4 * max(len(numbers), 2)
-    figure, axes = plt.subplots(1, panels, figsize=(3.1 * panels + 1.6, height), squeeze=False, layout="constrained")
-    places = np.arange(len(numbers))[::-1]
-    for axis, (column, heading) in zip(axes[0], scores.items(), strict=False):
-        mean, low, high = (100 * numbers[(column, part)].to_numpy(float) for part in ("mean", "low", "high"))
-        spread = np.nan_to_num([mean - np.clip(low, -100, 100), np.clip(high, -100, 100) - mean])
-        for at, label in enumerate(numbers.index):
-            style = BASELINE if label in baselines else GUIDED
-            axis.errorbar(mean[[at]], places[[at]], xerr=spread[:, [at]], capsize=3, **style)
-        axis.set_yticks(places, numbers.index if axis is axes[0, 0] else [])
-        axis.set(xlabel=heading, ylim=(-0.7, len(numbers) - 0.3))
+    panels = 2 if differences else 1
+    size = (5.5 + 2.7 * (panels - 1), 1.1 + 0.42 * max(len(numbers), 2))
+    figure, axes = plt.subplots(1, panels, figsize=size, squeeze=False, sharey=True, layout="constrained")
+    places = dict(zip(numbers.index, range(len(numbers))[::-1], strict=True))
+    for label, place in places.items():
+        mean, low, high = (100 * numbers.loc[label, (score, part)] for part in ("mean", "low", "high"))
+        spread = np.nan_to_num([[mean - max(low, 0)], [min(high, 100) - mean]])
+        axes[0, 0].errorbar([mean], [place], xerr=spread, capsize=3, **(BASELINE if label in baselines else GUIDED))
+    axes[0, 0].set_yticks(list(places.values()), places)
+    axes[0, 0].set(xlabel=heading, ylim=(-0.7, len(places) - 0.3))
     if differences:
-        draw_differences(axes[0, -1], differences, margin)
+        draw_differences(axes[0, 1], differences, places, margin)
+        axes[0, 1].tick_params(left=False)
     return figure
 
 

@@ -58,7 +58,7 @@ def differences_table(found, pairs, heading):
             "seeds": str(int(row["seeds"])),
             f"difference in {heading.removesuffix(' (%)')} (points)": number(100 * row["difference"], 1, True),
             "95 % interval": between(row, "{} to {}"),
-            "would be found 4 times of 5 (points)": number(100 * row["detectable"]),
+            "found 4 times of 5 (points)": number(100 * row["detectable"]),
         }
     return pd.DataFrame(rows).T
 
@@ -76,7 +76,7 @@ def exploratory(found, pairs, heading):
     rest, parts = len(found) - len(apart) - len(single), []
     if texts:
         parts.append(f"intervals that leave out zero: {'; '.join(texts)}")
-        parts += [f"the other interval{'s' if rest > 1 else ''} ({rest}) reach{'' if rest > 1 else 'es'} across it"] if rest else []
+        parts += [f"the other {rest} intervals include it" if rest > 1 else "the other interval includes it"] if rest else []
     elif rest:
         parts.append("no interval leaves out zero")
     if single:
@@ -121,7 +121,7 @@ def looks_sentence(runs):
     if trained is None:
         return ""
     chance = _means(runs, "test_pointing_chance")
-    text = f"With PAL the largest attribution lies on a landmark in {trained[0]} % of the test faces, without it in {trained[1]} %"
+    text = f"with PAL the largest attribution lies on a landmark in {trained[0]} % of the test faces, without it in {trained[1]} %"
     text += f" (by chance in {chance[0]} %)" if chance else ""
     return text + (f"; by integrated gradients, which PAL does not train, in {other[0]} and {other[1]} %." if other else ".")
 
@@ -131,7 +131,7 @@ def relies_sentence(runs):
     shares, costs = _means(runs, "test_reliance_patch_share"), _means(runs, "test_reliance_patch_accuracy", True)
     if costs is None:
         return ""
-    text = f"Covering the patch changes the accuracy by {costs[0]} points with PAL and by {costs[1]} without it"
+    text = f"covering the patch changes the accuracy by {costs[0]} points with PAL and by {costs[1]} without it"
     return text + (f", while the patch holds {shares[0]} and {shares[1]} % of the attribution." if shares else ".")
 
 
@@ -147,5 +147,6 @@ def caveats(results=None):
         shape = json.loads(landmarks.read_text())["shape"]
         share = 100 * (1 - shape["found"] / shape["faces"])
         parts.append(f"the landmarks of {share:.0f} % of all faces are guesses, since no face was found there")
-    text = " and ".join(parts)
-    return f"Bear in mind: {text}. The tables give the accuracy without those faces as well." if parts else ""
+    listed = (folder / "check" / "fer2013_faces.json").is_file()
+    listed = " The tables give the accuracy without those faces as well." if listed else ""
+    return f"Bear in mind: {', and '.join(parts)}.{listed}" if parts else ""

@@ -70,7 +70,7 @@ class Page:
     def __init__(self, cells, results=None):
         refuse_unknown_parameters(cells)
         use_style()
-        self.results = results
+        self.results, self.seen = results, {}
         self.sections = sections()
         self.sections["rivals"], tried = rivals(results)
         self.sections["rivals, all weights"] = tried
@@ -80,8 +80,11 @@ class Page:
 
     def _runs(self, name):
         """``(runs by arm, {label: runs' names}, {label: baseline})`` of a section."""
-        arms, pairs = labelled(self.sections[name])
-        return by_arm(read_runs([cell for cells in arms.values() for cell in cells.values()], self.results), arms), arms, pairs
+        if name not in self.seen:
+            arms, pairs = labelled(self.sections[name])
+            names = [cell for cells in arms.values() for cell in cells.values()]
+            self.seen[name] = by_arm(read_runs(names, self.results), arms), arms, pairs
+        return self.seen[name]
 
     def _stated(self, name):
         """``{label: name of the primary comparison}`` of those pairs of a section that are primary ones, wherever they stand."""
@@ -119,10 +122,11 @@ class Page:
         if len(others):
             parts.append(measures.exploratory(others, pairs, section.heading))
         for label, comparison in stated.items():
+            base = self._runs(name)[2][label]
             if label not in pairs:
                 group = self.declared[comparison].group
                 home = next((page_of(key) for key, other in self.sections.items() if other.primary == group), "results")
-                parts.append(f"{label}: this is the primary comparison [{comparison}]({home}.ipynb), stated there.")
+                parts.append(f"{label} against {base}: the primary comparison [{comparison}]({home}.ipynb) says it.")
         short = short_words(section)
         if short:
             parts.append(f"Short: {short}.")
@@ -138,7 +142,7 @@ class Page:
         lines = {label: _line(row, seed_differences(runs, section.score, label, pairs[label])) for label, row in found.iterrows()}
         numbers = summary(runs, arms, [section.score])
         baselines = set(runs.loc[runs["strategy"] == "none", "arm"])
-        effects.draw_arms(numbers, {section.score: section.heading}, lines, baselines, self.margin and 100 * self.margin)
+        effects.draw_arms(numbers, section.score, section.heading, lines, baselines, self.margin and 100 * self.margin)
 
     def tables(self, name):
         """Show a section's tables, each folded: scores, differences, where the network looks, what it relies on, every run."""
@@ -148,8 +152,10 @@ class Page:
         here = {column: heading for column, heading in section.scores.items() if column in runs}
         fold("Scores: mean over seeds and 95 % interval", to_html(measures.scores_table(runs, arms, here), "arm"))
         found, pairs = self._differences(name)
+        found = found.drop(index=[label for label in self._stated(name) if label in found.index])
         if len(found):
-            fold("Differences, paired by seed", to_html(measures.differences_table(found, pairs, section.heading), "arm"))
+            table = measures.differences_table(found, pairs, section.heading)
+            fold("Exploratory differences, paired by seed", to_html(table, "arm"))
         self.tests(section.primary or "none")
         looks, relies = measures.looks_table(runs, arms), measures.reliance_table(runs, arms)
         if looks.size:
@@ -162,9 +168,10 @@ class Page:
         """Show the tests of the primary comparisons, or of one group of them, folded."""
         names = [name for name, asked in self.declared.items() if group in (None, asked.group)]
         if names:
-            asked = [f"{name}: {self.declared[name].asks} {self.declared[name].counts}" for name in names]
+            lines = [f"{name}: {self.declared[name].asks} {self.declared[name].counts}" for name in names]
+            items = "".join(f"<li>{html.escape(line)}</li>" for line in [*lines, primary.COLUMNS])
             table = to_html(primary.table(self.found.loc[names]), "comparison")
-            fold("Tests, and what would count as an answer", table, *(f"<p>{html.escape(text)}</p>" for text in asked))
+            fold("Tests, and what would count as an answer", table, f"<ul>{items}</ul>")
 
     def curves(self, *names):
         """Draw the validation accuracy after each epoch of the sections' arms."""
@@ -216,10 +223,9 @@ class Page:
         """Show in sentences where the networks of some sections look, by what was not trained on, and what they rely on."""
         for name in names:
             runs = self._runs(name)[0]
-            text = " ".join(filter(None, [measures.looks_sentence(runs), measures.relies_sentence(runs)]))
-            asks = read()[0]["questions"].get(self.sections[name].question, {}).get("dataset")
-            if text:
-                display(Markdown(f"{'Drawn faces' if asks == 'synthetic' else 'Real faces'}: {text}"))
+            where = "On drawn faces" if name == "shortcut" else "On real faces"
+            for sentence in filter(None, [measures.looks_sentence(runs), measures.relies_sentence(runs)]):
+                display(Markdown(f"{where}, {sentence}"))
 
     def tuning(self):
         """Show everything that was tried on the validation faces for the baseline's settings and PAL's weight, best first."""

@@ -24,6 +24,15 @@ NAMES = {
 """What each outcome is called in a table."""
 
 
+COLUMNS = (
+    "How to read the columns: d is the difference divided by its spread between seeds (Cohen's d of paired values), rough where "
+    "seeds are few. The first p says how often chance alone makes such a difference; the second, how often a difference beyond the "
+    "margin would look as small as this one. Both are corrected over all primary comparisons, after Holm. The last column is the "
+    "difference that so many seeds, as far apart as these, would show in four studies of five, at the strictest step of that."
+)
+"""What the columns of ``table`` mean, for a reader without statistics."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One entry of ``comparisons`` in ``workflow/grid.yml``.
@@ -162,9 +171,10 @@ def answer(results=None):
         return "; ".join(clause(asked, found.loc[asked.name]) for asked in chosen)
 
     shown, unsure = clauses("higher", "lower", "same"), clauses("likely", "inconclusive")
-    waiting = [name for name in comparisons if found.loc[name, "outcome"] in ("missing", "early")]
+    waiting = [asked.group for name, asked in comparisons.items() if found.loc[name, "outcome"] in ("missing", "early")]
+    waiting = list(dict.fromkeys(waiting))
     parts = [unsure] if unsure else []
-    parts += [f"the runs of {', '.join(waiting)} are still to come"] if waiting else []
+    parts += [f"runs of {', '.join(waiting)} are still to come"] if waiting else []
     first = f"What is shown: {shown}." if shown else "Nothing is shown yet."
     return f"{first} {'What is open: ' + '; '.join(parts) if parts else 'None of the primary questions is open'}."
 
@@ -179,10 +189,10 @@ def table(found):
             "seeds": f"{row['seeds']} of {row['planned']}",
             "difference (points)": number(100 * row["difference"], 1, True),
             "95 % interval": between(row, "{} to {}"),
-            "difference in spreads between seeds (Cohen's d)": effect,
-            "p, corrected": _p(row["p_holm"]),
-            "p that it is beyond the margin, corrected": _p(row["same_holm"]),
-            "would be found 4 times of 5 (points)": number(100 * row["detectable"]),
+            "d": effect,
+            "p of no difference": _p(row["p_holm"]),
+            "p of one beyond the margin": _p(row["same_holm"]),
+            "found 4 times of 5 (points)": number(100 * row["detectable"]),
         }
     return pd.DataFrame(rows).T
 

@@ -135,7 +135,7 @@ def sections():
         Section("shortcut", BOTH | WRONG, DRAWN, primary="P5"),
         Section("shortcut-strategies", {WITHOUT: {"strategy": "none"}} | methods, DRAWN),
         Section("shortcut-full", BOTH, DRAWN),
-        _each("shortcut-strength", "shortcut", {f"{share:.0%} true": share for share in (0.5, 0.9, 1.0)}, scores=DRAWN),
+        _each("shortcut-strength", "shortcut", {f"{_percent(share)} true": share for share in (0.5, 0.9, 1.0)}, scores=DRAWN),
         Section("shortcut-weight", {WITHOUT: {"strategy": "none"}} | weights, dict(reversed(DRAWN.items()))),
         Section("shortcut-landmarks", BOTH | OTHERS | MOVED, DRAWN, PAL),
         Section("faces-strategies", STRATEGIES),

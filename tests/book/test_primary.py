@@ -72,8 +72,8 @@ def test_the_whole_family_is_corrected_and_nothing_else(tmp_path, cells):
     assert found.loc["P1", "p_holm"] == pytest.approx(4 * found.loc["P1", "p"])
     assert found.loc["P2", "outcome"] == "missing" and np.isnan(found.loc["P2", "p_holm"])
     table = primary.table(found)
-    assert table.loc["P1", "outcome"] == "likely, not certain" and table.loc["P2", "p, corrected"] == "-"
-    assert float(table.loc["P1", "would be found 4 times of 5 (points)"]) > 3
+    assert table.loc["P1", "outcome"] == "likely, not certain" and table.loc["P2", "p of no difference"] == "-"
+    assert float(table.loc["P1", "found 4 times of 5 (points)"]) > 3
 
 
 def test_an_interaction_is_a_difference_of_differences(tmp_path, cells):
@@ -87,7 +87,7 @@ def test_an_interaction_is_a_difference_of_differences(tmp_path, cells):
 
 def test_the_answer_is_two_sentences_that_say_what_is_to_come(tmp_path, cells):
     empty = primary.answer(tmp_path)
-    assert empty == "Nothing is shown yet. What is open: the runs of P1, P2, P4, P5 are still to come."
+    assert empty == "Nothing is shown yet. What is open: runs of P1, P2, P4, P5 are still to come."
     write_arms(tmp_path, cells, {NONE: 0.5 + NOISE, MEAN: 0.55 - NOISE, TEMPLATE: 0.55 + 30 * NOISE}, "test")
     text = primary.answer(tmp_path)
     first, second = text.split(". What is open: ")
