@@ -19,19 +19,33 @@ def commands():
 
 @app.command()
 def predict(
-    face: Annotated[Path, typer.Argument(help="picture, cropped to one face")],
-    model: Annotated[Path, typer.Option(help="folder of a training run")],
+    face: Annotated[Path, typer.Argument(help="picture, cropped to one face unless faces are found")],
+    model: Annotated[list[Path], typer.Option(help="folder of a training run; give it again for another beside it")],
     out: Annotated[Path | None, typer.Option(help="where to save the face with its attribution")] = None,
+    find_faces: Annotated[bool, typer.Option("--find-faces", help="find the faces of a larger picture (extra landmarks)")] = False,
 ):
     """Print the seven probabilities and draw the attribution.
 
-    The face is saved with its attribution drawn over it.
+    The face is saved with its attribution drawn over it; with several runs,
+    or several faces, a row for each face and a column for each run.
     """
-    from palcore.runs.prediction import predict_file
+    from palcore.runs.prediction import compare_file, predict_file
 
-    probabilities, saved = predict_file(face, model, out)
-    for expression, probability in sorted(probabilities.items(), key=lambda pair: -pair[1]):
-        print(f"{expression:10} {probability:.3f}")
+    if len(model) == 1 and not find_faces:
+        probabilities, saved = predict_file(face, model[0], out)
+        found = [{str(model[0]): probabilities}]
+    else:
+        from palcore.data.detection import face_crops
+
+        found, saved = compare_file(face, model, out, face_crops if find_faces else None)
+    for number, runs in enumerate(found, start=1):
+        if len(found) > 1:
+            print(f"face {number}")
+        for run, probabilities in runs.items():
+            if len(runs) > 1:
+                print(run)
+            for expression, probability in sorted(probabilities.items(), key=lambda pair: -pair[1]):
+                print(f"{expression:10} {probability:.3f}")
     print(f"attribution: {saved}")
 
 

@@ -109,6 +109,7 @@ def source_files(contents, notebook, root=ROOT):
             files[path.relative_to(root).as_posix()] = path.read_bytes()
     # Jupyter Book looks for styles and scripts in _static beside the settings.
     files = {name.removeprefix("book/") if name.startswith("book/_static/") else name: content for name, content in files.items()}
+    files["_static/attribution.png"] = files["book/figures/attribution.png"]  # what others show beside a link to the book
     groups = grouped(modules(root))
     pages = {"_config.yml": yaml.safe_dump(with_buttons(yaml.safe_load((root / "_config.yml").read_text())), sort_keys=False)}
     for part in contents["parts"]:

@@ -29,6 +29,12 @@ FER2013 it found 78 % with this border and 68 % without."""
 BOX_MARGIN = 0.05
 """Where no face is found, the box given to the predictor leaves this share of each side free."""
 
+PHOTO_SIDE = 1000
+"""Longer side in pixels at which faces are looked for in a picture of any size: those of 40 pixels and more are found."""
+
+FACE_MARGIN = 0.15
+"""Share of a found box that is added on each side: the detector's box ends at brows and chin."""
+
 LICENCE = (
     "The 68-point predictor was trained on the iBUG 300-W faces, whose licence excludes commercial use: "
     "these landmarks are for research only."
@@ -100,6 +106,44 @@ def dlib_detector():
         return bool(boxes), (points - BORDER + 0.5) / (width, height)
 
     return detect
+
+
+def square_around(box, margin=FACE_MARGIN):
+    """``(left, top, side)`` in pixels: the square around a box's middle, larger than its longer side by ``margin`` on each side.
+
+    :param box: ``(left, top, right, bottom)`` in pixels.
+    """
+    left, top, right, bottom = box
+    side = round((1 + 2 * margin) * max(right - left, bottom - top))
+    return round((left + right - side) / 2), round((top + bottom - side) / 2), side
+
+
+def face_crops(image, find=None):
+    """The faces in a picture of any size, each cut out as a square, the largest first. Beyond the picture its edge repeats.
+
+    :param image: ``(H, W, 3)`` uint8 RGB.
+    :param find: a function of a picture that returns boxes ``(left, top, right, bottom)`` in pixels; None for dlib's detector.
+    :return: list of ``(side, side, 3)`` uint8 RGB; empty where no face is found.
+    :raises FileNotFoundError: where the extra ``landmarks`` is not installed.
+    """
+    scale = min(1.0, PHOTO_SIDE / max(image.shape[:2]))
+    picture = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    boxes = sorted((find or _dlib_boxes)(picture), key=lambda box: (box[0] - box[2]) * (box[3] - box[1]))
+    crops = []
+    for box in boxes:
+        left, top, side = square_around(np.asarray(box) / scale)
+        padded = cv2.copyMakeBorder(image, side, side, side, side, cv2.BORDER_REPLICATE)
+        crops.append(padded[top + side : top + 2 * side, left + side : left + 2 * side])
+    return crops
+
+
+def _dlib_boxes(picture):
+    if importlib.util.find_spec("dlib") is None:
+        raise FileNotFoundError(f"dlib is not installed, which finds the faces: in the study's folder run {EXTRA}")
+    import dlib
+
+    boxes = dlib.get_frontal_face_detector()(picture, 1)
+    return [(box.left(), box.top(), box.right(), box.bottom()) for box in boxes]
 
 
 def detector_versions():

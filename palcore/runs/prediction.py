@@ -16,6 +16,9 @@ from palcore.runs.evaluation import read_classifier
 from palcore.runs.options import Options
 from palcore.runs.records import read_record, whole_file
 
+SHOWN = 256
+"""Side in pixels of each picture that ``compare_file`` saves."""
+
 
 def overlay(image, attribution, strength=0.55):
     """The image with its attribution drawn over it.
@@ -45,14 +48,22 @@ def predict_file(image, run, out=None):
     :raises FileNotFoundError: where the picture or the run is missing.
     :raises ValueError: where the picture cannot be read or ``out`` is no image file.
     """
-    image, run = (Path(os.path.expanduser(path)) for path in (image, run))
-    out = Path(os.path.expanduser(out or f"{image.stem}_attribution.png"))
-    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise ValueError(f"out {out} has no image suffix: give a .png or .jpg file")
-    if out.is_dir():
-        raise ValueError(f"out {out} is a folder: give a file")
+    (image, out), run = _places(image, out), Path(os.path.expanduser(run))
+    read_record(run)  # the run's fault comes before the picture's
+    probabilities, drawn = predict_picture(_read_picture(image), run)
+    _write_picture(out, drawn)
+    return probabilities, out
+
+
+def predict_picture(picture, run):
+    """Probabilities of the seven expressions for one picture, and the attribution drawn over it.
+
+    :param picture: ``(H, W, 3)`` uint8 RGB, cropped to the face.
+    :param run: a run folder of ``palcore.runs.training.train``.
+    :return: ``({expression: probability}, (4 side, 4 side, 3) uint8 RGB)``, with the side that the run's classifier reads.
+    :raises FileNotFoundError: where the run is missing.
+    """
     record = read_record(run)
-    picture = _read_picture(image)
     classifier = read_classifier(run, record)
     config = {**asdict(Options()), **record["config"]}  # a record may be older than some of the options
     model = with_attribution(classifier, config["layer"], config["attribution"], "mean", config["score"])
@@ -63,11 +74,51 @@ def predict_file(image, run, out=None):
     outputs = model.predict(resize(picture, side)[None], verbose=0)
     probabilities = softmax(outputs["expression"][0].astype(np.float64))
     drawn = overlay(resize(picture, 4 * side), outputs["attribution"][0])
+    return dict(zip(EMOTIONS, map(float, probabilities), strict=True)), drawn
+
+
+def compare_file(image, runs, out=None, find=None):
+    """The faces of one picture in several runs, saved side by side: a row for each face, first as it is, then as each run sees it.
+
+    :param image: the picture's path.
+    :param runs: run folders of ``palcore.runs.training.train``.
+    :param out: where to save; None for ``<picture>_attribution.png`` in the current folder.
+    :param find: a function of a picture that returns its faces as pictures, such as ``palcore.data.detection.face_crops``; None
+        takes the picture as one face.
+    :return: ``([{run's name: {expression: probability}} for each face], path of the saved picture)``.
+    :raises FileNotFoundError: where the picture or a run is missing.
+    :raises ValueError: as for ``predict_file``, and where no face is found.
+    """
+    image, out = _places(image, out)
+    picture = _read_picture(image)
+    faces = [picture] if find is None else find(picture)
+    if not faces:
+        raise ValueError(f"no face found in {image}: crop the picture to one, and leave --find-faces out")
+    found, rows = [], []
+    for face in faces:
+        seen = {str(run): predict_picture(face, Path(os.path.expanduser(run))) for run in runs}
+        found.append({run: probabilities for run, (probabilities, _) in seen.items()})
+        rows.append(np.hstack([resize(part, SHOWN) for part in (face, *(drawn for _, drawn in seen.values()))]))
+    _write_picture(out, np.vstack(rows))
+    return found, out
+
+
+def _places(image, out):
+    """The paths of the picture and of what will be saved, once they make sense."""
+    image = Path(os.path.expanduser(image))
+    out = Path(os.path.expanduser(out or f"{image.stem}_attribution.png"))
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise ValueError(f"out {out} has no image suffix: give a .png or .jpg file")
+    if out.is_dir():
+        raise ValueError(f"out {out} is a folder: give a file")
+    return image, out
+
+
+def _write_picture(out, picture):
     # OpenCV itself can't write to a name that is not UTF-8.
-    encoded = cv2.imencode(out.suffix.lower(), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1].tobytes()
+    encoded = cv2.imencode(out.suffix.lower(), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
     with whole_file(out) as draft:
         draft.write_bytes(encoded)
-    return dict(zip(EMOTIONS, map(float, probabilities), strict=True)), out
 
 
 def _read_picture(path):

@@ -9,7 +9,18 @@ from typer.testing import CliRunner
 from palcore.__main__ import app
 from palcore.data import detection as landmarks
 from palcore.data import load
-from palcore.data.detection import BATCH, Summary, centre_box, landmark_dataset, predictor_file, working_image, write_landmarks
+from palcore.data.detection import (
+    BATCH,
+    PHOTO_SIDE,
+    Summary,
+    centre_box,
+    face_crops,
+    landmark_dataset,
+    predictor_file,
+    square_around,
+    working_image,
+    write_landmarks,
+)
 from palcore.data.landmark_table import PIXEL_COLUMNS, read_landmark_table
 from palcore.data.table import SPLITS
 from tests import copies
@@ -269,3 +280,22 @@ def test_help_states_the_licence():
     text = " ".join(run("--help").stdout.replace("│", " ").split())
     assert "iBUG 300-W faces, whose licence excludes commercial use" in text
     assert "python -m pip install -e '.[landmarks]'" in text
+
+
+def test_faces_are_cut_out_as_squares_the_largest_first():
+    picture = np.zeros((2 * PHOTO_SIDE, 3 * PHOTO_SIDE, 3), np.uint8)
+    picture[200:400, 300:500] = 50
+    picture[1000:1600, 2400:3000] = 200  # at the right edge, so that its square leaves the picture
+    seen = []
+
+    def find(small):
+        seen.append(small.shape)
+        return [(100, 200 / 3, 500 / 3, 400 / 3), (800, 1000 / 3, 1000, 1600 / 3)]
+
+    large, small = face_crops(picture, find)
+    assert max(seen[0]) == PHOTO_SIDE
+    assert large.shape == (780, 780, 3) and small.shape == (260, 260, 3)
+    np.testing.assert_array_equal(large[390, [100, 400, 770]], 200)  # the edge repeats outwards
+    assert large[10, 10, 0] == 0 and small[130, 130, 0] == 50 and small[5, 5, 0] == 0
+    assert face_crops(picture, lambda picture: []) == []
+    assert square_around((10, 10, 30, 20), margin=0.0) == (10, 5, 20)

@@ -14,7 +14,7 @@ from palcore.data.changes import crop_faces
 from palcore.runs import training
 from palcore.runs.faces import pixel_fingerprint
 from palcore.runs.options import options_of
-from palcore.runs.prediction import overlay, predict_file
+from palcore.runs.prediction import SHOWN, compare_file, overlay, predict_file
 from palcore.runs.records import identity, publish, read_predictions, read_record, read_results
 from palcore.runs.training import balanced_weights, check_options, train
 from palcore.weights import load_backbone_weights
@@ -202,6 +202,13 @@ def test_predict_prints_seven_probabilities_and_saves_the_overlay(small, tmp_pat
     assert cv2.imread(str(tmp_path / "seen.png")).shape == (128, 128, 3)
     probabilities, _ = predict_file(face, run, tmp_path / "again.png")
     assert len(probabilities) == 7
+
+    twice = lambda picture: [picture, picture]  # noqa: E731
+    found, saved = compare_file(face, [run], tmp_path / "beside.png", twice)
+    assert found == [{str(run): probabilities}] * 2
+    assert cv2.imread(str(saved)).shape == (2 * SHOWN, 2 * SHOWN, 3)
+    with pytest.raises(ValueError, match="no face found in"):
+        compare_file(face, [run], None, lambda picture: [])
 
     missing = subprocess.run([*command[:4], "nothing.jpg", *command[5:]], capture_output=True, text=True, env=os.environ)
     assert missing.returncode == 1
