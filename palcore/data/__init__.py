@@ -4,6 +4,7 @@ import inspect
 from importlib import import_module
 from pathlib import Path
 
+from palcore.data.images import NO_PERMISSION
 from palcore.data.table import SPLITS
 
 DATASETS = {
@@ -28,7 +29,7 @@ def load(name, data_dir=None, split="train", **options):
     :raises FileNotFoundError: where ``data_dir`` or a file in it is missing.
     """
     data_dir = _check(name, data_dir, split, options)
-    return import_module(DATASETS[name]).load(data_dir, split, **options)
+    return _permitted(import_module(DATASETS[name]).load, data_dir, split, options)
 
 
 def list_faces(name, data_dir, split="train", **options):
@@ -40,7 +41,14 @@ def list_faces(name, data_dir, split="train", **options):
     :raises FileNotFoundError: where ``data_dir`` is missing.
     """
     data_dir = _check(name, data_dir, split, options, "list_faces")
-    return import_module(DATASETS[name]).list_faces(data_dir, split, **options)
+    return _permitted(import_module(DATASETS[name]).list_faces, data_dir, split, options)
+
+
+def _permitted(function, data_dir, split, options):
+    try:
+        return function(data_dir, split, **options)
+    except PermissionError as problem:
+        raise ValueError(NO_PERMISSION.format(problem.filename)) from None
 
 
 def _check(name, data_dir, split, options, function="load"):

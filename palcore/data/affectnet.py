@@ -11,11 +11,12 @@ import pandas as pd
 from palcore import EMOTIONS
 from palcore.data.affectnet_forms import read_csv_form, read_npy_form
 from palcore.data.folder_index import folder_signature, indexed
+from palcore.data.images import read_probed
+from palcore.data.landmark_fit import with_landmark_problems
 from palcore.data.landmark_table import landmarks_of
-from palcore.data.listing import Listing, Problem, empty_listing, faces_of, landmark_problem
-from palcore.data.probe import first_file
+from palcore.data.listing import Listing, Problem, empty_listing, faces_of
+from palcore.data.probe import SUFFIXES, elsewhere, first_file
 from palcore.data.splits import split_rows
-from palcore.data.table import read_image
 
 PUBLISHED = {
     "train": dict(zip(EMOTIONS, (14090, 6378, 3803, 134415, 25459, 24882, 74874), strict=True)),
@@ -32,7 +33,14 @@ PARTS = {"train": "train_set", "test": "val_set"}
 TABLES = {"train": "training.csv", "test": "validation.csv"}
 PICTURES = "Manually_Annotated_Images"
 LISTS = "Manually_Annotated_file_lists"
+FORM = 2
+"""Which form the index has; another number makes it again."""
+
 LAYOUT = f"data_dir must hold train_set/ and val_set/, or training.csv, validation.csv and {PICTURES}/"
+
+
+def _fits(folder):
+    return (folder / PARTS["test"] / "images").is_dir() or first_file(folder, TABLES["test"]) is not None
 
 
 class _Pictures:
@@ -46,7 +54,7 @@ class _Pictures:
         return str(self.root / str(self.names[row]))
 
     def __call__(self, row):
-        picture = read_image(self.path(row))
+        picture = read_probed(self.path(row))
         if self.boxes is None:
             return picture
         x, y, width, height = self.boxes[row]
@@ -61,7 +69,7 @@ class _Pictures:
 def _indexed(data_dir, part, read, paths, wanted, index_dir):
     # The folder's own name helps people; its whole path tells two copies apart.
     place = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:8]
-    return indexed(read, f"affectnet-{part}-{place}", folder_signature(paths, wanted), index_dir)
+    return indexed(read, f"affectnet-{part}-{place}", f"{FORM}{folder_signature(paths, wanted)}", index_dir)
 
 
 def _npy_part(data_dir, part, index_dir):
@@ -70,14 +78,18 @@ def _npy_part(data_dir, part, index_dir):
     places = [folder / "images", folder / "annotations"]
     lacking = [path for path in places if not path.is_dir()]
     if lacking:
-        return [Problem("layout", str(path), f"no folder {path} for affectnet: {LAYOUT}") for path in lacking]
-    wanted = (".jpg", "_exp.npy", "_lnd.npy")
-    arrays, facts = _indexed(data_dir, part, partial(read_npy_form, folder), places, wanted, index_dir)
+        where = "" if _fits(data_dir) else elsewhere(data_dir, _fits)
+        return [Problem("layout", str(path), f"no folder {path} for affectnet: {LAYOUT}{where}") for path in lacking]
+    wanted = (*SUFFIXES, *map(str.upper, SUFFIXES), "_exp.npy", "_lnd.npy")
+    try:
+        arrays, facts = _indexed(data_dir, part, partial(read_npy_form, folder), places, wanted, index_dir)
+    except ValueError as problem:
+        return [Problem("table", str(folder), str(problem))]
     if not len(arrays["names"]):
         return [Problem("layout", str(folder), f"no faces in {folder} for affectnet: {LAYOUT}")]
     files = np.char.add(f"{PARTS[part]}/images/", arrays["names"])
     problems = [Problem(kind, str(files[row]), sentence) for row, kind, sentence in facts["problems"]]
-    return arrays, facts, files, _Pictures(folder / "images", arrays["names"]), problems
+    return arrays, facts, files, _Pictures(folder / "images", arrays["pictures"]), problems
 
 
 def _numbered(names):
@@ -90,7 +102,8 @@ def _csv_part(data_dir, part, index_dir, missing_share):
     """Likewise, for the form with a table for each part; faces are called as their pictures in the table."""
     table = first_file(data_dir, TABLES[part]) or first_file(data_dir / LISTS, TABLES[part])
     pictures = data_dir / PICTURES
-    lacking = [] if table else [Problem("layout", str(data_dir), f"no {TABLES[part]} in {data_dir} for affectnet: {LAYOUT}")]
+    where = "" if table else elsewhere(data_dir, _fits)
+    lacking = [] if table else [Problem("layout", str(data_dir), f"no {TABLES[part]} in {data_dir} for affectnet: {LAYOUT}{where}")]
     if not pictures.is_dir():
         lacking.append(Problem("layout", str(pictures), f"no folder {pictures} for affectnet: {LAYOUT}"))
     if lacking:
@@ -114,7 +127,7 @@ def _csv_part(data_dir, part, index_dir, missing_share):
     for row, kind, sentence in facts["problems"]:
         problems.append(Problem(kind, str(files[row]), sentence, many or kind != "image missing"))
     problems += [Problem("repeated", f"{name} again", sentence, False) for name, sentence in facts["repeats"]]
-    return arrays, facts, files, _Pictures(pictures, arrays["names"], arrays["boxes"]), problems
+    return arrays, facts, files, _Pictures(pictures, arrays["pictures"], arrays["boxes"]), problems
 
 
 def _fractions(arrays, rows):
@@ -146,18 +159,19 @@ def list_faces(data_dir, split, landmarks=None, undetected="keep", seed=0, missi
     arrays, facts, files, pictures, problems = found
     rows, problems = split_rows("affectnet", data_dir, files, arrays["labels"], problems, split, VALIDATION_SHARE, seed)
     points, frames = _fractions(arrays, rows)
-    if landmarks is None:
-        problems += landmark_problem(points, f"landmarks of affectnet {split}")
-    else:
+    where, pixels = f"landmarks of affectnet {split}", "boxes" not in arrays  # in boxes they are moved along
+    if landmarks is not None:
         problems = [problem for problem in problems if not problem.kind.startswith("landmarks")]
-    if landmarks is False:
         points[:] = np.nan
-    elif landmarks is not None:
-        points, lacking = landmarks_of(files[rows], Path(landmarks).expanduser(), frames, undetected)
-        problems += lacking + landmark_problem(points, f"landmark table {landmarks}")
+    if landmarks:
+        points, lacking, _, pixels = landmarks_of(files[rows], Path(landmarks).expanduser(), frames, undetected)
+        where, problems = f"landmark table {landmarks}", problems + lacking
     dropped = {} if split == "validation" else facts["dropped"]
     labels = np.array(arrays["labels"][rows])
-    return Listing("affectnet", split, files[rows], rows, pictures, pictures.path, labels, points, frames, SIDE, problems, dropped)
+    listing = Listing(
+        "affectnet", split, files[rows], rows, pictures, pictures.path, labels, points, frames, SIDE, problems, dropped
+    )
+    return listing if landmarks is False else with_landmark_problems(listing, where, pixels=pixels)
 
 
 def load(

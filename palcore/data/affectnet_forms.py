@@ -1,22 +1,28 @@
 """The two forms in which AffectNet is shipped, read as they are into arrays.
 
 Both readers return ``(arrays, facts)``. Arrays, a row a face: ``names``, ``labels``, ``landmarks`` in pixels of the picture,
-``frames`` (width and height of the picture, 0 for none), and in the csv form ``boxes`` (x, y, width and height of the face in its
-picture). Facts: ``dropped``, ``{class: count}`` of the faces of other classes, which are not looked at further; ``problems``,
+``frames`` (width and height of the picture, 0 for none), ``pictures`` (names of their files), and in the csv form ``boxes`` (x, y,
+width and height of the face in its picture). All are of the picture as it is shown (``palcore.data.images``).
+Facts: ``dropped``, ``{class: count}`` of the faces of other classes, which are not looked at further; ``problems``,
 ``[row, kind, sentence]``.
 """
 
+import gzip
 import io
 import re
+import zlib
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from palcore import EMOTIONS
+from palcore.data.images import NO_PERMISSION, turned
+from palcore.data.landmark_fit import as_shown
 from palcore.data.listing import UNKNOWN
-from palcore.data.probe import in_pieces, probe_images
+from palcore.data.probe import found_names, image_names, in_pieces, probe_images, seen_names
 
 EXPRESSIONS = (
     "neutral",
@@ -57,8 +63,12 @@ def _array(path, what):
     :raises ValueError: with the kind of problem, and the sentence.
     """
     try:
+        if not path.is_file():
+            raise FileNotFoundError
         # np.load would take what is no array for a pickle or an archive, and say so.
         return np.lib.format.read_array(io.BytesIO(path.read_bytes()), allow_pickle=False).ravel()
+    except PermissionError:
+        raise ValueError(f"{what} unreadable" if what != "label" else "label", NO_PERMISSION.format(path)) from None
     except FileNotFoundError:
         raise ValueError(f"{what} missing", f"no annotation {path} for affectnet: each face needs one") from None
     except Exception as problem:  # NumPy's reader passes on whatever damaged bytes raise in its parts
@@ -105,37 +115,61 @@ def _npy_faces(folder, stems):
     return faces
 
 
-def _collected(names, faces, images, boxes=None):
+def _shown(arrays, orientations):
+    """Landmarks and boxes as fractions of, and in pixels of, the pictures as they are shown: changed in place."""
+    rows = np.flatnonzero((orientations > 1) & (arrays["frames"][:, 0] > 0))
+    frames = arrays["frames"][rows].astype(np.float32)
+    points, moved = as_shown((arrays["landmarks"][rows] + 0.5) / frames[:, None], frames, orientations[rows])
+    arrays["landmarks"][rows] = points * frames[:, None] - 0.5
+    for place in moved if "boxes" in arrays else []:
+        row, orientation, frame = rows[place], orientations[rows[place]], frames[place]
+        x, y, width, height = arrays["boxes"][row]
+        stored = frame[::-1] if orientation > 4 else frame
+        corners = turned(np.array([[x, y], [x + width, y + height]]) / stored, orientation) * frame
+        arrays["boxes"][row] = *corners.min(axis=0), *np.ptp(corners, axis=0)
+
+
+def _collected(names, faces, images, pictures, boxes=None):
     """The arrays and facts of all faces, once their pictures were looked at."""
     kept = [row for row, (label, *_) in enumerate(faces) if not isinstance(label, str)]
     others = [label for label, *_ in faces if isinstance(label, str)]
-    frames, unseen = probe_images([images / names[row] for row in kept], f"affectnet {images.parent.name}: images")
-    problems = [
-        (place, *problem)
-        for place, row in enumerate(kept)
-        for problem in [*faces[row][2], *([unseen[place]] if place in unseen else [])]
-    ]
+    paths = [images / pictures[row] for row in kept]
+    frames, orientations, unseen = probe_images(paths, f"affectnet {images.parent.name}: images")
     arrays = {
         "names": np.array([names[row] for row in kept], str),
+        "pictures": np.array([pictures[row] for row in kept], str),
         "labels": np.array([faces[row][0] for row in kept], np.int64),
         "landmarks": np.array([faces[row][1] for row in kept], np.float32).reshape(-1, 68, 2),
         "frames": frames,
     }
     if boxes is not None:
         arrays["boxes"] = np.array([boxes[row] for row in kept], np.float32).reshape(-1, 4)
+    _shown(arrays, orientations)
+    problems = [
+        (place, *problem)
+        for place, row in enumerate(kept)
+        for problem in [*faces[row][2], *([unseen[place]] if place in unseen else [])]
+    ]
     return arrays, {"dropped": {name: others.count(name) for name in EXPRESSIONS if name in others}, "problems": problems}
 
 
 def read_npy_form(folder):
     """``train_set/`` or ``val_set/``: ``images/N.jpg``, ``annotations/N_exp.npy`` and ``N_lnd.npy``, as the module describes.
 
-    A face is whatever has an image or an expression.
+    A face is whatever has an image, of any suffix, or an expression.
+
+    :raises ValueError: for two images of one face.
     """
-    stems = {path.name.removesuffix(".jpg") for path in (folder / "images").glob("*.jpg")}
-    stems |= {path.name.removesuffix("_exp.npy") for path in (folder / "annotations").glob("*_exp.npy")}
-    stems = sorted(stems, key=lambda stem: (len(stem), stem))
-    pieces = in_pieces(partial(_npy_faces, folder / "annotations"), stems, f"affectnet {folder.name}: annotations")
-    return _collected([f"{stem}.jpg" for stem in stems], [face for piece in pieces for face in piece], folder / "images")
+    pictures = {}
+    for name in image_names(folder / "images"):
+        other = pictures.setdefault(Path(name).stem, name)
+        if other != name:
+            raise ValueError(f"both {other} and {name} in {folder / 'images'} are the image of one face: remove one")
+    expressions = (name for name in seen_names(folder / "annotations") if name.endswith("_exp.npy"))
+    stems = sorted({*pictures, *(name.removesuffix("_exp.npy") for name in expressions)}, key=lambda stem: (len(stem), stem))
+    faces = in_pieces(partial(_npy_faces, folder / "annotations"), stems, f"affectnet {folder.name}: annotations")
+    names = [pictures.get(stem, f"{stem}.jpg") for stem in stems]
+    return _collected(names, faces, folder / "images", names)
 
 
 def _csv_face(table, number, name, text, expression):
@@ -165,7 +199,7 @@ def _pieces(table):
     :raises ValueError: where it cannot be read, or lacks a column.
     """
     try:
-        with open(table, encoding="utf-8-sig") as file:
+        with (gzip.open if table.suffix == ".gz" else open)(table, "rt", encoding="utf-8-sig") as file:
             first = [cell.strip() for cell in file.readline().split(",")]
         headed = COLUMNS[0] in first
         missing = [name for name in USED if name not in first] if headed else []
@@ -176,7 +210,7 @@ def _pieces(table):
         yield from pd.read_csv(
             table, dtype=str, keep_default_na=False, chunksize=ROWS, skipinitialspace=True, encoding="utf-8-sig", **given
         )
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as problem:
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError, zlib.error, gzip.BadGzipFile) as problem:
         raise ValueError(f"{table} cannot be read ({problem}): it must be affectnet's csv file") from None
 
 
@@ -185,13 +219,16 @@ def read_csv_form(table, images):
 
     Facts also hold ``repeats``, ``[name, sentence]`` of each row that is left out because another has the same face.
 
-    :raises ValueError: where the table cannot be read, or lacks a column.
+    :raises ValueError: where the table cannot be read, lacks a column, or names a picture outside the folder.
     """
-    names, faces, boxes, where, seen, repeats = [], [], [], [], {}, []
+    names, faces, boxes, where, seen, repeats = [], [], [], [], {}, []  # a row a face, dropped classes among them
     for piece in tqdm(_pieces(table), desc=f"affectnet {table.name}", unit_scale=ROWS, unit="face"):
         for number, name, box, text, expression in zip(
             piece.index, piece[USED[0]], piece[BOX].to_numpy().tolist(), piece["facial_landmarks"], piece["expression"], strict=True
         ):
+            name = name.replace("\\", "/").strip()
+            if name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]:
+                raise ValueError(f"row {number} of {table} names {name}, which lies outside {images}: correct it")
             face = _csv_face(table, number, name, text, expression)
             earlier = number if isinstance(face[0], str) else seen.setdefault((name, *_box(box)), number)
             if earlier != number:
@@ -201,7 +238,7 @@ def read_csv_form(table, images):
             faces.append(face)
             boxes.append(_box(box))
             where.append(f"face box ({', '.join(box)}) of {name} in row {number} of {table}")
-    arrays, facts = _collected(names, faces, images, boxes)
+    arrays, facts = _collected(names, faces, images, found_names(images, names), boxes)
     where = [sentence for sentence, (label, *_) in zip(where, faces, strict=True) if not isinstance(label, str)]
     x, y, width, height = arrays["boxes"].T
     outside = ~((width >= 1) & (height >= 1) & np.isfinite(x) & np.isfinite(y))

@@ -1,7 +1,9 @@
 """FER2013 (Goodfellow et al., 2013): 35,887 grey faces of 48x48 pixels, in folders or in the public csv file."""
 
+import gzip
 import hashlib
 import warnings
+import zlib
 from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
@@ -14,10 +16,11 @@ from palcore import EMOTIONS
 from palcore.data.ferplus import FILE as FERPLUS
 from palcore.data.ferplus import LABELS, ferplus_labels
 from palcore.data.folder_index import folder_signature, indexed
+from palcore.data.images import read_probed
+from palcore.data.landmark_fit import as_shown, with_landmark_problems
 from palcore.data.landmark_table import examine_landmark_table, landmarks_of
-from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of, frame_problems, landmark_problem
-from palcore.data.probe import first_file, probe_images
-from palcore.data.table import read_image
+from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of
+from palcore.data.probe import elsewhere, faces_in_folders, first_file, look_at_images
 
 FOLDERS = {
     "angry": "anger",
@@ -46,10 +49,16 @@ PUBLISHED = {
 KNOWN_COPIES = {"train/test": 288, "validation/test": 44}
 """Test faces whose picture, equal to the last pixel, stands in another split as well, as the owner ships them."""
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 SIDE = 48
 CHUNK = 2000
+TABLES = ("fer2013.csv", "icml_face_data.csv")
+"""Names of the csv file on the challenge's pages; both have the same rows in the same order."""
+
 LAYOUT = "data_dir must hold train/, validation/, test/, or fer2013.csv"
+
+
+def _fits(folder):
+    return (folder / "train" / "happy").is_dir() or first_file(folder, *TABLES) is not None
 
 
 def _folder_rows(data_dir, split):
@@ -57,31 +66,18 @@ def _folder_rows(data_dir, split):
     merged = split != "train" and not (data_dir / "validation").is_dir()
     root = data_dir / ("test" if merged else split)
     if not root.is_dir():
-        return [], [], [], [Problem("layout", str(root), f"no folder {root} for fer2013: {LAYOUT}")]
-    problems = [
-        Problem(
-            "label",
-            str(root / name),
-            f"unknown folder {name!r} in {root}: those of fer2013 are {', '.join(FOLDERS)}",
-        )
-        for name in sorted(path.name for path in root.iterdir() if path.is_dir() and path.name not in FOLDERS)
-    ]
-    files, paths, labels = [], [], []
-    for folder, emotion in FOLDERS.items():
-        if not (root / folder).is_dir():
-            sentence = f"no folder {root / folder} for fer2013: each split has {', '.join(FOLDERS)}"
-            problems.append(Problem("layout", str(root / folder), sentence))
-            continue
-        for path in sorted((root / folder).iterdir()):
-            if path.suffix.lower() in SUFFIXES and not (merged and not path.name.startswith(f"{USAGES[split]}_")):
-                files.append(f"{split}/{folder}/{path.name}")
-                paths.append(path)
-                labels.append(EMOTIONS.index(emotion))
-    if not files:
+        where = "" if _fits(data_dir) else elsewhere(data_dir, _fits)
+        return [], [], [], [Problem("layout", str(root), f"no folder {root} for fer2013: {LAYOUT}{where}")]
+    classes = {folder: EMOTIONS.index(emotion) for folder, emotion in FOLDERS.items()}
+    faces, problems = faces_in_folders(root, classes, "fer2013", f"each split has {', '.join(FOLDERS)}")
+    if merged:
+        faces = [(path, label) for path, label in faces if path.name.startswith(f"{USAGES[split]}_")]
+    if not faces:
         wanted = f" called {USAGES[split]}_*" if merged else ""
         sentence = f"no images{wanted} in {root} for the {split} split of fer2013: check data_dir"
         problems.append(Problem("layout", str(root), sentence))
-    return files, paths, labels, problems
+    files = [f"{split}/{path.parent.name}/{path.name}" for path, _ in faces]
+    return files, [path for path, _ in faces], [label for _, label in faces], problems
 
 
 def _pixels(text):
@@ -106,7 +102,7 @@ def _csv_piece(piece, path, rows):
         part = piece.loc[piece["Usage"] == usage, ["emotion", "pixels"]]
         numbers, images, labels, problems = rows[split]
         for row, emotion, text in part.itertuples():
-            known = emotion in range(len(CSV_LABELS))
+            known = emotion.strip() in map(str, range(len(CSV_LABELS)))
             if not known:
                 sentence = f"emotion {emotion} in row {row} of {path}: it must be in 0..{len(CSV_LABELS) - 1}"
                 problems.append(("label", f"fer2013.csv:{row}", sentence))
@@ -128,15 +124,15 @@ def _read_csv(path):
     rows = {split: ([], [], [], []) for split in USAGES}
     problem = None
     try:
-        with pd.read_csv(path, chunksize=CHUNK, skipinitialspace=True) as pieces:
+        with pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=CHUNK, skipinitialspace=True, index_col=False) as pieces:
             for piece in pieces:
                 missing = {"emotion", "pixels", "Usage"} - set(piece.columns)
                 if missing:
                     problem = f"{path} lacks the column {sorted(missing)[0]!r}: it has emotion, pixels and Usage"
                     break
                 _csv_piece(piece, path, rows)
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError) as error:
-        problem = f"{path} cannot be read ({error}): it must be fer2013's csv file"
+    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        problem = f"{path} cannot be read ({' '.join(str(error).split())}): it must be fer2013's csv file"
     arrays, problems = {}, {}
     for split, (numbers, images, labels, problems[split]) in rows.items():
         lacking = None if numbers else f"{path} has no row with Usage {USAGES[split]}: it lacks the {split} split"
@@ -156,20 +152,21 @@ def _kept(path, build, index_dir):
 
 
 def _csv_rows(path, split, index_dir):
-    """Names, images, labels and problems of one split."""
+    """Names, images, labels and problems of one split, and the names of all."""
     arrays, problems = _kept(path, partial(_read_csv, path), index_dir)
     files = [f"fer2013.csv:{row}" for row in arrays[f"{split}_rows"]]
     found = [Problem(*problem) for problem in problems[split]]
-    return files, arrays[f"{split}_images"], arrays[f"{split}_labels"], found
+    everything = {f"fer2013.csv:{row}" for part in USAGES for row in arrays[f"{part}_rows"]}
+    return files, arrays[f"{split}_images"], arrays[f"{split}_labels"], found, everything
 
 
-def _examined(index_dir, path, key=str):
+def _examined(index_dir, path, _):
     """``examine_landmark_table``, from the index."""
     if not path.is_file():
-        return examine_landmark_table(path, key)
+        return examine_landmark_table(path)
 
     def build():
-        files, found, landmarks, in_pixels, problems = examine_landmark_table(path, key)
+        files, found, landmarks, in_pixels, problems = examine_landmark_table(path)
         return {"files": files, "found": found, "landmarks": landmarks}, [in_pixels, [astuple(problem) for problem in problems]]
 
     arrays, (in_pixels, problems) = _kept(path, build, index_dir)
@@ -178,6 +175,18 @@ def _examined(index_dir, path, key=str):
 
 def _colour(picture):
     return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
+
+
+def _rows_gone(names, everything, table):
+    """What is wrong where a landmark table goes by rows that the csv file does not have: a list."""
+    gone = [name for name in names if name.startswith("fer2013.csv:") and name not in everything]
+    if not gone:
+        return []
+    sentence = (
+        f"landmark table {table} has {len(gone):,} rows that the csv file lacks, {gone[0]} first: rows were removed from it, and "
+        "its numbers may mean other faces now; take the file as it was published, or make the table again"
+    )
+    return [Problem("landmarks elsewhere", str(table), sentence)]
 
 
 def _with_ferplus(listing, folder, csv):
@@ -192,6 +201,23 @@ def _with_ferplus(listing, folder, csv):
     return replace(listing, labels=labels, dropped=dropped).subset(labels >= 0)
 
 
+def other_labels(data_dir, part):
+    """FER+'s labels of a split beside the owner's, where they are there: ``(facts or None, problems)`` for the check."""
+    data_dir = Path(data_dir).expanduser()
+    csv = data_dir if data_dir.is_file() else first_file(data_dir, *TABLES)
+    if csv is None or not (csv.parent / FERPLUS).exists() or not len(part):
+        return None, []
+    try:
+        labelled = _with_ferplus(part, csv.parent, csv)
+    except (ValueError, FileNotFoundError) as problem:
+        return None, [Problem("label", str(csv.parent / FERPLUS), str(problem), False)]
+    own = part.labels[np.isin(part.files, labelled.files)]
+    counts = dict(zip(EMOTIONS, np.bincount(labelled.labels, minlength=len(EMOTIONS)).tolist(), strict=True))
+    agreement = round(float((own == labelled.labels).mean()), 4)
+    facts = {"faces": len(labelled), "counts": counts, "agreement": agreement, "dropped": labelled.dropped}
+    return {"ferplus": facts}, []
+
+
 def list_faces(data_dir, split, landmarks=None, undetected="keep", labels="own", index_dir=None):
     """One split as it lies in the folder or the csv file, see ``palcore.data.listing``.
 
@@ -203,17 +229,15 @@ def list_faces(data_dir, split, landmarks=None, undetected="keep", labels="own",
         raise ValueError(f"labels {labels!r} of fer2013: choose from {', '.join(LABELS)}")
     data_dir = Path(data_dir)
     folder = data_dir if data_dir.is_dir() else data_dir.parent
-    csv = data_dir if data_dir.is_file() else first_file(folder, "fer2013.csv", "fer2013.csv.gz")
+    csv = data_dir if data_dir.is_file() else first_file(folder, *TABLES)
     if csv is None:
         files, items, numbers, problems = _folder_rows(folder, split)
-        frames, broken = probe_images(items)
-        problems += [Problem(kind, files[row], sentence) for row, (kind, sentence) in broken.items()]
-        frame, odd = frame_problems(files, frames, SIDE, "fer2013")
+        frames, orientations, frame, odd = look_at_images(files, items, SIDE, "fer2013")
         problems += odd
-        read, path = read_image, str
+        read, path, everything = read_probed, str, set()
     else:
-        files, items, numbers, problems = _csv_rows(csv, split, index_dir)
-        frame, frames = (SIDE, SIDE), np.full((len(files), 2), SIDE)
+        files, items, numbers, problems, everything = _csv_rows(csv, split, index_dir)
+        frame, frames, orientations = (SIDE, SIDE), np.full((len(files), 2), SIDE), np.ones(len(files))
         read, path = _colour, lambda _: str(csv)
     points = np.full((len(files), 68, 2), np.nan, np.float32)
     table = Path(landmarks).expanduser() if landmarks else first_file(folder, "landmarks.csv.gz", "landmarks.csv")
@@ -224,10 +248,14 @@ def list_faces(data_dir, split, landmarks=None, undetected="keep", labels="own",
         )
         problems.append(Problem("landmarks missing", str(folder), sentence))
     elif landmarks is not False:
-        points, found = landmarks_of(files, table, frame, undetected, examine=partial(_examined, index_dir))
-        problems += found + landmark_problem(points, f"landmark table {table}")
+        read_table = partial(_examined, index_dir)
+        points, found, names, in_pixels = landmarks_of(files, table, frame, undetected, examine=read_table)
+        problems += (_rows_gone(names, everything, table) if csv else []) + found
+        points, _ = as_shown(points, frames, orientations)
     files, numbers = np.array(files, str), np.array(numbers, np.int64)
     listing = Listing("fer2013", split, files, items, read, path, numbers, points, frames, SIDE, problems)
+    if table is not None and landmarks is not False:
+        listing = with_landmark_problems(listing, f"landmark table {table}", pixels=in_pixels)
     return _with_ferplus(listing, folder, csv) if labels == "ferplus" and len(listing) else listing
 
 
@@ -241,7 +269,7 @@ def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="k
     this study's FER2013, the predictor's answer to a box at the centre, which lies on the face more often than not, since the
     faces were cut out alike. Leaving those faces out would change the benchmark.
 
-    :param data_dir: the folder with the splits or ``fer2013.csv`` (or ``.csv.gz``), or that file.
+    :param data_dir: the folder with the splits, or with one of ``TABLES`` (or that as ``.csv.gz``), or the file.
     :param split: ``train``, ``validation`` or ``test``.
     :param image_size: side in pixels; None for 48.
     :param seed: not used, since nothing is drawn at random; every data set takes one.

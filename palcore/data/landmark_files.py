@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from palcore.data.images import NO_PERMISSION
 from palcore.data.listing import Problem
 from palcore.data.probe import in_pieces
 
@@ -13,10 +14,12 @@ ORDERS = ("row_column", "x_y")
 
 def _read(path):
     """``(None, the two columns (68, 2))``, or the kind of problem and its sentence."""
+    if not Path(path).is_file():
+        return "landmarks missing", f"no landmark file {path}: `python -m palcore landmarks` makes a table instead"
     try:
         text = Path(path).read_text("utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError):
-        return "landmarks missing", f"no landmark file {path}: `python -m palcore landmarks` makes a table instead"
+    except PermissionError:
+        return "landmarks unreadable", NO_PERMISSION.format(path)
     except (UnicodeDecodeError, OSError):
         return "landmarks unreadable", f"landmark file {path} is no text: it must have 68 lines of two numbers"
     lines = [words for line in text.splitlines() if (words := line.split())]
@@ -49,8 +52,7 @@ def landmarks_from_files(files, paths, frame, order):
     if order not in ORDERS:
         raise ValueError(f"landmark_order {order!r}: choose from {', '.join(ORDERS)}")
     landmarks, problems = np.full((len(files), 68, 2), np.nan, np.float32), []
-    results = [result for piece in in_pieces(_read_all, paths) for result in piece]
-    for row, (kind, values) in enumerate(results):
+    for row, (kind, values) in enumerate(in_pieces(_read_all, paths)):
         if kind:
             problems.append(Problem(kind, str(files[row]), values))
         else:

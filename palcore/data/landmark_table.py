@@ -38,7 +38,7 @@ def examine_landmark_table(path, key=str):
         return nothing("layout", f"no landmark table {path}: `python -m palcore landmarks` makes one")
     try:
         table = pd.read_csv(path, dtype={"file": str})
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zlib.error) as problem:
+    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as problem:
         return nothing("table", f"landmark table {path} cannot be read ({problem}): it must be a whole .csv or .csv.gz file")
     header = list(table.columns)
     if header not in (COLUMNS, PIXEL_COLUMNS):
@@ -52,7 +52,7 @@ def examine_landmark_table(path, key=str):
         sentence = f"row {int(np.argmax(nameless))} of landmark table {path} names no file: remove it"
         problems.append(Problem("table", str(path), sentence))
         table = table[~nameless]
-    table = table.assign(file=[key(name) for name in table["file"]])
+    table = table.assign(file=[key(name.replace("\\", "/")) for name in table["file"]])
     repeated = table["file"].duplicated()
     for name in table["file"][repeated].unique():
         problems.append(Problem("table", name, f"landmark table {path} names {name} more than once: remove a row"))
@@ -147,8 +147,8 @@ def landmarks_of(files, path, frames, undetected="keep", key=str, examine=examin
         face while the cross-entropy does not.
     :param key: what makes a name of the table the face's name.
     :param examine: reads the table, as ``examine_landmark_table`` does.
-    :return: ``(landmarks, problems)``: ``(N, 68, 2)`` float32 in fractions, NaN for faces that the table lacks, and a list of
-        ``palcore.data.listing.Problem``.
+    :return: ``(landmarks, problems, names, in_pixels)``: ``(N, 68, 2)`` float32 in fractions, NaN for faces that the table lacks; a
+        list of ``palcore.data.listing.Problem``; all names in the table; and whether it is in pixels.
     :raises ValueError: for an unknown ``undetected``.
     """
     if undetected not in ("keep", "leave_out"):
@@ -172,4 +172,6 @@ def landmarks_of(files, path, frames, undetected="keep", key=str, examine=examin
             Problem("landmarks missing", name, f"landmark table {path} lacks {name}: `python -m palcore landmarks` adds it")
             for name in np.asarray(files)[~there]
         ]
-    return landmarks.astype(np.float32), problems
+    with np.errstate(over="ignore"):  # what is too large is told of its face
+        landmarks = landmarks.astype(np.float32)
+    return landmarks, problems, names, in_pixels

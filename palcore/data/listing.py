@@ -28,21 +28,12 @@ KINDS = {
     "landmarks not finite": ValueError,
     "landmarks swapped": ValueError,  # (row, column) taken for (x, y), or the other way round
     "landmarks elsewhere": ValueError,  # not on the image: in pixels of another size
+    "note": ValueError,  # said by ``load`` as well, and no face is lost
 }
 """The kinds of problem, and the error that each is where it stops a run."""
 
 UNKNOWN = -1
 """Label of a face whose own label makes no sense."""
-
-UPRIGHT = 0.8
-"""Share of faces that must be upright. Of FER2013's 99.98 % are, and 0.01 % with x and y exchanged."""
-
-CENTRE = (0.25, 0.85)
-"""Where the median face has the mean of its landmarks, along each axis. FER2013: 0.50 and 0.61."""
-
-
-MOST_JUDGED = 20_000
-"""Faces that are looked at to see whether a whole table is right."""
 
 
 @dataclass(frozen=True)
@@ -111,61 +102,6 @@ def empty_listing(name, split, side, problems):
     return Listing(name, split, np.zeros(0, str), [], None, None, np.zeros(0, np.int64), landmarks, frames, side, problems)
 
 
-def upright(landmarks):
-    """Whether the chin lies below the brows, and more below than beside them, ``(N,)`` bool; False for NaN.
-
-    :param landmarks: ``(N, 68, 2)``, x to the right and y down.
-    """
-    x, y = np.moveaxis(landmarks[:, 8] - landmarks[:, 17:27].mean(axis=1), -1, 0)
-    return y > np.abs(x)
-
-
-def landmark_problem(landmarks, where, remedy="make the table again"):
-    """What is wrong with the landmarks of a whole split, as a list with at most one ``Problem``.
-
-    :param landmarks: ``(N, 68, 2)`` in fractions; faces without any are left out.
-    :param where: what they were read from and how, for the sentence.
-    :param remedy: what to do where x and y are exchanged.
-    """
-    landmarks = landmarks[:: 1 + len(landmarks) // MOST_JUDGED]
-    spread = landmarks.max(axis=1) > landmarks.min(axis=1)
-    judged = landmarks[np.isfinite(landmarks).all(axis=(1, 2)) & spread.any(axis=1)]
-    if not len(judged):
-        return []
-    share = upright(judged).mean()
-    if share < UPRIGHT:
-        seen = f"the chin lies below the brows in {share:.0%} of {len(judged)} faces"
-        sentence = f"{where}: {seen}, so rows and columns are exchanged: {remedy}"
-        return [Problem("landmarks swapped", where, sentence)]
-    centre = np.median(judged.mean(axis=1), axis=0)
-    if np.any((centre < CENTRE[0]) | (centre > CENTRE[1])):
-        sentence = (
-            f"{where}: the middle of the face lies at ({centre[0]:.2f}, {centre[1]:.2f}) of the image's sides, so the landmarks "
-            "are in pixels of another image size"
-        )
-        return [Problem("landmarks elsewhere", where, sentence)]
-    return []
-
-
-def frame_problems(files, frames, side, name):
-    """Problems of images that have another size than most of the split, whose landmarks would be misplaced.
-
-    :param frames: ``(N, 2)`` width and height; 0 for those that could not be read.
-    :return: ``((width, height) of most, problems)``.
-    """
-    sizes, counts = np.unique(frames[frames[:, 0] > 0], axis=0, return_counts=True)
-    if not len(sizes):
-        return (side, side), []
-    usual = tuple(int(value) for value in sizes[np.argmax(counts)])
-    odd = np.flatnonzero((frames[:, 0] > 0) & (frames != usual).any(axis=1))
-    problems = []
-    for row in odd:
-        width, height = frames[row]
-        sentence = f"image {files[row]} of {name} has {width}x{height} pixels: the others have {usual[0]}x{usual[1]}"
-        problems.append(Problem("image size", str(files[row]), sentence))
-    return usual, problems
-
-
 def faces_of(listing, image_size=None):
     """The faces of a listing, once nothing fatal is wrong with it.
 
@@ -181,13 +117,16 @@ def faces_of(listing, image_size=None):
         raise KINDS[fatal[0].kind](fatal[0].sentence + others)
     dropped = dict(listing.dropped)
     kept = np.ones(len(listing), bool)
-    if listing.problems:
-        lost = {problem.file for problem in listing.problems}
-        kept = ~np.isin(listing.files, list(lost))
-        for problem in listing.problems:
+    for problem in listing.problems:
+        if problem.kind == "note":
+            warnings.warn(problem.sentence, stacklevel=3)
+    costly = [problem for problem in listing.problems if problem.kind != "note"]
+    if costly:
+        kept = ~np.isin(listing.files, [problem.file for problem in costly])
+        for problem in costly:
             dropped[problem.kind] = dropped.get(problem.kind, 0) + 1
         left_out = f"{(~kept).sum()} of {len(listing)} faces left out"
-        warnings.warn(f"{listing.name} {listing.split}: {left_out}, first: {listing.problems[0].sentence}", stacklevel=3)
+        warnings.warn(f"{listing.name} {listing.split}: {left_out}, first: {costly[0].sentence}", stacklevel=3)
     faces = Faces(
         listing.name,
         listing.split,

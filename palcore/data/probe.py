@@ -1,58 +1,56 @@
-"""Image files looked at without decoding them: their size, and whether they are whole."""
+"""Folders of many image files: what counts as one, where they are, and what their headers say, without decoding them."""
 
+import os
 from pathlib import Path
 
 import joblib
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from palcore.data.images import probe_image
 from palcore.data.listing import Problem
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
-"""What the last bytes of a whole file hold."""
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+"""Ends of image files, in upper or lower case."""
 
-TAIL = 4096
 CHUNK = 500
 MANY = 40_000
 """From so many files on, several processes read them. Threads do not help: what takes the time is Python, not the disk."""
 
+SEARCHED = 1000
+"""Folders that are looked into for a layout that is not where it should be."""
 
-def probe_image(path):
-    """Width and height of an image file from its first bytes.
 
-    A file whose end is not marked as such is decoded to see whether anything is missing.
+def seen_names(folder):
+    """Entries of a folder without those that systems leave there: hidden ones, macOS's ``._NAME.jpg``, Windows' ``Thumbs.db``."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries)
+    return [name for name in names if not name.startswith((".", "__MACOSX")) and name.lower() not in ("thumbs.db", "desktop.ini")]
 
-    :raises FileNotFoundError: where there is no such file.
-    :raises ValueError: where the file is no image, or is cut short.
+
+def image_names(folder):
+    """Names of the image files in a folder, sorted.
+
+    :raises ValueError: for a name that is not UTF-8.
     """
-    try:
-        with open(path, "rb") as file:
-            image = Image.open(file)
-            size = image.size
-            length = file.seek(0, 2)
-            file.seek(max(length - TAIL, 0))
-            if ENDS.get(image.format, b"") not in file.read():
-                file.seek(0)
-                Image.open(file).load()
-    except (FileNotFoundError, IsADirectoryError):
-        raise FileNotFoundError(f"no image file {path}: check data_dir") from None
-    except UnidentifiedImageError:
-        raise ValueError(f"{path} cannot be read as an image: replace the file, or remove its row") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise ValueError(f"{path} is cut short or damaged: replace the file, or remove its row") from None
-    return size
+    names = [name for name in seen_names(folder) if name.lower().endswith(SUFFIXES)]
+    for name in names:
+        if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise ValueError(f"the name {name!a} in {folder} is not UTF-8: rename the file")
+    return names
 
 
-def _probe_all(paths):
-    sizes, problems = np.zeros((len(paths), 2), np.int32), {}
-    for row, path in enumerate(paths):
-        try:
-            sizes[row] = probe_image(path)
-        except (FileNotFoundError, ValueError) as problem:
-            problems[row] = ("image missing" if isinstance(problem, FileNotFoundError) else "image unreadable", str(problem))
-    return sizes, problems
+def found_names(folder, names):
+    """Each of some file names (with ``/``), or the one beside a file that is missing that differs in suffix or case only."""
+    found, stems = [], {}
+    for name in names:
+        place, _, last = name.rpartition("/")
+        if not os.path.lexists(folder / name) and (folder / place).is_dir():
+            if place not in stems:
+                stems[place] = {Path(other).stem.lower(): other for other in image_names(folder / place)}
+            last = stems[place].get(Path(last).stem.lower(), last)
+        found.append(f"{place}/{last}" if place else last)
+    return found
 
 
 def in_pieces(function, items, what=None):
@@ -68,29 +66,56 @@ def in_pieces(function, items, what=None):
     collected = []
     with tqdm(total=len(items), desc=what, disable=what is None, unit="face") as bar:
         for piece, result in zip(pieces, results, strict=True):
-            collected.append(result)
+            collected += result
             bar.update(len(piece))
     return collected
 
 
+def _probe_all(paths):
+    """Width, height and orientation of each, or the kind of problem and the sentence."""
+    found = []
+    for path in paths:
+        try:
+            found.append(probe_image(path))
+        except (FileNotFoundError, ValueError) as problem:
+            found.append(("image missing" if isinstance(problem, FileNotFoundError) else "image unreadable", str(problem)))
+    return found
+
+
 def probe_images(paths, what=None):
-    """Sizes of many image files.
+    """Sizes of many image files, as they are shown.
 
     :param paths: a sequence.
     :param what: see ``in_pieces``.
-    :return: ``(sizes, problems)``: ``(N, 2)`` int32 width and height, 0 where there are none, and ``{row: (kind, sentence)}``.
+    :return: ``(sizes, orientations, problems)``: ``(N, 2)`` int32 width and height, 0 where there are none; ``(N,)`` uint8, EXIF's
+        number; and ``{row: (kind, sentence)}``.
     """
-    sizes, problems, start = [np.zeros((0, 2), np.int32)], {}, 0
-    for piece, found in in_pieces(_probe_all, list(paths), what):
-        sizes.append(piece)
-        problems |= {start + row: problem for row, problem in found.items()}
-        start += len(piece)
-    return np.concatenate(sizes), problems
+    found = in_pieces(_probe_all, list(paths), what)
+    problems = {row: facts for row, facts in enumerate(found) if len(facts) == 2}
+    facts = np.array([(0, 0, 1) if row in problems else facts for row, facts in enumerate(found)], np.int32).reshape(-1, 3)
+    return facts[:, :2], facts[:, 2].astype(np.uint8), problems
 
 
 def first_file(folder, *names):
-    """The first of some files that exists in a folder, or None."""
-    return next((Path(folder) / name for name in names if (Path(folder) / name).is_file()), None)
+    """The first of some files that exists in a folder, or None. Tables may be packed (``.csv.gz``), and in upper case."""
+    names = [packed for name in names for packed in ([name, f"{name}.gz"] if name.endswith(".csv") else [name])]
+    there = {name.lower(): name for name in reversed(seen_names(folder))} if Path(folder).is_dir() else {}
+    paths = (Path(folder) / (name if (Path(folder) / name).exists() else there.get(name.lower(), name)) for name in names)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def elsewhere(data_dir, fits):
+    """The end of a sentence that says where a layout is that ``data_dir`` lacks: up to two folders below or above, or nothing.
+
+    :param fits: whether a folder holds the layout.
+    """
+    level, below = [Path(data_dir)], []
+    for _ in range(2):
+        level = [place / name for place in level for name in (seen_names(place) if os.access(place, os.R_OK) else [])][:SEARCHED]
+        level = [place for place in level if place.is_dir()]
+        below += level
+    found = next(filter(fits, [*below, *Path(data_dir).resolve().parents[:2]]), None)
+    return f"; {found} does: give that as data_dir" if found else ""
 
 
 def faces_in_folders(root, classes, name, wanted):
@@ -103,15 +128,36 @@ def faces_in_folders(root, classes, name, wanted):
     """
     known = wanted.partition(" has ")[2]
     problems = [
-        Problem("label", str(path), f"unknown folder {path.name!r} in {root}: those of {name} are {known}")
-        for path in sorted(root.iterdir())
-        if path.is_dir() and path.name not in classes
+        Problem("label", str(root / folder), f"unknown folder {folder!r} in {root}: those of {name} are {known}")
+        for folder in seen_names(root)
+        if folder not in classes and (root / folder).is_dir()
     ]
     faces = []
     for folder, label in classes.items():
         if (root / folder).is_dir():
-            paths = sorted(path for path in (root / folder).iterdir() if path.suffix.lower() in SUFFIXES)
-            faces += [(path, label) for path in paths]
+            faces += [(root / folder / image, label) for image in image_names(root / folder)]
         else:
             problems.append(Problem("layout", str(root / folder), f"no folder {root / folder} for {name}: {wanted}"))
     return faces, problems
+
+
+def look_at_images(files, paths, side, name):
+    """The sizes of a split's images, and what can be seen to be wrong without decoding them.
+
+    :param files: names of the faces.
+    :param paths: their image files.
+    :param side: in pixels, of the owner's images.
+    :return: ``(frames, orientations, usual, problems)``: as ``probe_images``, ``(width, height)`` of most, and ``Problem`` s, among
+        them those of images that have another size than most, whose landmarks would be misplaced.
+    """
+    frames, orientations, broken = probe_images(paths)
+    problems = [Problem(kind, str(files[row]), sentence) for row, (kind, sentence) in broken.items()]
+    sizes, counts = np.unique(frames[frames[:, 0] > 0], axis=0, return_counts=True)
+    if not len(sizes):
+        return frames, orientations, (side, side), problems
+    usual = tuple(int(value) for value in sizes[np.argmax(counts)])
+    for row in np.flatnonzero((frames[:, 0] > 0) & (frames != usual).any(axis=1)):
+        width, height = frames[row]
+        sentence = f"image {files[row]} of {name} has {width}x{height} pixels: the others have {usual[0]}x{usual[1]}"
+        problems.append(Problem("image size", str(files[row]), sentence))
+    return frames, orientations, usual, problems

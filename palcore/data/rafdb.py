@@ -1,17 +1,19 @@
 """RAF-DB (Li, Deng and Du, 2017): 15,339 aligned faces of 100x100 pixels with one of seven basic expressions."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from palcore import EMOTIONS
+from palcore.data.images import read_probed
 from palcore.data.landmark_files import ORDERS, landmarks_from_files
+from palcore.data.landmark_fit import as_shown, with_landmark_problems
 from palcore.data.landmark_table import landmarks_of
-from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of, frame_problems, landmark_problem
-from palcore.data.probe import faces_in_folders, first_file, probe_images
+from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of
+from palcore.data.probe import elsewhere, faces_in_folders, first_file, found_names, look_at_images
 from palcore.data.splits import VALIDATION_SHARE, split_rows
-from palcore.data.table import read_image
 
 LABELS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 """The expression that each number means, counted from 1."""
@@ -24,28 +26,31 @@ PUBLISHED = {
 
 SIDE = 100
 LIST = "list_patition_label.txt"  # the owner's spelling
-NAME = re.compile(r"(train|test)_\d+\.jpg")
+NAME = re.compile(r"(train|test)_\d+\.\w+")
 LAYOUT = (
     "data_dir must hold Image/aligned/ and EmoLabel/list_patition_label.txt, or DATASET/train/1/ to 7/ and DATASET/test/1/ to 7/"
 )
 
 
 def face_name(path):
-    """The name in the owner's list, ``train_00001.jpg``, of ``Image/aligned/train_00001_aligned.jpg``."""
-    name = Path(str(path)).name
-    stem, dot, suffix = name.rpartition(".")
-    return f"{stem.removesuffix('_aligned')}{dot}{suffix}"
+    """The name in the owner's list, ``train_00001.jpg``, of ``Image/aligned/train_00001_aligned.jpg``, whatever the suffix."""
+    return f"{Path(str(path)).stem.lower().removesuffix('_aligned')}.jpg"
+
+
+def _fits(folder):
+    return (folder / "EmoLabel").is_dir() or (folder / "train" / "1").is_dir()
 
 
 def _listed_rows(root, part):
     """Names, paths, labels and problems of one of the owner's parts, by the list of labels."""
     table, images = root / "EmoLabel" / LIST, root / "Image" / "aligned"
-    lacking = [path for path in (table, images) if not path.exists()]
+    lacking = [path for path, there in ((table, table.is_file()), (images, images.is_dir())) if not there]
     if lacking:
-        return [], [], [], [Problem("layout", str(path), f"no {path} for rafdb: {LAYOUT}") for path in lacking]
+        where = elsewhere(root, _fits) if len(lacking) == 2 else ""
+        return [], [], [], [Problem("layout", str(path), f"no {path} for rafdb: {LAYOUT}{where}") for path in lacking]
     try:
         lines = table.read_text("utf-8-sig").splitlines()
-    except (UnicodeDecodeError, OSError):
+    except UnicodeDecodeError:
         return [], [], [], [Problem("table", str(table), f"{table} is no text: it must have lines such as `train_00001.jpg 5`")]
     files, labels, problems, seen = [], [], [], set()
     for number, line in enumerate(lines, start=1):
@@ -57,7 +62,7 @@ def _listed_rows(root, part):
                 sentence = f"line {number} of {table} is {line.strip()!r}: it must be such as `train_00001.jpg 5`"
                 problems.append(Problem("table", str(table), sentence))
             continue
-        name, label = words
+        name, label = face_name(words[0]), words[1]
         if not name.startswith(part):
             continue
         if name in seen:
@@ -73,7 +78,8 @@ def _listed_rows(root, part):
     if not files:
         sentence = f"{table} names no {part} faces: it must have lines such as `{part}_00001.jpg 5`"
         problems.append(Problem("layout", str(table), sentence))
-    return files, [images / name.replace(".", "_aligned.") for name in files], labels, problems
+    names = found_names(images, [name.replace(".", "_aligned.") for name in files])
+    return files, [images / name for name in names], labels, problems
 
 
 def _folder_rows(root, part):
@@ -108,32 +114,35 @@ def _root(data_dir):
     return data_dir, True
 
 
-def _landmarks(data_dir, root, given, files, paths, frame, order, undetected):
-    """Landmarks, where they are from, and problems: what is given, or what lies in or above the images' folder."""
+def _with_landmarks(listing, data_dir, root, given, frame, orientations, order, undetected):
+    """The listing with landmarks from what is given, or from what lies in or above the images' folder."""
+    files = listing.files
     places = list(dict.fromkeys([root, root.parent] if root.name in ("DATASET", "basic") else [root]))
     if given:
         choices = [Path(given).expanduser()]
     else:
         choices = [place / "landmarks" for place in places if (place / "landmarks").is_dir()]
         choices += [table for place in places if (table := first_file(place, "landmarks.csv.gz", "landmarks.csv"))]
-    nothing = np.full((len(files), 68, 2), np.nan, np.float32)
     if not choices:
         sentence = (
             f"no landmarks/ and no landmarks.csv.gz in {data_dir} for rafdb: give their path as landmarks, or make a table with "
             "`python -m palcore landmarks rafdb`"
         )
-        return nothing, [Problem("landmarks missing", str(data_dir), sentence)]
+        return replace(listing, problems=[*listing.problems, Problem("landmarks missing", str(data_dir), sentence)])
     if len(choices) > 1:
         sentence = f"both {choices[0]} and {choices[1]} hold landmarks of rafdb: give the path of one as landmarks"
-        return nothing, [Problem("layout", str(choices[1]), sentence)]
-    source = choices[0]
-    if not source.is_dir():
-        points, problems = landmarks_of(files, source, frame, undetected, face_name)
-        return points, problems + landmark_problem(points, f"landmark table {source}")
-    # The files go with the images, whatever those are called in a copy.
-    points, problems = landmarks_from_files(files, [source / f"{Path(name).stem}_aligned.txt" for name in files], frame, order)
-    other = ORDERS[1 - ORDERS.index(order)]
-    return points, problems + landmark_problem(points, f"landmarks in {source} read as {order}", f"give landmark_order {other}")
+        return replace(listing, problems=[*listing.problems, Problem("layout", str(choices[1]), sentence)])
+    source, remedy = choices[0], "make the table again"
+    if source.is_dir():
+        # The files go with the images, whatever those are called in a copy.
+        points, problems = landmarks_from_files(files, [source / f"{Path(name).stem}_aligned.txt" for name in files], frame, order)
+        where, pixels = f"landmarks in {source} read as {order}", True
+        remedy = f"give landmark_order {ORDERS[1 - ORDERS.index(order)]}"
+    else:
+        points, problems, _, pixels = landmarks_of(files, source, frame, undetected, face_name)
+        where = f"landmark table {source}"
+    points, _ = as_shown(points, listing.frames, orientations)
+    return with_landmark_problems(replace(listing, landmarks=points, problems=listing.problems + problems), where, remedy, pixels)
 
 
 def list_faces(data_dir, split, landmarks=None, landmark_order="row_column", undetected="keep", seed=0):
@@ -148,15 +157,12 @@ def list_faces(data_dir, split, landmarks=None, landmark_order="row_column", und
     labels = np.array(labels, np.int64)
     rows, problems = split_rows("rafdb", root, files, labels, problems, split, VALIDATION_SHARE, seed)
     files, paths, labels = [files[row] for row in rows], [paths[row] for row in rows], labels[rows]
-    frames, broken = probe_images(paths)
-    problems += [Problem(kind, files[row], sentence) for row, (kind, sentence) in broken.items()]
-    frame, odd = frame_problems(files, frames, SIDE, "rafdb")
-    problems += odd
-    points = np.full((len(files), 68, 2), np.nan, np.float32)
-    if landmarks is not False:
-        points, found = _landmarks(data_dir, root, landmarks, files, paths, frame, landmark_order, undetected)
-        problems += found
-    return Listing("rafdb", split, np.array(files, str), paths, read_image, str, labels, points, frames, SIDE, problems)
+    frames, orientations, frame, odd = look_at_images(files, paths, SIDE, "rafdb")
+    files, points = np.array(files, str), np.full((len(files), 68, 2), np.nan, np.float32)
+    listing = Listing("rafdb", split, files, paths, read_probed, str, labels, points, frames, SIDE, problems + odd)
+    if landmarks is False:
+        return listing
+    return _with_landmarks(listing, data_dir, root, landmarks, frame, orientations, landmark_order, undetected)
 
 
 def load(data_dir, split, image_size=None, seed=0, landmarks=None, landmark_order="row_column", undetected="keep"):

@@ -3,41 +3,14 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-import cv2
 import numpy as np
 
 from palcore import EMOTIONS
+from palcore.data.images import read_image as read_image
+from palcore.data.images import resize
 
 SPLITS = ("train", "validation", "test")
-
-
-def read_image(path):
-    """Read an image file as ``(H, W, 3)`` uint8 RGB (a grey image has three equal channels).
-
-    Raises ``FileNotFoundError`` where there is no such file and ``ValueError`` where OpenCV cannot decode it.
-    """
-    path = Path(path)
-    try:
-        encoded = np.frombuffer(path.read_bytes(), np.uint8)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no image file {path}: check data_dir") from None
-    image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    if image is None:
-        raise ValueError(f"{path} cannot be read as an image: replace the file, or remove its row")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def resize(image, size):
-    """Resize ``(H, W, 3)`` uint8 to ``(size, size, 3)``: area averages to shrink, linear interpolation to enlarge.
-
-    Landmarks are fractions of the image's sides, so they stay as they are.
-    """
-    if image.shape[:2] == (size, size):
-        return image
-    shrinks = image.shape[0] >= size and image.shape[1] >= size
-    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from palcore.data import fer2013, load
 from palcore.data.fer2013 import CSV_LABELS, FOLDERS, _pixels
 from palcore.data.landmark_table import COORDINATES
 
+POINTS = load("synthetic", count=1).landmarks[0]
 USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 
 
@@ -34,7 +35,7 @@ def folders(tmp_path):
             path.parent.mkdir(parents=True)
             cv2.imwrite(str(path), pictures(7)[number])
             names.append(path.relative_to(tmp_path).as_posix())
-    write_table(tmp_path / "landmarks.csv.gz", names, np.full((len(names), 68, 2), 23.5))
+    write_table(tmp_path / "landmarks.csv.gz", names, np.tile(POINTS * 48 - 0.5, (len(names), 1, 1)))
     return tmp_path
 
 
@@ -46,7 +47,7 @@ def csv(tmp_path):
             rows.append({"emotion": label, "pixels": " ".join(map(str, image.ravel())), "Usage": usage})
     pd.DataFrame(rows).to_csv(tmp_path / "fer2013.csv", index=False)
     names = [f"fer2013.csv:{row}" for row in range(len(rows))]
-    write_table(tmp_path / "landmarks.csv", names, np.full((len(rows), 68, 2), 23.5))
+    write_table(tmp_path / "landmarks.csv", names, np.tile(POINTS * 48 - 0.5, (len(rows), 1, 1)))
     return tmp_path
 
 
@@ -55,7 +56,7 @@ def test_folders(folders, split):
     faces = load("fer2013", folders, split)
     assert faces.labels.tolist() == [EMOTIONS.index(name) for name in FOLDERS.values()]
     np.testing.assert_array_equal(faces.images[:][..., 0], pictures(7))
-    np.testing.assert_allclose(faces.landmarks, 0.5)
+    np.testing.assert_allclose(faces.landmarks, np.tile(POINTS, (7, 1, 1)), atol=1e-6)
     assert faces.images[:].shape == (7, 48, 48, 3)
     assert load("fer2013", folders, split, image_size=64).images[0].shape == (64, 64, 3)
 
@@ -65,7 +66,7 @@ def test_csv(csv, split):
     faces = load("fer2013", csv, split)
     assert [EMOTIONS[label] for label in faces.labels] == list(CSV_LABELS)
     np.testing.assert_array_equal(faces.images[:][..., 0], pictures(7))
-    np.testing.assert_allclose(faces.landmarks, 0.5)
+    np.testing.assert_allclose(faces.landmarks, np.tile(POINTS, (7, 1, 1)), atol=1e-6)
 
 
 def test_the_csv_form_is_read_once_until_a_file_changes(csv, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Everything that is wrong with a data set, at once: `python -m palcore check`."""
 
+from dataclasses import dataclass
 from importlib import import_module
 
 import joblib
@@ -11,68 +12,84 @@ from palcore.data import DATASETS, list_faces
 from palcore.data.check import faults
 from palcore.data.check.report import Report
 from palcore.data.listing import Problem
+from palcore.data.probe import SUFFIXES
 from palcore.data.table import SPLITS
 
 THREADS = 4
 
 
+@dataclass(frozen=True)
+class _Pictures:
+    """What is kept of a split's images: digests, None where there is none; hashes and thumbs of ``faults.picture_hash``, or 0."""
+
+    digests: list
+    hashes: np.ndarray
+    thumbs: np.ndarray
+
+
 def _look(part, row):
-    """``picture_digest`` of an image and whether it is of one colour; where it cannot be read, None and the sentence."""
+    """Digest, hash and whether it is of one colour, of an image; where it cannot be read, the sentence."""
+    item = part.items[row]
+    path = part.path(item)
     try:
-        image = part.read(part.items[row])
+        image = part.read(item)
+        if path.lower().endswith(SUFFIXES) and faults.is_cut(path):
+            return f"{path} is cut short, though its end was repaired: replace the file, or remove its row"
     except (FileNotFoundError, ValueError) as problem:
-        return None, str(problem)
-    return faults.picture_digest(image), bool(image.min() == image.max())
+        return str(problem)
+    return faults.picture_digest(image), *faults.picture_hash(image), bool(image.min() == image.max())
 
 
 def _images(part, what):
-    """Digests of a split's images, ``(N,)`` bytes or None, and the problems that reading them shows."""
+    """``_Pictures`` of a split, and the problems that reading them shows."""
     told = {problem.file for problem in part.problems if problem.kind in ("image missing", "image unreadable", "face box")}
     rows = [row for row, file in enumerate(part.files) if file not in told]
     digests, problems = [None] * len(part), []
+    hashes, thumbs = np.zeros((len(part), 2), np.uint64), np.zeros((len(part), faults.THUMB, faults.THUMB), np.uint8)
     # Threads, since decoding is OpenCV's work and not Python's.
     pool = joblib.Parallel(THREADS, prefer="threads", return_as="generator", batch_size=128)
     results = pool(joblib.delayed(_look)(part, row) for row in rows)
     results = tqdm(results, total=len(rows), desc=what, disable=what is None, unit="face")
-    for row, (digest, trouble) in zip(rows, results, strict=True):
-        digests[row] = digest
+    for row, result in zip(rows, results, strict=True):
         file = str(part.files[row])
-        if digest is None:
-            problems.append(Problem("image unreadable", file, trouble))
-        elif trouble:
+        if isinstance(result, str):
+            problems.append(Problem("image unreadable", file, result))
+            continue
+        digests[row], hashes[row], thumbs[row], blank = result
+        if blank:
+            hashes[row] = 0
             problems.append(Problem("image blank", file, f"image {file} has one colour all over: there is no face to see", False))
-    return digests, problems
+    return _Pictures(digests, hashes, thumbs), problems
 
 
-def _landmarks(part, digests, owners):
+def _near_copies(parts, pictures):
+    """How many faces of a later split are nearly those of an earlier one, and a note for each, by split."""
+    counts, notes, splits = {}, {}, list(parts)
+    for later, split in enumerate(splits):
+        told = set()
+        for earlier in splits[:later]:
+            own, other = pictures[split], pictures[earlier]
+            same = set(other.digests)
+            pairs = faults.near_copies(own.hashes, own.thumbs, other.hashes, other.thumbs)
+            pairs = {row: pair for row, pair in pairs.items() if own.digests[row] not in same}
+            counts[f"{earlier}/{split}"] = len(pairs)
+            for row, (place, mirrored) in pairs.items():
+                if row not in told:
+                    told.add(row)
+                    how = "the mirror image of" if mirrored else "nearly the picture of"
+                    sentence = f"{parts[split].files[row]} of {split} is {how} {parts[earlier].files[place]} of {earlier}"
+                    notes.setdefault(split, []).append(Problem("near copy", str(parts[split].files[row]), sentence, False))
+    return counts, notes
+
+
+def _landmarks(part, hashes, owners):
     """The problems of a split's landmarks, each face's first one only, and what all faces share only once."""
     names = set(part.files)
     shared = {problem.kind for problem in part.problems if problem.file not in names}
     told = {problem.file for problem in part.problems if problem.kind == "face box" or problem.kind.startswith("landmarks")}
     seen = faults.shape_problems(part.files, part.landmarks)
-    seen += faults.borrowed_landmarks(part.files, part.landmarks, digests, owners)
-    seen = [problem for problem in seen if problem.file not in told and problem.kind not in shared]
-    return seen + ([] if shared & {"landmarks swapped", "landmarks elsewhere"} else _follow_problem(part, digests))
-
-
-def _follow_problem(part, digests):
-    """The landmarks of a split against its images: a list with a ``Problem`` where they do not belong together, or none."""
-    finite = np.isfinite(part.landmarks).all(axis=(1, 2))
-    rows = np.flatnonzero(finite & np.array([digest is not None for digest in digests], bool))
-    if len(rows) < faults.FEWEST:
-        return []
-    rows = np.random.default_rng(0).permutation(rows)[: faults.SAMPLE]
-    landmarks = part.landmarks[rows]
-    if not np.ptp(landmarks, axis=0).any():
-        return []
-    advantage = faults.edge_advantage([part.read(part.items[row]) for row in rows], landmarks)
-    if advantage >= faults.FOLLOWS:
-        return []
-    sentence = (
-        f"landmarks of {part.name} {part.split} fit other faces of it as well as their own (effect size {advantage:.2f} in "
-        f"{len(rows)} faces, at least {faults.FOLLOWS} expected): they are on the wrong images"
-    )
-    return [Problem("landmarks elsewhere", part.split, sentence)]
+    seen += faults.borrowed_landmarks(part.files, part.landmarks, hashes, owners)
+    return [problem for problem in seen if problem.file not in told and problem.kind not in shared]
 
 
 def _copy_problems(copies, tolerated):
@@ -126,28 +143,33 @@ def check(name, data_dir, landmarks=None, progress=False, **options):
     :raises ValueError: for an unknown name or option, or too few faces to have a validation split.
     :raises FileNotFoundError: where ``data_dir`` is missing.
     """
-    parts, digests, problems, owners = {}, {}, {}, {}
+    parts, pictures, problems, owners, labels = {}, {}, {}, {}, {}
     for split in SPLITS:
         part = list_faces(name, data_dir, split, landmarks=landmarks, **options)
-        digests[split], seen = _images(part, f"{name} {split}" if progress else None)
-        problems[split] = part.problems + seen + _landmarks(part, digests[split], owners)
+        module = import_module(DATASETS[name])
+        pictures[split], seen = _images(part, f"{name} {split}" if progress else None)
+        problems[split] = part.problems + seen + _landmarks(part, pictures[split].hashes, owners)
         parts[split] = part
-    published = import_module(DATASETS[name]).PUBLISHED
+        if hasattr(module, "other_labels"):
+            labels[split], seen = module.other_labels(data_dir, part)
+            problems[split] = problems[split] + seen
+    published = module.PUBLISHED
     published = {split: {emotion: counts[emotion] for emotion in EMOTIONS} for split, counts in published.items()}
     counts = {split: _class_counts(part.labels) for split, part in parts.items()}
     owned = dict(counts)
     if published and "validation" not in published:  # cut from train by this study
         owned["train"] = {emotion: counts["train"][emotion] + counts["validation"][emotion] for emotion in EMOTIONS}
         del owned["validation"]
-    pictures = faults.pictures_table({split: (part.files, part.labels, digests[split]) for split, part in parts.items()})
-    copies, repeated = faults.find_copies(pictures)
-    known = getattr(import_module(DATASETS[name]), "KNOWN_COPIES", {})
+    table = faults.pictures_table({split: (part.files, part.labels, pictures[split].digests) for split, part in parts.items()})
+    copies, repeated = faults.find_copies(table)
+    near, near_notes = _near_copies(parts, pictures)
+    known = getattr(module, "KNOWN_COPIES", {})
     shipped = bool(known) and owned == published and all(repeated.get(pair, 0) <= count for pair, count in known.items())
     if shipped and any(repeated[pair] for pair in known):
         count = int((copies["split"] == "test").sum())
         sentence = f"{name} comes from its owner with {count:,} test faces that stand in another split"
         problems["test"] = [*problems["test"], Problem("copy", "test", f"{sentence}: results on its splits include them", False)]
-    for more in (_copy_problems(copies, shipped), _count_problems(name, owned, published)):
+    for more in (_copy_problems(copies, shipped), near_notes, _count_problems(name, owned, published)):
         for split, found in more.items():
             problems[split] = problems[split] + found
     return Report(
@@ -157,5 +179,7 @@ def check(name, data_dir, landmarks=None, progress=False, **options):
         published,
         {split: part.dropped for split, part in parts.items()},
         repeated,
+        near,
+        {split: facts for split, facts in labels.items() if facts},
         problems,
     )

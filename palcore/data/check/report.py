@@ -16,6 +16,9 @@ class Report:
       them. Where the owner has no validation split, the study's is part of ``train`` in both.
     - ``dropped``: faces per split that are no part of the seven-class task, by reason.
     - ``copies``: how often pictures are repeated, see ``palcore.data.check.faults.find_copies``.
+    - ``near``: how many faces of a later split have nearly the picture of one of an earlier split, or its mirror image, and are no
+      copies: ``train/validation``, ``train/test``, ``validation/test``.
+    - ``labels``: what other labels than the owner's there are, ``{split: {name: facts}}``, such as FER+'s.
     - ``problems``: ``{split: [Problem]}``; those that are ``fatal`` would break or bias a run, the others are notes.
     """
 
@@ -25,6 +28,8 @@ class Report:
     published: dict
     dropped: dict
     copies: dict
+    near: dict
+    labels: dict
     problems: dict
 
     @property
@@ -65,6 +70,14 @@ def report_lines(report, shown=SHOWN):
     for pair, count in copies.items():
         if "/" in pair and count:
             lines.append(f"{count:,} {pair.split('/')[1]} faces are also {pair.split('/')[0]} faces")
+    for pair, count in report.near.items():
+        if count:
+            later, earlier = reversed(pair.split("/"))
+            lines.append(f"{count:,} {later} faces have nearly the picture of a {earlier} face, or its mirror image")
+    for split, others in report.labels.items():
+        for name, facts in others.items():
+            share = f"{facts['agreement']:.1%} of those are the owner's too"
+            lines.append(f"{split}: {facts['faces']:,} faces have a label of {name}, and {share}")
     for title, fatal in (("note", False), ("PROBLEM", True)):
         for split, problems in report.problems.items():
             for kind, sentences in _by_kind([problem for problem in problems if problem.fatal is fatal]).items():
@@ -96,6 +109,8 @@ def report_record(report, data_dir):
         "published": report.published,
         "dropped": report.dropped,
         "copies": report.copies,
+        "near_copies": report.near,
+        "labels": report.labels,
         "problems": listed(True),
         "notes": listed(False),
     }

@@ -3,15 +3,14 @@ import pytest
 
 from palcore.data import load
 from palcore.data.check.faults import (
-    FOLLOWS,
     borrowed_landmarks,
-    edge_advantage,
     find_copies,
     mirrored,
     picture_digest,
     pictures_table,
     shape_problems,
 )
+from palcore.data.landmark_fit import FOLLOWS, edge_advantage
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +84,15 @@ def test_a_digest_depends_on_pixels_and_their_arrangement(faces):
 def test_landmarks_of_another_picture_are_told_from_those_of_a_copy():
     points = np.arange(4 * 136).reshape(4, 68, 2).astype(float)
     points[1], points[2] = points[0], points[0]
-    digests = [b"one", b"one", b"two", None]
+    one, nearly, two = 2**64 - 1, 2**64 - 2, 1
+    hashes = np.array([[one, 0], [nearly, 0], [two, 0], [0, 0]], np.uint64)  # the last could not be read
     owners = {}
-    [problem] = borrowed_landmarks(["a", "b", "c", "d"], points, digests, owners)
+    [problem] = borrowed_landmarks(["a", "b", "c", "d"], points, hashes, owners)
     assert problem.file == "c"
     assert problem.sentence == "landmarks of c are exactly those of a, another picture: one of the two has the wrong ones"
-    [problem] = borrowed_landmarks(["e"], points[:1], [b"three"], owners)
+    [problem] = borrowed_landmarks(["e"], points[:1], hashes[2:3], owners)
     assert problem.sentence == "landmarks of e are exactly those of a, another picture: one of the two has the wrong ones"
-    assert borrowed_landmarks(["a", "b"], np.full((2, 68, 2), np.nan), [b"one", b"two"], {}) == []
+    assert borrowed_landmarks(["a", "b"], np.full((2, 68, 2), np.nan), hashes[1:3], {}) == []
 
 
 def test_copies_are_counted_by_hand():
