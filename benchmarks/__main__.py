@@ -11,14 +11,14 @@ from benchmarks import allocator, gpu, inputs, steps, timing
 from palcore.runs.records import commit, device, repository_root, versions, write_json
 
 SECTIONS = {
-    "step": steps.pal_over_plain,
-    "memory": steps.peak_memory,
-    "loops": steps.loops,
     "jax": steps.backends,
     "heatmaps": inputs.heatmaps,
     "input": inputs.batches,
     "epoch": inputs.epoch_memory,
+    "step": steps.pal_over_plain,
+    "loops": steps.loops,
     "allocator": allocator.allocator,
+    "memory": steps.peak_memory,
 }
 """Each measure, which returns ``{name: timing.figure}``."""
 
@@ -34,10 +34,11 @@ def line(name, found):
     return f"{name:18} {found['median']:g} ({found['low']:g} to {found['high']:g}), {processor}{verdict}. {found['what']}"
 
 
-def measure(sections, rounds=None):
+def measure(sections, rounds=None, keep=None):
     """Figures of some sections, printed as they come in.
 
     :param rounds: times that each step is timed; None for each section's own choice.
+    :param keep: called with all figures so far after each section: a run that is broken off leaves what it has.
     """
     figures = {}
     for section in sections.values():
@@ -46,6 +47,8 @@ def measure(sections, rounds=None):
         for name, one in found.items():
             print(line(name, one), flush=True)
         figures |= found
+        if keep:
+            keep(figures)
         keras.backend.clear_session()
     return figures
 
@@ -80,12 +83,17 @@ def main():
         parser.error(f"unknown section {unknown[0]!r}: choose from {', '.join(SECTIONS)}")
     load, started = os.getloadavg()[0], time.perf_counter()
     chosen = {name: SECTIONS[name] for name in arguments.sections or SECTIONS}
-    figures = measure(chosen, arguments.rounds)
-    on_gpu = measure({"gpu": gpu.gpu}, arguments.rounds) if arguments.gpu else None
+    path = repository_root() / "results" / "benchmark" / "cost.json"
+
+    def keep(figures, on_gpu=None):
+        if not arguments.sections:
+            write_json(path, record(figures, time.perf_counter() - started, load, on_gpu))
+
+    figures = measure(chosen, arguments.rounds, keep)
+    if arguments.gpu:
+        keep(figures, measure({"gpu": gpu.gpu}, arguments.rounds))
     if arguments.sections:
         return
-    path = repository_root() / "results" / "benchmark" / "cost.json"
-    write_json(path, record(figures, time.perf_counter() - started, load, on_gpu))
     missed = [name for name, found in figures.items() if found.get("met") is False]
     print(f"wrote {path.relative_to(timing.ROOT)}; missed: {', '.join(missed) or 'none'}")
 

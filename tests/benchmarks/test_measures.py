@@ -26,7 +26,7 @@ def test_pal_over_plain():
 
 
 def test_loops_by_hand_begin_with_the_same_loss(tmp_path):
-    found = steps.by_hand(32, 2, 2, python=tmp_path / "none", units=8)
+    found = steps.by_hand(32, 2, 1, python=tmp_path / "none", units=8)
     assert "not installed" in found.pop("torch")["not_measured"]
     check(found, "same_loss", "keras_twice", "ceiling_matrix", "ceiling_convolution")
     assert found["same_loss"]["met"]

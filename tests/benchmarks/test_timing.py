@@ -49,7 +49,7 @@ def test_a_process_that_gives_no_answer_is_told():
 
 
 def test_the_memory_of_a_process_is_its_own():
-    held = bytearray(300 << 20)
+    held = b"x" * (300 << 20)
     here = peak()
     there = answer("tests.benchmarks.small_process")["megabytes"]
     assert len(held) < here * 2**20
