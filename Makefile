@@ -19,7 +19,11 @@ export KERAS_BACKEND ?= tensorflow
 GRID_PLACE := $(CURDIR)/.venv-grid
 GRID_STAMP := $(GRID_PLACE)/.installed
 
-.PHONY: help grid book test check-book kills lab lint pairs lock clean install other-clone
+# PyTorch is what the study is measured against, no part of it: it lives in an environment of its own too.
+BENCH_PLACE := $(CURDIR)/.venv-bench
+BENCH_STAMP := $(BENCH_PLACE)/.installed
+
+.PHONY: help grid bench book test check-book kills lab lint pairs lock clean install other-clone
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -41,6 +45,9 @@ lab: install ## open JupyterLab on the notebooks
 grid: install $(GRID_STAMP) ## run the grid of trainings (GRID="--config fer2013=DIR", see workflow/Snakefile)
 	STUDY_PYTHON="$(PY)" $(GRID_PLACE)/bin/python workflow/grid.py run $(GRID)
 
+bench: install $(BENCH_STAMP) ## measure what the study costs, into results/benchmark/cost.json
+	$(PY) -m benchmarks
+
 lint: install ## check style, and that notebooks are paired and free of outputs
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -60,6 +67,13 @@ $(GRID_STAMP): pyproject.toml
 	$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
 	  print(*extras["grid"], sep="\n")' | $(PY) -m uv pip install --quiet --python $(GRID_PLACE)/bin/python -r -
 	@touch $@
+
+$(BENCH_STAMP): pyproject.toml
+	$(PY) -m venv $(BENCH_PLACE)
+	@$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+	  print(*extras["bench"], sep="\n")' > $(BENCH_PLACE)/wanted.txt
+	@if $(BENCH_PLACE)/bin/python -m pip install --quiet --disable-pip-version-check -r $(BENCH_PLACE)/wanted.txt; then touch $@; \
+	  else rm -rf $(BENCH_PLACE); echo "PyTorch could not be installed: its figures are left out" >&2; fi
 
 install: $(STAMP)
 

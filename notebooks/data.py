@@ -231,7 +231,7 @@ Markdown(
 # index, which is kept beside the runs and made again when the folder or the file changes. Only the table stays in memory; images are
 # decoded when a batch asks for them.
 #
-# We have no licensed copy to time. `workflow/benchmark_data.py` generates folders of the owners' size, with annotations for every
+# We have no licensed copy to time. `python -m benchmarks.data FOLDER` generates folders of the owners' size, with annotations for every
 # face and a few drawn images behind all file names, and starts a run from each: once without an index, and once more.
 
 # %% tags=["hide-input"]

@@ -59,6 +59,7 @@ schedule = "cosine"  # cosine or constant
 units = 512  # width of each of the two dense layers
 dropout = 0.5  # before each of them
 augment = True  # flip, small shift, rotation and scale
+distribute = "none"  # none, or data: each batch divided among all devices
 precision = "float32"  # float32 or mixed_bfloat16
 class_weight = "none"  # none or balanced: each class weighs the same in the cross-entropy
 sampling = "natural"  # natural or balanced: each class is drawn equally often

@@ -64,6 +64,7 @@ class FaceBatches(keras.utils.PyDataset):
     :param class_weight: ``{label: weight}`` of the cross-entropy, 1 for labels not named; PAL is not weighted.
     :param attribution: whether landmarks are among the targets.
     :param threads: how many faces of a batch are prepared at once.
+    :param share: ``(which, of)``: of each batch only this one of so many equal parts, where several processes read one batch.
     :raises ValueError: for no faces, an empty batch, or arguments that make no sense.
     """
 
@@ -80,6 +81,7 @@ class FaceBatches(keras.utils.PyDataset):
         class_weight=None,
         attribution=True,
         threads=1,
+        share=(0, 1),
     ):
         super().__init__(workers=1)
         if len(faces) == 0:
@@ -90,6 +92,10 @@ class FaceBatches(keras.utils.PyDataset):
             raise ValueError(f"batch_size {batch_size} for {len(faces)} faces: with drop_remainder no batch is left")
         if threads < 1:
             raise ValueError(f"threads {threads}: it must be at least 1")
+        if share[1] > 1 and (batch_size % share[1] or not drop_remainder):
+            raise ValueError(
+                f"share {share} of batches of {batch_size}: it needs batches that {share[1]} divides, and drop_remainder"
+            )
         if image_size is not None:
             faces = replace(faces, images=replace(faces.images, size=image_size))
         self.faces = faces
@@ -102,6 +108,7 @@ class FaceBatches(keras.utils.PyDataset):
         self.class_weight = None if class_weight is None else _label_weights(class_weight)
         self.attribution = attribution
         self.threads = threads
+        self.share = share
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.set_epoch(0)
 
@@ -136,6 +143,8 @@ class FaceBatches(keras.utils.PyDataset):
             raise IndexError(f"batch {index} of {len(self)}")
         keep_freed_memory()  # here, since what undoes it comes after the first batch was asked for; see there
         places = np.arange(index * self.batch_size, min((index + 1) * self.batch_size, len(self.order)))
+        which, of = self.share
+        places = np.array_split(places, of)[which]
         size = self.faces.images.size
         images = np.empty((len(places), size, size, 3), np.uint8)
         landmarks = np.empty((len(places), 68, 2), np.float32)

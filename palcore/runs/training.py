@@ -11,6 +11,7 @@ from palcore.data.batches import FaceBatches
 from palcore.heatmaps import region_weights
 from palcore.losses import attribution_loss
 from palcore.models import build_classifier, with_attribution
+from palcore.runs.distribution import data_parallel, fit, join_processes
 from palcore.runs.evaluation import evaluate_conditions, watched_model
 from palcore.runs.faces import describe_data, load_faces, pixel_fingerprint, reading_threads, run_faces, training_faces
 from palcore.runs.options import OPTIONS, Options, check_options, options_of
@@ -128,6 +129,9 @@ def train(options, verbose=2):
     :raises OSError: where a file can't be written.
     """
     folder = run_folder(options)
+    process = join_processes(options.distribute)
+    if process:  # the same numbers again, in a folder of its own
+        folder = folder / f"process-{process}"
     with only_process(folder), stopped_by_sigterm(), _conditions(options):
         if (folder / "record.json").exists():
             clear(folder)  # a process that was killed a moment after it wrote the record
@@ -143,31 +147,40 @@ def _train(options, folder, verbose):
     code = commit()  # now: the tree may change while this trains
     faces = run_faces(options, folder.parent / "index")
     guided, threads = options.strategy != "none", reading_threads(options)
-    batches = FaceBatches(
-        faces.train,
-        options.batch_size,
-        augment=options.augment,
-        shuffle=True,
-        seed=options.seed,
-        balanced=options.sampling == "balanced",
-        class_weight=balanced_weights(faces.train.labels) if options.class_weight == "balanced" else None,
-        attribution=guided,
-        threads=threads,
-    )
-    validation = FaceBatches(faces.validation, options.batch_size, attribution=guided, threads=threads)
-    classifier, model = build(options, faces.train.images.size, steps=len(batches) * options.epochs)
-    watched = watched_model(options, classifier)  # now: a layer that is not there fails before the first epoch
     splits = {"train": faces.train, "validation": faces.validation, **faces.tests}
     data = describe_data(splits)
     for split in ("train", "validation", "test"):
         data[split]["pixels"] = pixel_fingerprint(splits[split].images, threads)
     facts = run_facts(options, faces.train.images.size, None if faces.window is None else faces.window.tolist(), data)
-    progress = Progress(folder, model, batches, facts, code)
-    if progress.epoch < options.epochs:
-        _fit(options, folder, classifier, model, batches, validation, progress, verbose)
+    with data_parallel(options.distribute, options.batch_size) as devices:
+        reading = {
+            "batch_size": options.batch_size,
+            "attribution": guided,
+            "threads": threads,
+            "drop_remainder": devices.count > 1,  # the devices share every batch equally
+            "share": (devices.process, devices.processes),
+        }
+        batches = FaceBatches(
+            faces.train,
+            augment=options.augment,
+            shuffle=True,
+            seed=options.seed,
+            balanced=options.sampling == "balanced",
+            class_weight=balanced_weights(faces.train.labels) if options.class_weight == "balanced" else None,
+            **reading,
+        )
+        validation = FaceBatches(faces.validation, **reading)
+        classifier, model = build(options, faces.train.images.size, steps=len(batches) * options.epochs)
+        watched = watched_model(options, classifier)  # now: a layer that is not there fails before the first epoch
+        progress = Progress(folder, model, batches, facts, code)
+        if progress.epoch < options.epochs:
+            _fit(options, folder, classifier, model, batches, validation, progress, devices, verbose)
     trained = progress.seconds
     with whole_file(folder / "classifier.keras", ".tmp.keras") as draft:
         classifier.save(draft)
+    if devices.count > 1:  # tested on one
+        classifier = keras.models.load_model(folder / "classifier.keras", compile=False)
+        watched = watched_model(options, classifier)
     metrics, predictions = evaluate_conditions(options, classifier, watched, faces.tests)
     write_arrays(folder / "predictions.npz", predictions)
     write_record(
@@ -185,16 +198,19 @@ def _train(options, folder, verbose):
     return folder
 
 
-def _fit(options, folder, classifier, model, batches, validation, progress, verbose):
+def _fit(options, folder, classifier, model, batches, validation, progress, devices, verbose):
     """Train from the epoch that was reached to the last.
 
     :raises FloatingPointError: where a loss is no number.
     """
     try:
         with progress.watched():
-            model.fit(
+            fit(
+                classifier,
+                model,
                 batches,
-                validation_data=validation,
+                validation,
+                devices,
                 epochs=options.epochs,
                 initial_epoch=progress.epoch,
                 shuffle=False,  # the batches are in another order in each epoch by themselves, the same in every process

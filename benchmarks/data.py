@@ -3,14 +3,13 @@
 We may not have the images, so their folders are generated: as many files as the owners ship, under their names, with their labels,
 but a few drawn faces with their landmarks take turns (the images as hard links). Run it on a disk with room for a million files:
 
-    python workflow/benchmark_data.py FOLDER
+    python -m benchmarks.data FOLDER
 """
 
 import argparse
 import io
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.timing import peak
 from palcore.data import load
 from palcore.data.affectnet import PUBLISHED as AFFECTNET
 from palcore.data.affectnet_forms import EXPRESSIONS
@@ -116,7 +116,7 @@ WRITERS = {"rafdb": write_rafdb, "affectnet": write_affectnet, "affectnet_csv": 
 
 def gigabytes():
     """The most memory that this process has held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return peak() / 1024
 
 
 def measure(layout, folder, index_dir):
@@ -153,7 +153,7 @@ def measure(layout, folder, index_dir):
 
 def in_new_process(layout, folder, index_dir):
     """``measure`` in a process of its own: memory never shrinks within one."""
-    command = [sys.executable, __file__, str(folder), "--measure", layout, "--index", str(index_dir)]
+    command = [sys.executable, "-m", "benchmarks.data", str(folder), "--measure", layout, "--index", str(index_dir)]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 

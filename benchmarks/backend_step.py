@@ -1,0 +1,40 @@
+"""Some steps of ``compact`` on the backend that KERAS_BACKEND names, from weights that NumPy drew, then one step a line of input.
+
+KERAS_BACKEND=jax python -m benchmarks.backend_step PIXELS FACES
+"""
+
+import sys
+
+import keras
+
+from benchmarks.models import classifier_with_weights, compiled, fixed_batch, targets
+from benchmarks.timing import serve
+
+STEPS = 4
+
+
+def compilations(model):
+    """A function that tells how much has been compiled so far."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        seen = []
+        jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: "compile" in name and seen.append(name))
+        return lambda: len(seen)
+    return lambda: model.train_function.experimental_get_tracing_count() if model.train_function else 0
+
+
+def main(size, count):
+    batch = fixed_batch(size, count)
+    model = compiled(classifier_with_weights("compact", size))
+    goal, seen, losses = targets(batch), compilations(model), []
+    for number in range(STEPS):
+        losses.append(float(model.train_on_batch(batch[0], goal, return_dict=True)["loss"]))
+        if number == 1:
+            before = seen()
+    facts = {"losses": losses, "compiled": before, "compiled_again": seen() - before}
+    serve(lambda: model.train_on_batch(batch[0], goal), facts)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,187 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What it costs
+#
+# What does PAL add to a training step, and is the step a good one to begin with? All numbers on this page come from one run of
+# `make bench`, `results/benchmark/cost.json`. Each is a ratio: the two things that it compares took turns in that run, so a slow
+# machine, or a busy one, slows down both.
+
+# %% tags=["parameters"]
+seed = 0  # nothing is drawn at random on this page
+results_dir = None  # folder that holds benchmark/cost.json; None: the study's own results/
+
+# %% tags=["hide-input"]
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from IPython.display import Markdown
+
+from palcore.book import figures as plots
+from palcore.book.notebook import refuse_unknown_parameters
+from palcore.runs.records import repository_root
+
+refuse_unknown_parameters(In)
+plots.use_style()
+results = Path(results_dir) if results_dir else repository_root() / "results"
+record = json.loads((results / "benchmark" / "cost.json").read_text())
+figures = record["figures"]
+
+
+def measured(*names):
+    """Figures of these names, or of names that start so, which were measured."""
+    return {name: found for name, found in figures.items() if name.startswith(names) and "not_measured" not in found}
+
+
+def median(name):
+    """Median of a figure, or why there is none, for a sentence."""
+    found = figures.get(name, {"not_measured": "no part of this record"})
+    return f"not measured ({found['not_measured']})" if "not_measured" in found else f"{found['median']:.3g}"
+
+
+def table(names):
+    """The figures as a table: median and spread, the same by processor time, target and verdict."""
+    rows = {}
+    for found in names.values():
+        processor = found.get("processor")
+        rows[found["what"]] = {
+            "median": f"{found['median']:.3g}",
+            "spread": f"{found['low']:.3g} to {found['high']:.3g}",
+            "by processor time": f"{processor['median']:.3g}" if processor else "",
+            "target": found.get("target", ""),
+            "met": {True: "yes", False: "**no**"}.get(found.get("met"), ""),
+        }
+    lines = ["| | median | spread | by processor time | target | met |", "|---|---|---|---|---|---|"]
+    lines += [f"| {what} | " + " | ".join(row.values()) + " |" for what, row in rows.items()]
+    return Markdown("\n".join(lines))
+
+
+# %% tags=["hide-input"]
+targeted = [found for found in figures.values() if "target" in found]
+missed = [found for found in targeted if not found["met"]]
+last = [figures[name] for name in ("pal_vgg16", "pal_resnet50", "pal_compact_48") if name in figures]
+steps = ", ".join(f"{found['median']:.2f} ({found['what'].partition(': ')[2].partition(' at ')[0]})" for found in last)
+Markdown(
+    f"**Answer.** PAL at the last map multiplies the time of a step by {steps}. A PyTorch loop takes {median('torch')} times as long "
+    f"as our step on VGG16, a Keras loop that runs the network twice {median('keras_twice')} times. Of {len(targeted)} targets, "
+    f"{len(targeted) - len(missed)} are met"
+    + (
+        "."
+        if not missed
+        else "; missed: " + "; ".join(f"{found['what']} ({found['median']:.3g}, {found['target']})" for found in missed) + "."
+    )
+    + f"\n\nMeasured on {record['device']}, in {record['seconds'] / 60:.0f} minutes; before it began, {record['load_before']:g} "
+    "other programs wanted its processor."
+)
+
+# %% [markdown]
+# ## A step with PAL
+#
+# The head runs once, for the logits and for the gradient. What PAL adds is arithmetic in the layers *behind* the attributed map only:
+# a pass back to the map for the attribution, and two more when that pass is differentiated in turn. So the last map is
+# cheap, whatever the network, and `block4_conv3` of VGG16, with three convolutions behind it, is dearer. The bars are medians, the
+# lines reach from the lowest to the highest round, and each mark is a target.
+
+# %% mystnb={"image": {"alt": "Bars of the time and memory of a step with PAL over one without, for five networks and layers, each with its target."}} tags=["hide-input"]
+shown = measured("pal_", "memory_")
+names = [found["what"].partition(": ")[2] + (", memory" if name.startswith("memory") else "") for name, found in shown.items()]
+figure, axes = plt.subplots(figsize=(7.6, 0.8 + 0.42 * len(shown)), layout="constrained")
+for place, (name, found) in enumerate(shown.items()):
+    colour = plots.COLOURS[2 if name.startswith("memory") else 0]
+    reach = [[found["median"] - found["low"]], [found["high"] - found["median"]]]
+    axes.barh(place, found["median"] - 1, left=1, height=0.6, color=colour, xerr=reach, capsize=3)
+    if "target" in found:
+        axes.plot([float(found["target"].split()[-1])] * 2, [place - 0.42, place + 0.42], color=plots.COLOURS[1], linewidth=3)
+axes.axvline(1, color="black", linewidth=1)
+axes.set_yticks(range(len(names)), names)
+axes.invert_yaxis()
+axes.set(xlabel="with PAL, over the same without")
+figure
+
+# %% tags=["hide-input"]
+table(shown)
+
+# %% tags=["hide-input"]
+runs = sorted({count for found in measured("pal_").values() for count in found["head_runs"]})
+Markdown(f"In the traced step each layer of the head is called {' or '.join(map(str, runs))} time{'s' if runs != [1] else ''}.")
+
+# %% [markdown]
+# ## The same step, written by hand
+#
+# The PyTorch loop does the double backward with `torch.autograd.grad(..., create_graph=True)`, with heatmaps that were drawn before;
+# the Keras loop asks the network for its logits, and again for the attribution. All begin with the same weights and the same faces, and
+# the first losses are compared.
+
+# %% tags=["hide-input"]
+table(measured("same_loss", "keras_twice", "torch"))
+
+# %% tags=["hide-input"]
+left_out = [f"- {found['what']}: {found['not_measured']}." for found in figures.values() if "not_measured" in found]
+Markdown("Not measured:\n\n" + "\n".join(left_out) if left_out else "")
+
+# %% [markdown]
+# ## What this machine could do at best
+#
+# No step is faster than the machine multiplies. Two things tell how fast that is: a large matrix product, and a 3x3 convolution on
+# maps like VGG16's. The step's arithmetic is counted from its layers.
+
+# %% tags=["hide-input"]
+table(measured("ceiling"))
+
+# %% tags=["hide-input"]
+rates = {}
+for found in measured("ceiling").values():
+    rates |= found["gigaflop_per_second"]
+Markdown("In GFLOP a second: " + ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items()) + "." if rates else "")
+
+# %% [markdown]
+# ## Heatmaps and batches
+#
+# The source reads a text file for each face, sets 68 pixels of a black image and blurs it. We draw in the graph, at the cells
+# of the attribution map, from 136 numbers. Its batches are images and heatmap images, read one at a time.
+
+# %% tags=["hide-input"]
+table(measured("heatmap", "input", "threads", "epoch"))
+
+# %% [markdown]
+# ## Memory that is kept
+#
+# TensorFlow's generator dataset, which `fit` makes of our batches, tells the C library to hand freed memory back to the system at
+# once, and every step fetches it again, page by page. {py:mod}`palcore.data.memory` undoes that. glibc still hands back blocks above
+# 32 MiB, which large batches of large images have; jemalloc, preloaded with `LD_PRELOAD`, keeps these too.
+
+# %% tags=["hide-input"]
+table(measured("allocator", "jemalloc"))
+
+# %% [markdown]
+# ## JAX
+#
+# The same step, from the same weights, in two processes that took turns.
+
+# %% tags=["hide-input"]
+table(measured("jax"))
+
+# %% [markdown]
+# ## On a GPU
+
+# %% tags=["hide-input"]
+gpu = record["gpu"]
+Markdown(f"**Not measured.** {gpu['not_measured'].capitalize()}.") if "not_measured" in gpu else table(gpu)
+
+# %% [markdown]
+# What a GPU makes of these ratios is not known here: nothing on this page can be carried over. {doc}`../book/several_devices` says how to
+# train on several.

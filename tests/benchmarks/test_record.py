@@ -1,0 +1,52 @@
+"""The committed record is one run's, and the chapter says what it holds."""
+
+import json
+
+import nbformat
+import papermill
+import pytest
+
+from benchmarks.__main__ import SECTIONS, line, record
+from palcore.runs.records import repository_root
+
+ROOT = repository_root(__file__)
+RECORD = json.loads((ROOT / "results" / "benchmark" / "cost.json").read_text())
+
+
+def chapter(tmp_path, results):
+    """All that the chapter shows."""
+    out = tmp_path / "out.ipynb"
+    papermill.execute_notebook(
+        ROOT / "notebooks" / "cost.ipynb",
+        out,
+        {"results_dir": str(results)},
+        cwd=tmp_path,
+        kernel_name="python3",
+        progress_bar=False,
+    )
+    cells = nbformat.read(out, as_version=4).cells
+    outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+    return "\n".join("".join(output.get("data", {}).get("text/markdown", "")) for output in outputs)
+
+
+def test_the_chapter_renders_from_the_committed_record(tmp_path):
+    text = chapter(tmp_path, ROOT / "results")
+    assert RECORD["device"] in text
+    for found in RECORD["figures"].values():
+        assert found["what"] in text
+    assert "Not measured" in text and "no GPU was at hand" in text
+
+
+def test_the_record_holds_every_figure_with_its_spread():
+    assert {"figures", "gpu", "half_precision", "load_before", "device", "versions", "commit"} <= RECORD.keys()
+    for name, found in RECORD["figures"].items():
+        if "not_measured" not in found:
+            assert found["low"] <= found["median"] <= found["high"], name
+        assert line(name, found)
+    assert all(callable(section) for section in SECTIONS.values())
+
+
+@pytest.mark.parametrize("gpu", [None, {"vgg16": {"median": 1.0}}])
+def test_a_record_has_a_place_for_a_gpu(gpu):
+    found = record({}, 1.0, 0.5, gpu)["gpu"]
+    assert found == gpu or "no GPU" in found["not_measured"]
