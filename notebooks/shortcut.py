@@ -61,10 +61,10 @@ figure = plots.draw_faces(faces.images[:7], faces.landmarks[:7], heatmaps, faces
 
 # %% tags=["hide-output"]
 runs = {}
-for strategy in ("none", "mean"):
+for strategy, guidance in (("none", {}), ("mean", {"pal_weight": pal_weight})):
     options = check_options(
+        **guidance,
         strategy=strategy,
-        pal_weight=pal_weight,
         epochs=epochs,
         learning_rate=learning_rate,
         batch_size=32,

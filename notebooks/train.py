@@ -108,7 +108,8 @@ figure = plots.draw_faces(
 # ## Training
 #
 # The loss is the cross-entropy plus `pal_weight` times PAL. The run's folder receives the record, the predictions on the test
-# faces, and the classifier as a plain Keras file.
+# faces, and the classifier as a plain Keras file. If it is stopped, the same command goes on from the last epoch, and on a processor
+# ends with the same weights to the last bit.
 
 # %% tags=["hide-output"]
 folder = train(options)
