@@ -125,6 +125,10 @@ def watch(page, site, problems):
     page.on("console", lambda line: problems.append(f"the console says: {line.text}") if line.type == "error" else None)
     page.on("requestfailed", lambda request: problems.append(f"could not load {request.url}: {request.failure}"))
     page.on("response", lambda response: loaded.append(response.url))
+    page.on(
+        "response",
+        lambda response: problems.append(f"got {response.status} for {response.url}") if response.status >= 400 else None,
+    )
     page.route(lambda url: not url.startswith((site, "data:", "blob:")), lambda route: route.abort())
     return loaded
 
@@ -155,8 +159,11 @@ def look_at(browser, site, name, html, themes=("light", "dark")):
     page = context.new_page()
     loaded = watch(page, site, problems)
     page.goto(f"{site}/{name}", wait_until="load")
+    page.add_style_tag(content="*, ::before, ::after { transition: none !important; animation: none !important }")
     page.evaluate("() => window.MathJax?.startup?.promise")
     page.evaluate("() => document.fonts.ready")
+    if page.evaluate(WIDE):
+        page.wait_for_timeout(500)  # scripts of the theme may still be at work
     if wide := page.evaluate(WIDE):
         problems.append(f"scrolls sideways at {PHONE['width']} px by {wide}")
     if (weighs := weight(loaded, site, html)) > HEAVIEST:
@@ -168,7 +175,10 @@ def look_at(browser, site, name, html, themes=("light", "dark")):
             "theme => { document.documentElement.dataset.theme = theme; document.documentElement.dataset.mode = theme; }", theme
         )
         rules = {} if theme == themes[0] else {"runOnly": ["color-contrast"]}
-        problems += [f"axe, {theme}: {violation}" for violation in page.evaluate(AXE, {"resultTypes": ["violations"], **rules})]
+        problems += [
+            f"axe, {theme}: {violation}"
+            for violation in page.evaluate(AXE, {"resultTypes": ["violations"], "preload": False, **rules})
+        ]
     context.close()
     return [f"{name} {problem}" for problem in dict.fromkeys(problems)]
 
