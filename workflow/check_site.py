@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import TimeoutError, sync_playwright
 
 HTML = Path(__file__).resolve().parent.parent / "_build" / "html"
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
@@ -163,8 +163,8 @@ def look_at(browser, site, name, html, themes=("light", "dark")):
     page.add_style_tag(content="*, ::before, ::after { transition: none !important; animation: none !important }")
     page.evaluate("() => window.MathJax?.startup?.promise")
     page.evaluate("() => document.fonts.ready")
-    if page.evaluate(WIDE):
-        page.wait_for_timeout(500)  # scripts of the theme may still be at work
+    with contextlib.suppress(TimeoutError):  # scripts of the theme may still be at work
+        page.wait_for_function("document.documentElement.scrollWidth <= document.documentElement.clientWidth", timeout=5000)
     if wide := page.evaluate(WIDE):
         problems.append(f"scrolls sideways at {PHONE['width']} px by {wide}")
     if (weighs := weight(loaded, site, html)) > HEAVIEST:
@@ -205,7 +205,7 @@ def use(browser, site, html):
     page.goto(f"{site}/search.html?q={SOUGHT.replace(' ', '+')}")
     try:
         page.wait_for_selector("#search-results li a", timeout=20_000)
-    except Exception:
+    except TimeoutError:
         problems.append(f"finds nothing when asked for {SOUGHT!r}")
     context.close()
     return [f"the site {problem}" for problem in dict.fromkeys(problems)]
