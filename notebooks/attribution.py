@@ -408,13 +408,16 @@ lost = {name: drops[name, "patch"].mean() for name in rows}
 area = 100 * (right - left) * (bottom - top)
 assert all(np.isfinite(value) and 0 <= value <= 100 for value in share.values())
 error = {name: drops[name, "patch"].std(ddof=1) / np.sqrt(len(tests.labels)) for name in rows}
+kept = {(name, place): row[f"accuracy, {place} covered (%)"] for name, row in rows.items() for place in ("nothing", "patch")}
 relies = lost["with PAL"] > 2 * error["with PAL"]
 Markdown(
     f"With PAL, {share['with PAL']:.0f} % of the attribution lies on the patch, which covers {area:.0f} % of the picture; without it, "
     f"{share['without PAL']:.0f} %. Covering the patch takes {lost['with PAL']:.1f} off the right expression's logit with PAL, and "
     f"{lost['without PAL']:.1f} without it (standard errors {error['with PAL']:.1f} and {error['without PAL']:.1f}). "
     + (
-        "**So the network with PAL still relies on the patch, at a place where its attribution shows next to nothing.**"
+        f"The accuracy falls from {kept['with PAL', 'nothing']:.0f} to {kept['with PAL', 'patch']:.0f} % with PAL, and from "
+        f"{kept['without PAL', 'nothing']:.0f} to {kept['without PAL', 'patch']:.0f} % without. **So the network with PAL still relies on "
+        "the patch, at a place where its attribution shows next to nothing.**"
         if relies and share["with PAL"] < 2 * area
         else "Here the network with PAL no longer relies on the patch beyond doubt: train for longer or shorter, and see it change."
     )

@@ -20,7 +20,7 @@
 # that trains nothing from one that trains, and which library functions have a wrong second derivative.
 #
 # [The last chapter](attribution.ipynb) explained an answer with a derivative. PAL trains on that explanation, so the derivative has to
-# be differentiated once more, and there it can go wrong without a word. Each way is shown, with the number that gives it away. Every
+# be differentiated once more, and there it can go wrong without a word. (How long that takes is [measured elsewhere](cost.ipynb).) Each way is shown, with the number that gives it away. Every
 # claim on this page is asserted in the cell that makes it.
 
 # %% tags=["parameters"]
@@ -28,11 +28,8 @@ seed = 0
 image_size = 48  # side of the faces, in pixels
 faces_count = 1024  # faces to train on
 epochs = 3
-rounds = 12  # how often the steps are timed
 
 # %% tags=["hide-input"]
-import time
-
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -54,8 +51,8 @@ from palcore.training import check_options
 refuse_unknown_parameters(In)
 plots.use_style()
 check_options(seed=seed, image_size=image_size, epochs=epochs)
-if min(faces_count, 32 * rounds) < 32:
-    raise ValueError(f"faces_count {faces_count} and rounds {rounds}: give at least 32 faces and 1 round")
+if faces_count < 32:
+    raise ValueError(f"faces_count {faces_count}: give at least 32 faces")
 backend = keras.backend.backend()
 
 # %% [markdown]
@@ -67,7 +64,6 @@ faces = load("synthetic", split="train", seed=seed, image_size=image_size, count
 tests = load("synthetic", split="test", seed=seed, image_size=image_size, count=16)
 train_images, shown, measured = faces.images[:], tests.images[:4], tests.images[:16]
 cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-both = {"expression": cross_entropy, "attribution": PrivilegedAttributionLoss()}
 jit = backend == "jax"  # why not on TensorFlow is shown below
 plain = build_classifier("compact", image_size, units=128, dropout=0.0)
 plain.compile(keras.optimizers.Adam(1e-3), cross_entropy, jit_compile=jit)
@@ -292,45 +288,6 @@ for name in ("detached", "right"):
     print(f"{name}: PAL changes the gradient of the total loss by {moved:.2g} of its largest entry")
 
 # %% [markdown]
-# ## What it costs
-#
-# PAL runs the head once more backwards, and then differentiates through that. How much longer does a training step take? It
-# depends on how much network lies behind the attributed layer. Steps with and without PAL take turns here, so that whatever else
-# the machine does hits both. Shown is the ratio of each pair.
-
-# %% tags=["hide-input"]
-timed = {"without PAL": build_classifier("compact", image_size, units=128, dropout=0.0)}
-for layer in ("block4_conv2", "block2_conv1"):
-    timed[f"PAL at\n{layer}"] = with_attribution(build_classifier("compact", image_size, units=128, dropout=0.0), layer)
-for name, model in timed.items():
-    model.compile("sgd", cross_entropy if name == "without PAL" else both, jit_compile=jit)
-batch, landmarks = train_images[:32], faces.landmarks[:32]
-targets = dict.fromkeys(timed, {"expression": faces.labels[:32], "attribution": landmarks}) | {"without PAL": faces.labels[:32]}
-seconds = {name: [] for name in timed}
-for _ in range(rounds + 2):
-    for name, model in timed.items():
-        started = time.perf_counter()
-        model.train_on_batch(batch, targets[name])
-        seconds[name].append(time.perf_counter() - started)
-ratios = {name: np.array(took[2:]) / seconds["without PAL"][2:] for name, took in seconds.items() if name != "without PAL"}
-
-# %% mystnb={"figure": {"caption": "Time of a training step with PAL over that of one without, pairs taken in turn.", "name": "fig-second-derivative-5"}, "image": {"alt": "Ratios of step times for PAL at a late and at an early layer, single pairs as dots and their median as a line, beside 1 for no PAL."}} tags=["hide-input"]
-figure, axes = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
-for number, values_here in enumerate(ratios.values()):
-    jitter = np.linspace(-0.12, 0.12, len(values_here))
-    axes.plot(number + jitter, values_here, "o", color=plots.COLOURS[number], alpha=0.6)
-    axes.plot([number - 0.25, number + 0.25], [np.median(values_here)] * 2, color=plots.COLOURS[number], linewidth=3)
-axes.axhline(1, color="0.4", linestyle=":")
-axes.set_xticks(range(len(ratios)), list(ratios))
-labels = axes.set(ylabel="step time, with PAL / without", xlim=(-0.6, len(ratios) - 0.4), ylim=(0, None))
-
-# %% tags=["hide-input"]
-assert all(np.all(values_here > 0) for values_here in ratios.values())
-quartiles = {name.replace("\n", " "): np.percentile(values_here, [25, 50, 75]) for name, values_here in ratios.items()}
-listed = "; ".join(f"{name}: {middle:.2f} (quartiles {low:.2f} to {high:.2f})" for name, (low, middle, high) in quartiles.items())
-Markdown(f"Median ratio over {rounds} pairs, in this run on this machine: {listed}.")
-
-# %% [markdown]
 # ## Where libraries get it wrong
 #
 # Frameworks test first derivatives well. The second order of some operations is missing or approximate, and nothing is said. Two
@@ -437,7 +394,7 @@ def pooling_errors(spread):
 spreads = np.array([1.0, 0.3, 0.1, 0.03, 0.01, 0.003])
 pooling = pd.DataFrame({spread: pooling_errors(spread) for spread in spreads}).T
 
-# %% mystnb={"figure": {"caption": "Max-pooling: how far the library's second derivative is off, the closer the values of a window lie.", "name": "fig-second-derivative-6"}, "image": {"alt": "Disagreement with the finite difference against the spread of the features within a window. Not compiled it is nearly zero throughout; compiled by XLA on TensorFlow it grows to tens of per cent as the spread shrinks."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Max-pooling: how far the library's second derivative is off, the closer the values of a window lie.", "name": "fig-second-derivative-5"}, "image": {"alt": "Disagreement with the finite difference against the spread of the features within a window. Not compiled it is nearly zero throughout; compiled by XLA on TensorFlow it grows to tens of per cent as the spread shrinks."}} tags=["hide-input"]
 figure, axes = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
 for (name, values_here), marker in zip(pooling.items(), "os", strict=True):
     axes.semilogx(100 * spreads, values_here, marker=marker, linewidth=2, label=f"{name} ({backend})")

@@ -30,6 +30,7 @@ def configure(app, config):
     # The search button stands above the contents; the theme below this one would put another on top of the page.
     config.html_theme_options["navbar_persistent"] = []
     config.mathjax_path = "mathjax/startup.js"
+    config.ogp_site_url = config.html_baseurl
     config.mathjax3_config = {"loader": {"load": MATHJAX}}
 
 

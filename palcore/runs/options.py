@@ -92,9 +92,7 @@ class Options:
     units: int = _option(512, _number(1, 65536, whole=True))  # width of each of the two dense layers
     dropout: float = _option(0.5, _number(0, 1, open_end=True))
     augment: bool = _option(True, _switch)  # flip, small shift, rotation and scale of training faces, landmarks moved along
-    distribute: str = _option(
-        "none", _choice("none", "data")
-    )  # data: each batch divided among all devices
+    distribute: str = _option("none", _choice("none", "data"))  # data: each batch divided among all devices
     precision: str = _option("float32", _choice("float32", "mixed_bfloat16"))  # attributions, head and losses stay in float32
     class_weight: str = _option("none", _choice("none", "balanced"))  # balanced: each class weighs the same in the cross-entropy
     sampling: str = _option("natural", _choice("natural", "balanced"))  # balanced: each class is drawn equally often

@@ -10,7 +10,7 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 CHAPTERS = {
     "heatmaps": {"faces_count": 16},
     "attribution": {"faces_count": 64, "epochs": 1},
-    "second_derivative": {"faces_count": 64, "epochs": 1, "rounds": 3},
+    "second_derivative": {"faces_count": 64, "epochs": 1},
     "channel_strategies": {"faces_count": 700, "steps": 16},
 }
 """Each chapter and the parameters that make it quick."""
