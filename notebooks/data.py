@@ -182,7 +182,8 @@ Markdown(
 # It needs the extra `landmarks`.
 #
 # Does it give what others have got? The FER2013 of this study came with a table that somebody else's script had made with the same
-# predictor. Both were compared on faces drawn at random.
+# predictor, after equalising the histograms of the same pictures. Both were compared on faces drawn at random; our command saw the
+# pictures as they are.
 
 # %% tags=["hide-input"]
 record = landmark_record["agreement"]
@@ -205,7 +206,7 @@ Markdown(
 # says about the copy that this study's results come from.
 
 # %% tags=["hide-input"]
-copies, sizes = check_record["copies"], check_record["faces"]
+copies, near, sizes = check_record["copies"], check_record["near_copies"], check_record["faces"]
 blank = sum(len(sentences) for sentences in check_record["notes"].get("image blank", {}).values())
 problems = sum(len(sentences) for kinds in check_record["problems"].values() for sentences in kinds.values())
 Markdown(
@@ -215,6 +216,8 @@ Markdown(
     "training faces. "
     f"{copies['crossing_with_other_label']} of these pictures carry different labels in different places. Within the splits, "
     f"{copies['repeated_within']:,} faces repeat an earlier one. {blank} images have one colour all over.\n\n"
+    f"More pictures are nearly the same: saved again, or mirrored. {near['train/test']} test faces have nearly the picture of a training "
+    f"face, {near['validation/test']} that of a validation face.\n\n"
     f"Besides these copies the check found {problems} problems that would break or bias a run."
 )
 
@@ -222,7 +225,27 @@ Markdown(
 # So a network can know some of FER2013's test faces by heart. The copies are part of the public splits: whoever uses those, as we
 # do, tests on them too, and a result without them could be compared with nobody's. The comparison that this study makes is between
 # networks with and without PAL that are trained on the same faces and tested on the same faces. In a copy whose counts are the
-# owner's, the check reports these pictures as notes. Any more of them, or any in another data set, make it exit with 1.
+# owner's, the check reports these pictures as notes. Any more of them, or any in another data set, make it exit with 1. Near copies are
+# found by a perceptual hash {py:func}`palcore.data.check.faults.picture_hash` and are always notes.
+#
+# ## Two labels for each face
+#
+# FER2013's labels come from whoever searched the web for a word. FER+ asked ten people about each face. Where more than half of
+# their votes agree on one of the seven expressions, the option `labels` (`ferplus`) takes that; the other faces are left out and
+# counted. The loader refuses FER+'s file where its rows are not those of the csv file, or agree with its labels less often than they should.
+
+# %% tags=["hide-input"]
+votes = {split: facts["ferplus"] for split, facts in check_record["labels"].items()}
+rows = {
+    split: {
+        "faces": f"{sizes[split]:,}",
+        "with a FER+ label": f"{facts['faces']:,}",
+        "of those, the owner's label agrees": f"{facts['agreement']:.1%}",
+        **{f"left out: {reason}": f"{count:,}" for reason, count in facts["dropped"].items()},
+    }
+    for split, facts in votes.items()
+}
+pd.DataFrame(rows)
 
 # %% [markdown]
 # ## Time and memory
@@ -286,7 +309,8 @@ Markdown(
 #
 # def list_faces(data_dir, split, landmarks=None, undetected="keep", seed=0):
 #     ...  # names, paths, labels 0..6 in the order of palcore.EMOTIONS, and a Problem for whatever is wrong
-#     return Listing("mine", split, names, paths, read_image, str, labels, points, frames, side, problems)
+#     listing = Listing("mine", split, names, paths, read_image, str, labels, points, frames, side, problems)
+#     return with_landmark_problems(listing, f"landmark table {landmarks}")
 #
 #
 # def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="keep"):
@@ -294,7 +318,8 @@ Markdown(
 # ```
 #
 # {py:class}`~palcore.data.listing.Listing` describes the columns, {py:func}`~palcore.data.splits.split_rows` cuts a validation
-# split from train, and {py:func}`~palcore.data.landmark_table.landmarks_of` reads a landmark table. A problem is listed and
+# split from train, {py:func}`~palcore.data.landmark_table.landmarks_of` reads a landmark table, and
+# {py:func}`~palcore.data.landmark_fit.with_landmark_problems` looks whether landmarks are those of their images. A problem is listed and
 # not raised, so that the check can name all of them; {py:func}`~palcore.data.listing.faces_of` raises the first that would stop a
 # run. {py:mod}`palcore.data.rafdb` is an example to copy.
 #

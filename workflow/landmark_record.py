@@ -1,6 +1,6 @@
 """Compare the landmark detector with a table that others have made for FER2013, and sum that table up.
 
-Needs the extra `landmarks`. `python workflow/landmark_record.py DIR`, where DIR holds FER2013's folders and landmarks.csv.gz,
+Needs the extra `landmarks`. `python workflow/landmark_record.py DIR`, where DIR holds FER2013 and landmarks.csv.gz,
 writes results/landmarks/fer2013.json.
 """
 
@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from palcore.data import list_faces
 from palcore.data.detection import LICENCE, detector_versions, dlib_detector
 from palcore.data.fer2013 import SIDE
 from palcore.data.landmark_table import read_landmark_table
-from palcore.data.table import read_image
+from palcore.data.table import SPLITS
 from palcore.runs.records import commit, write_json
 
 FACES, SEED = 500, 0
@@ -25,10 +26,10 @@ def quantiles(distances):
     return {str(level): round(float(value), 5) for level, value in zip(LEVELS, np.percentile(distances, LEVELS), strict=True)}
 
 
-def agreement(files, found, landmarks, folder, detect):
+def agreement(image, found, landmarks, detect):
     """Distances between the table's landmarks and the detector's in some faces drawn at random, by who found a face."""
-    rows = np.sort(np.random.default_rng(SEED).choice(len(files), FACES, replace=False))
-    seen, points = zip(*(detect(read_image(Path(folder) / files[row])) for row in tqdm(rows, unit="face")), strict=True)
+    rows = np.sort(np.random.default_rng(SEED).choice(len(found), FACES, replace=False))
+    seen, points = zip(*(detect(image(row)) for row in tqdm(rows, unit="face")), strict=True)
     seen, there = np.array(seen), found[rows]
     distances = np.linalg.norm(np.stack(points) - landmarks[rows], axis=2)  # (faces, 68)
     both, neither = seen & there, ~seen & ~there
@@ -60,14 +61,20 @@ def shape(found, landmarks):
 
 
 def main(folder):
-    table = Path(folder) / "landmarks.csv.gz"
-    files, found, landmarks = read_landmark_table(table, (SIDE, SIDE))
+    files, found, landmarks = read_landmark_table(Path(folder) / "landmarks.csv.gz", (SIDE, SIDE))
+    parts = [list_faces("fer2013", folder, split, landmarks=False) for split in SPLITS]
+    places = {str(name): (part, row) for part in parts for row, name in enumerate(part.files)}
+
+    def image(row):
+        part, place = places[files[row]]
+        return part.read(part.items[place])
+
     record = {
         "dataset": "fer2013",
         "commit": commit(),
         "versions": detector_versions(),
         "licence": LICENCE,
-        "agreement": agreement(files, found, landmarks, folder, dlib_detector()),
+        "agreement": agreement(image, found, landmarks, dlib_detector()),
         "shape": shape(found, landmarks),
     }
     write_json(Path(__file__).resolve().parent.parent / "results" / "landmarks" / "fer2013.json", record)

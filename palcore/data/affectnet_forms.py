@@ -21,7 +21,7 @@ from tqdm import tqdm
 from palcore import EMOTIONS
 from palcore.data.images import NO_PERMISSION, turned
 from palcore.data.landmark_fit import as_shown
-from palcore.data.listing import UNKNOWN
+from palcore.data.listing import UNKNOWN, one_line
 from palcore.data.probe import found_names, image_names, in_pieces, probe_images, seen_names
 
 EXPRESSIONS = (
@@ -73,8 +73,8 @@ def _array(path, what):
         raise ValueError(f"{what} missing", f"no annotation {path} for affectnet: each face needs one") from None
     except Exception as problem:  # NumPy's reader passes on whatever damaged bytes raise in its parts
         kind = "label" if what == "label" else "landmarks unreadable"
-        reason = " ".join(str(problem).split())
-        raise ValueError(kind, f"annotation {path} cannot be read ({reason}): it must be a whole .npy file") from None
+        sentence = f"annotation {path} cannot be read ({one_line(problem)}): it must be a whole .npy file"
+        raise ValueError(kind, sentence) from None
 
 
 def _points(values, where):
@@ -211,7 +211,7 @@ def _pieces(table):
             table, dtype=str, keep_default_na=False, chunksize=ROWS, skipinitialspace=True, encoding="utf-8-sig", **given
         )
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError, zlib.error, gzip.BadGzipFile) as problem:
-        raise ValueError(f"{table} cannot be read ({problem}): it must be affectnet's csv file") from None
+        raise ValueError(f"{table} cannot be read ({one_line(problem)}): it must be affectnet's csv file") from None
 
 
 def read_csv_form(table, images):

@@ -19,7 +19,7 @@ from palcore.data.folder_index import folder_signature, indexed
 from palcore.data.images import read_probed
 from palcore.data.landmark_fit import as_shown, with_landmark_problems
 from palcore.data.landmark_table import examine_landmark_table, landmarks_of
-from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of
+from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of, one_line
 from palcore.data.probe import elsewhere, faces_in_folders, first_file, look_at_images
 
 FOLDERS = {
@@ -132,7 +132,7 @@ def _read_csv(path):
                     break
                 _csv_piece(piece, path, rows)
     except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        problem = f"{path} cannot be read ({' '.join(str(error).split())}): it must be fer2013's csv file"
+        problem = f"{path} cannot be read ({one_line(error)}): it must be fer2013's csv file"
     arrays, problems = {}, {}
     for split, (numbers, images, labels, problems[split]) in rows.items():
         lacking = None if numbers else f"{path} has no row with Usage {USAGES[split]}: it lacks the {split} split"
@@ -157,6 +157,7 @@ def _csv_rows(path, split, index_dir):
     files = [f"fer2013.csv:{row}" for row in arrays[f"{split}_rows"]]
     found = [Problem(*problem) for problem in problems[split]]
     everything = {f"fer2013.csv:{row}" for part in USAGES for row in arrays[f"{part}_rows"]}
+    everything |= {file for part in USAGES for _, file, _ in problems[part]}  # rows that belong to no split
     return files, arrays[f"{split}_images"], arrays[f"{split}_labels"], found, everything
 
 
@@ -180,7 +181,7 @@ def _colour(picture):
 def _rows_gone(names, everything, table):
     """What is wrong where a landmark table goes by rows that the csv file does not have: a list."""
     gone = [name for name in names if name.startswith("fer2013.csv:") and name not in everything]
-    if not gone:
+    if not gone or len(gone) == len(names):  # not these rows, or none at all: that is told of each face, and of the csv file
         return []
     sentence = (
         f"landmark table {table} has {len(gone):,} rows that the csv file lacks, {gone[0]} first: rows were removed from it, and "

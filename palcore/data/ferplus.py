@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from palcore import EMOTIONS
-from palcore.data.listing import UNKNOWN
+from palcore.data.listing import UNKNOWN, one_line
 
 FILE = "fer2013new.csv"
 
@@ -33,8 +33,8 @@ def read_votes(path):
         raise FileNotFoundError(f"no FER+ labels {path}: labels ferplus needs {FILE} beside fer2013.csv")
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as problem:
-        raise ValueError(f"{path} cannot be read ({problem}): it must be FER+'s csv file") from None
+    except ValueError as problem:
+        raise ValueError(f"{path} cannot be read ({one_line(problem)}): it must be FER+'s csv file") from None
     missing = [name for name in ("Usage", *VOTES) if name not in table]
     if missing:
         raise ValueError(f"{path} lacks the column {missing[0]!r}: it has Usage, Image name, {', '.join(VOTES)}")

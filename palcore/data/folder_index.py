@@ -21,11 +21,16 @@ def _stamps(folder, wanted):
     """``name size time`` of each file at or below a folder, unsorted."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir():
+            try:
+                state, inner = entry.stat(), entry.is_dir()
+            except PermissionError:
+                raise
+            except OSError:  # a link to nothing, or to itself
+                state, inner = entry.stat(follow_symlinks=False), False
+            if inner:
                 for stamp in _stamps(entry.path, wanted):
                     yield f"{entry.name}/{stamp}"
             elif wanted is None or entry.name.endswith(wanted):
-                state = entry.stat()
                 yield f"{entry.name} {state.st_size} {state.st_mtime_ns}"
 
 

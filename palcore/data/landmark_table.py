@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from palcore.data.listing import KINDS, Problem
+from palcore.data.listing import KINDS, Problem, one_line
 
 COORDINATES = [f"{axis}{landmark}" for landmark in range(68) for axis in "xy"]
 COLUMNS = ["file", "found", *COORDINATES]
@@ -39,7 +39,8 @@ def examine_landmark_table(path, key=str):
     try:
         table = pd.read_csv(path, dtype={"file": str})
     except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as problem:
-        return nothing("table", f"landmark table {path} cannot be read ({problem}): it must be a whole .csv or .csv.gz file")
+        reason = one_line(problem)
+        return nothing("table", f"landmark table {path} cannot be read ({reason}): it must be a whole .csv or .csv.gz file")
     header = list(table.columns)
     if header not in (COLUMNS, PIXEL_COLUMNS):
         return nothing(

@@ -36,6 +36,11 @@ UNKNOWN = -1
 """Label of a face whose own label makes no sense."""
 
 
+def one_line(problem):
+    """What an error of a library's says, which may have several lines."""
+    return " ".join(str(problem).split())
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong: its kind (``KINDS``), the face or the path that it concerns, and the sentence that says so.

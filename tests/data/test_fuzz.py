@@ -1,0 +1,132 @@
+"""Readers of files that others made: whatever is in them, the answer is faces, problems or one sentence, and never another error.
+
+Valid files are damaged at random places, cut, or replaced by anything. `FUZZ=20000 pytest tests/data/test_fuzz.py` tries longer.
+"""
+
+import gzip
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from palcore.data import affectnet_forms, fer2013, ferplus, images, landmark_files, landmark_table, rafdb
+from tests.copies import (
+    drawn_faces,
+    write_affectnet,
+    write_affectnet_csv,
+    write_fer2013_csv,
+    write_image,
+    write_rafdb,
+    write_table,
+)
+from tests.data.test_ferplus import write_ferplus
+
+EXAMPLES = int(os.environ.get("FUZZ", "20"))
+LIST, TEXT = "EmoLabel/list_patition_label.txt", "landmarks/test_0003_aligned.txt"
+NUMBER, POINTS = "val_set/annotations/3_exp.npy", "val_set/annotations/3_lnd.npy"
+
+
+def read_both(path):
+    images.probe_image(path)
+    images.read_image(path)
+
+
+READERS = {
+    "landmark file": (TEXT, landmark_files._read),
+    "label list": (LIST, lambda path: rafdb._listed_rows(path.parent.parent, "train")),
+    "landmark table": ("table.csv", landmark_table.examine_landmark_table),
+    "packed landmark table": ("table.csv.gz", landmark_table.examine_landmark_table),
+    "expression": (NUMBER, lambda path: affectnet_forms._npy_faces(path.parent, ["3"])),
+    "landmark array": (POINTS, lambda path: affectnet_forms._npy_faces(path.parent, ["3"])),
+    "affectnet table": (
+        "validation.csv",
+        lambda path: affectnet_forms.read_csv_form(path, path.parent / "Manually_Annotated_Images"),
+    ),
+    "fer2013 table": ("fer2013.csv", fer2013._read_csv),
+    "votes": ("fer2013new.csv", ferplus.read_votes),
+    "jpeg": ("x.jpg", read_both),
+    "png": ("x.png", read_both),
+    "webp": ("x.webp", read_both),
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """``{reader: (path, its valid content)}``, all in one folder."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    drawn = write_rafdb(folder)
+    write_affectnet(folder)
+    write_affectnet_csv(folder)
+    lines = (folder / "validation.csv").read_text().splitlines()
+    (folder / "validation.csv").write_text("\n".join(lines[:4]))
+    faces = write_fer2013_csv(folder)
+    write_ferplus(folder, faces, {})
+    (folder / "fer2013.csv").write_text("\n".join((folder / "fer2013.csv").read_text().splitlines()[:4]))
+    write_table(folder / "table.csv", dict(list(drawn.items())[:3]))
+    (folder / "table.csv.gz").write_bytes(gzip.compress((folder / "table.csv").read_bytes()))
+    for name in ("x.jpg", "x.png", "x.webp"):
+        write_image(folder / name, drawn_faces("test", 24)[0][0])
+    return {reader: (folder / name, (folder / name).read_bytes()) for reader, (name, _) in READERS.items()}
+
+
+def damaged(content, damage):
+    """Bytes put in the place of others, at fractions of the file."""
+    changed = bytearray(content)
+    for place, new, length in damage:
+        start = int(place * len(changed))
+        changed[start : start + length] = new
+    return bytes(changed)
+
+
+WORDS = st.sampled_from(
+    [
+        b"nan",
+        b"inf",
+        b"1e400",
+        b"-1",
+        b"\0",
+        b"\xff",
+        b",",
+        b"\n",
+        b'"',
+        b";",
+        b"{}",
+        b"[",
+        b"(",
+        b"0" * 400,
+        "\u0663".encode(),
+        b"\r",
+        b"\t",
+    ]
+)
+DAMAGE = st.lists(st.tuples(st.floats(0, 1), st.one_of(WORDS, st.binary(max_size=8)), st.integers(0, 12)), min_size=1, max_size=4)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("reader", READERS)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize="FUZZ" not in os.environ, suppress_health_check=list(HealthCheck))
+@given(
+    damage=DAMAGE,
+    cut=st.floats(0, 1),
+    anything=st.binary(max_size=60),
+    kind=st.sampled_from(["damaged", "damaged", "cut", "anything"]),
+)
+@example(damage=[], cut=0.0, anything=b"", kind="anything")
+def test_nothing_in_a_file_is_a_surprise(reader, files, damage, cut, anything, kind):
+    path, content = files[reader]
+    data = {"damaged": damaged(content, damage), "cut": content[: int(cut * len(content))], "anything": anything}[kind]
+    path.write_bytes(data)
+    try:
+        READERS[reader][1](path)
+    except (ValueError, FileNotFoundError) as problem:
+        assert str(path) in str(problem) and "\n" not in str(problem)
+    finally:
+        path.write_bytes(content)
+
+
+def test_what_is_tried_is_valid_before_it_is_damaged(files):
+    for reader, (path, _) in files.items():
+        READERS[reader][1](path)
+    assert np.load(files["landmark array"][0]).size == 136
