@@ -2,7 +2,7 @@
 
 Each is a Keras loss with the landmarks as target and a map of :class:`~palcore.attribution.AttributionHead` as prediction, so that
 they differ in nothing but how the two are compared. All of them cost 0, with a gradient of 0, for a face without landmarks and for
-a map that is dead, and none of them returns NaN.
+a map that is dead, and none of them returns NaN for landmarks that can be fractions; others are refused.
 """
 
 import math
@@ -19,6 +19,11 @@ TINY = 1e-25
 
 SAMPLES = 48
 """Points along the image side, at least, on which "near a landmark" is decided."""
+
+REFUSAL = (
+    "most landmarks in the loss of the attribution lie beyond [-1, 2], so they cannot be fractions of the width and height of the "
+    "image: divide x by the width and y by the height; received values from"
+)
 
 LARGEST = 1e12
 """An attribution beyond this is taken for this, so that its square stays a number in float32."""
@@ -106,6 +111,50 @@ def has_landmarks(landmarks):
     return ops.cast(ops.any(ops.all(ops.isfinite(landmarks), axis=-1), axis=-1), "float32")
 
 
+def _refuse(share, lowest, highest):
+    """Refuse landmarks by the share of them that lies beyond [-1, 2]; all three are numbers."""
+    if share > 0.5:
+        raise ValueError(f"{REFUSAL} {lowest:.4g} to {highest:.4g}")
+
+
+def checked_landmarks(landmarks):
+    """Refuse a batch of landmarks that cannot be fractions of the image's sides: most of them lie beyond [-1, 2].
+
+    Pixels would cost exactly 0 for ever, and teach nothing.
+
+    :param landmarks: ``(N, 68, 2)``; those that are not finite are left out.
+    :return: ``(landmarks, number)``: the number is 0, or NaN for a batch to be refused: a loss of NaN where nothing can be raised,
+        in a function that TensorFlow compiles by XLA.
+    :raises ValueError: at once where the values are known; else the compiled step raises an error of the backend's with the same
+        sentence.
+    """
+    landmarks = ops.cast(ops.convert_to_tensor(landmarks), "float32")
+    finite = ops.all(ops.isfinite(landmarks), axis=-1)
+    beyond = ops.any(ops.logical_or(landmarks < -1.0, landmarks > 2.0), axis=-1)
+    count, wrong = (ops.sum(ops.cast(which, "float32")) for which in (finite, ops.logical_and(finite, beyond)))
+    share = wrong / ops.maximum(count, 1.0)
+    given = ops.where(finite[..., None], landmarks, 0.0)
+    numbers = share, ops.min(given), ops.max(given)
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        if tf.executing_eagerly():
+            _refuse(*(float(number) for number in numbers))
+        else:
+            assertion = tf.debugging.Assert(share <= 0.5, [REFUSAL, numbers[1], "to", numbers[2]])
+            with tf.control_dependencies([assertion]):
+                landmarks = tf.identity(landmarks)
+    elif backend == "jax":
+        import jax
+
+        if isinstance(share, jax.core.Tracer):
+            jax.lax.cond(share > 0.5, lambda *values: jax.debug.callback(_refuse, *values), lambda *values: None, *numbers)
+        else:
+            _refuse(*(float(number) for number in numbers))
+    return landmarks, ops.where(share > 0.5, float("nan"), 0.0)
+
+
 class _LandmarkLoss(keras.losses.Loss):
     """What PAL and its rivals share: landmarks as target, a map as prediction, the same two options.
 
@@ -119,6 +168,10 @@ class _LandmarkLoss(keras.losses.Loss):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.sigma = sigma
         self.landmark_weights = None if landmark_weights is None else [float(weight) for weight in landmark_weights]
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        y_true, refused = checked_landmarks(y_true)
+        return super().__call__(y_true, y_pred, sample_weight) + refused
 
     def _heatmap(self, landmarks, maps):
         return gaussian_heatmap(landmarks, tuple(maps.shape[1:3]), self.sigma, self.landmark_weights)

@@ -1,10 +1,13 @@
 """Classifiers, and the training model that also returns a layer's attribution."""
 
+from functools import cache
+
 import keras
 from keras import layers
 
 from palcore.attribution import AttributionHead
-from palcore.splitting import split_at
+from palcore.soundness import refuse_missing_second_gradient, refuse_moving_layers
+from palcore.splitting import split_classifier
 from palcore.weights import SCALINGS, load_backbone_weights, scaling_of
 
 BACKBONES = ("compact", "vgg16", "resnet50")
@@ -39,7 +42,7 @@ def _application(name, image, weights):
     if weights not in (None, "imagenet"):
         load_backbone_weights(backbone, weights)
     if name == "vgg16":
-        # TensorFlow has no second-order gradient of max-pooling in 16-bit floats, and PAL needs it here.
+        # Compiled by XLA, TensorFlow has no second-order gradient of max-pooling in 16-bit floats.
         return layers.MaxPooling2D(name="block5_pool", dtype="float32")(backbone.get_layer("block5_conv3").output)
     return backbone.output
 
@@ -51,7 +54,7 @@ def build_classifier(
 
     Input: ``(N, image_size, image_size, 3)`` RGB in 0..255, uint8 or float; scaling happens inside. Output: ``(N, classes)``
     float32 logits. The map is flattened rather than pooled over space, since behind a global average the gradient of the
-    score is the same at every position.
+    score is the same at every position. ``with_attribution`` takes ``block4_conv2``, ``block5_conv3`` or ``conv5_block3_out``.
 
     :param backbone: ``compact`` (1.1 million weights and the dense layers, for 48 to 64 px), ``vgg16`` or ``resnet50``.
     :param image_size: side of the input, in pixels, at least 32.
@@ -99,21 +102,37 @@ def with_attribution(classifier, layer=None, method="grad_input", strategy="mean
     """Split any functional Keras classifier at a layer and return the training model of PAL.
 
     ``model(images)`` is ``{"expression": logits (N, classes), "attribution": (N, h, w) or (N, h, w, C)}``. The model shares its
-    weights with ``classifier``: train the one, then save the other, which stays plain Keras. A final softmax is left out of
-    the training model, since it is the logits that are attributed; train with ``from_logits=True``.
+    weights with ``classifier``: train the one, then save the other, which stays plain Keras. A final softmax, however it is
+    spelled, is left out of the training model, since it is the logits that are attributed; train with ``from_logits=True``.
 
     On TensorFlow compile with ``jit_compile=False`` where a maximum is pooled behind the layer: XLA's second-order gradient
     of max-pooling is only approximate.
 
-    :param classifier: a functional or sequential model with one image input, channels last, and one output. Backbones nested
-        as one layer are looked into.
-    :param layer: name of a layer whose output is a map, ``(N, h, w, C)``; None for the last one that is neither pooling nor
-        dropout nor within a branch.
+    :param classifier: a functional or sequential model with one image input, channels last, and one output. Sub-models, such as a
+        backbone used as one layer, are looked into.
+    :param layer: name of a layer whose output is a map, ``(N, h, w, C)``, or ``sub-model/layer``; None for the last one that is
+        neither pooling nor dropout nor within a branch. Which one that is, is printed once, and kept as ``model.attributed_layer``.
     :param method: see ``palcore.attribution.attribution_map``.
     :param strategy: see ``palcore.attribution.attribution_map``.
     :param score: see ``palcore.attribution.attribution_score``.
-    :raises ValueError: where there is no such layer, its output is not a map, or other paths go around it.
+    :raises ValueError: where ``palcore.splitting.split_at`` refuses to split; where a layer in front moves the picture, since the
+        landmarks would stay; and where TensorFlow cannot differentiate one behind it twice (PAL's gradient needs that).
     """
-    image, features, head = split_at(classifier, layer)
-    outputs = AttributionHead(head, method, strategy, score, name="attribution_head")(features)
-    return keras.Model(image, outputs, name=f"{classifier.name}_with_attribution")
+    split = split_classifier(classifier, layer)
+    refuse_moving_layers(split, classifier.name)
+    if method != "features":
+        refuse_missing_second_gradient(split, classifier.name)
+    outputs = AttributionHead(split.head, method, strategy, score, name="attribution_head")(split.features)
+    model = keras.Model(split.image, outputs, name=f"{classifier.name}_with_attribution")
+    model.attributed_layer = split.step.path
+    # That of the study's own classifiers is in their docstring.
+    if layer is None and not {"drop1", "drop2", "logits"} <= {step.path for step in split.tail}:
+        _say(classifier.name, split.step.path, tuple(split.features.shape[1:]))
+    return model
+
+
+@cache
+def _say(name, layer, shape):
+    """Once for each: a map that nobody named may not be the one that was meant."""
+    height, width, channels = shape
+    print(f"attribution of {name!r}: layer {layer!r}, {height} x {width} cells, {channels} channels (choose another by layer=)")

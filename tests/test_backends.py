@@ -73,5 +73,50 @@ cv2.imwrite("face.png", load("synthetic", split="test", count=1).images[0])
 probabilities, saved = predict.predict_file("face.png", "run")
 assert abs(sum(probabilities.values()) - 1) < 1e-6 and saved.exists()
 """
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
+    run_on_jax(script, tmp_path)
+
+
+def run_on_jax(script, folder):
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", script], cwd=folder, env=environment, check=True)
+
+
+def test_jax_splits_and_refuses_as_tensorflow_does(tmp_path):
+    """Nested backbones, endings in softmax, layers that move the picture, pixels; but what TensorFlow lacks is no fault there."""
+    script = """
+import keras, numpy as np
+from keras import layers
+from palcore.losses import PrivilegedAttributionLoss
+from palcore.models import with_attribution
+def classifier(before=layers.Rescaling(2.0), end=layers.Softmax(), behind=layers.ReLU()):
+    inner, image = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
+    backbone = keras.Model(inner, layers.Conv2D(4, 3, activation="relu", name="deep")(inner), name="backbone")
+    flat = layers.Flatten()(behind(backbone(before(image))))
+    return keras.Model(image, end(layers.Dense(5)(layers.Dense(4, activation="tanh")(flat))))
+def refused(words, call):
+    try:
+        call()
+    except Exception as error:
+        assert words in str(error), error
+    else:
+        raise AssertionError(words)
+x, landmarks = (np.random.default_rng(0).uniform(0, 1, shape).astype("float32") for shape in ((4, 8, 8, 3), (4, 68, 2)))
+for end in (layers.Softmax(), layers.Lambda(lambda z: keras.ops.softmax(z)), layers.Activation(keras.ops.softmax)):
+    model = classifier(end=end)
+    outputs = with_attribution(model)(x)
+    np.testing.assert_allclose(keras.ops.softmax(outputs["expression"]), model(x), rtol=1e-4)
+    assert outputs["attribution"].shape == (4, 6, 6) and float(np.abs(outputs["attribution"]).max()) > 1e-3
+refused("moves the picture", lambda: with_attribution(classifier(layers.RandomFlip())))
+refused("moves the picture", lambda: with_attribution(classifier(layers.Lambda(lambda x: x[:, ::-1]))))
+refused("ends in a sigmoid", lambda: with_attribution(classifier(end=layers.Activation("sigmoid"))))
+for fine in (layers.UpSampling2D(2, interpolation="bilinear"), layers.Activation("softsign")):
+    with_attribution(classifier(behind=fine))
+for jit in (True, False):
+    for factor in (1, 48):
+        model = with_attribution(classifier())
+        losses = {"expression": keras.losses.SparseCategoricalCrossentropy(True), "attribution": PrivilegedAttributionLoss()}
+        model.compile("sgd", losses, jit_compile=jit)
+        fit = lambda: model.fit(x, {"expression": np.arange(4), "attribution": factor * landmarks}, verbose=0)
+        fit() if factor == 1 else refused("so they cannot be fractions of the width and height of the image", fit)
+"""
+    run_on_jax(script, tmp_path)

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palcore.heatmaps import gaussian_heatmap
-from palcore.losses import PrivilegedAttributionLoss, attribution_correlation
+from palcore.losses import LOSSES, PrivilegedAttributionLoss, attribution_correlation, attribution_loss
+from palcore.models import with_attribution
+from tests.backend_case import faces, network
 
 
 def correlation(*arguments, **options):
@@ -102,3 +104,52 @@ def test_maps_of_different_size_and_bad_sigma_are_refused():
         attribution_correlation(np.zeros((1, 7, 7)), np.zeros((1, 8, 8)))
     with pytest.raises(ValueError, match="sigma -1 of a heatmap"):
         PrivilegedAttributionLoss(sigma=-1)
+
+
+PIXELS = r"lie beyond \[-1, 2\], so they cannot be fractions of the width and height of the image"
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_landmarks_in_pixels_are_refused(rng, name):
+    loss, _ = attribution_loss(name)
+    maps, landmarks = rng.uniform(0, 1, (2, 7, 7)), rng.uniform(0, 48, (2, 68, 2))
+    with pytest.raises(ValueError, match=PIXELS + ": divide x by .*; received values from .* to 4"):
+        loss(landmarks, maps)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=PIXELS):
+        tf.function(loss)(tf.constant(landmarks), tf.constant(maps))
+    # XLA leaves assertions out.
+    assert np.isnan(tf.function(loss, jit_compile=True)(tf.constant(landmarks), tf.constant(maps)).numpy())
+
+
+def test_landmarks_outside_the_picture_or_missing_are_not_taken_for_pixels(rng):
+    loss = PrivilegedAttributionLoss()
+    maps = rng.uniform(0, 1, (2, 7, 7))
+    for landmarks in (
+        rng.uniform(-0.9, 1.9, (2, 68, 2)),
+        np.full((2, 68, 2), np.nan),
+        np.full((2, 68, 2), -1.0),
+        np.full((2, 68, 2), 2.0),
+        np.concatenate([rng.uniform(0, 1, (1, 68, 2)), rng.uniform(3, 4, (1, 68, 2))]),  # one face of two
+        np.concatenate([rng.uniform(0, 1, (2, 34, 2)), np.full((2, 34, 2), np.inf)], axis=1),
+    ):
+        assert np.isfinite(loss(landmarks, maps).numpy())
+    for beyond in (-1.001, 2.001):  # one coordinate is enough, of most landmarks
+        landmarks = np.full((2, 68, 2), 0.5)
+        landmarks[0, :, 0] = landmarks[1, 0, 1] = beyond
+        with pytest.raises(ValueError, match=PIXELS):
+            loss(landmarks, maps)
+    landmarks = np.full((2, 68, 2), np.nan)
+    landmarks[0, 0] = 30.0
+    with pytest.raises(ValueError, match=PIXELS + ".* received values from 0 to 30"):
+        loss(landmarks, maps)
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_a_fit_with_pixels_stops_at_the_first_batch(rng, eager):
+    model = with_attribution(network("tanh"), "last")
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(True)
+    model.compile(
+        "sgd", {"expression": cross_entropy, "attribution": PrivilegedAttributionLoss()}, jit_compile=False, run_eagerly=eager
+    )
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=PIXELS):
+        model.fit(faces()[0], {"expression": np.arange(4), "attribution": rng.uniform(0, 12, (4, 68, 2))}, verbose=0)

@@ -14,7 +14,7 @@ PARTS = {
     "palcore": (
         "The method",
         "Each equation of the paper, and what else is asked of a network: where it looks, and how well it answers.",
-        ["heatmaps", "attribution", "splitting", "models", "losses", "related_maps", "evaluation", "weights"],
+        ["heatmaps", "attribution", "splitting", "logits", "soundness", "models", "losses", "related_maps"],
     ),
     "palcore.data": ("The data", "Data sets, a module each, and whatever is done to a face between its file and the network.", []),
     "palcore.runs": ("The runs", "One training from its options to its record, and what a saved run is used for.", ["training"]),

@@ -1,0 +1,147 @@
+"""Endings of classifiers: what is attributed are logits, however the softmax is spelled."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+from scipy.special import softmax
+
+from palcore.models import with_attribution
+from palcore.splitting import split_at
+
+layers = keras.layers
+
+
+@keras.saving.register_keras_serializable("tests")
+class OwnSoftmax(layers.Layer):
+    def call(self, inputs):
+        return ops.exp(inputs) / ops.sum(ops.exp(inputs), axis=-1, keepdims=True)
+
+
+def dense(**kwargs):
+    return layers.Dense(5, name="scores", **kwargs)
+
+
+def average(join, heads=2):
+    def end(x):
+        return join([layers.Dense(5, activation="softmax")(x) for _ in range(heads)])
+
+    return end
+
+
+# Those that end in one softmax of logits, which is cut off.
+CUT = {
+    "name": lambda x: dense(activation="softmax")(x),
+    "tf.nn": lambda x: dense(activation=tf.nn.softmax)(x),
+    "keras.ops": lambda x: dense(activation=ops.softmax)(x),
+    "partial": lambda x: dense(activation=functools.partial(ops.softmax, axis=-1))(x),
+    "lambda": lambda x: dense(activation=lambda z: ops.softmax(z))(x),
+    "layer as activation": lambda x: dense(activation=layers.Softmax())(x),
+    "Activation": lambda x: layers.Activation("softmax")(dense()(x)),
+    "Activation of a function": lambda x: layers.Activation(ops.softmax)(dense()(x)),
+    "Softmax": lambda x: layers.Softmax()(dense()(x)),
+    "operation": lambda x: ops.softmax(dense()(x)),
+    "Lambda": lambda x: layers.Lambda(lambda z: ops.softmax(z))(dense()(x)),
+    "own layer": lambda x: OwnSoftmax()(dense()(x)),
+    "written out": lambda x: layers.Lambda(lambda z: ops.exp(z) / ops.sum(ops.exp(z), axis=-1, keepdims=True))(dense()(x)),
+    "linear after": lambda x: layers.Activation("linear", dtype="float32")(dense(activation="softmax")(x)),
+    "cast after": lambda x: ops.cast(dense(activation="softmax", dtype="mixed_bfloat16")(x), "float32"),
+    "two after": lambda x: layers.Identity()(layers.Lambda(lambda z: z)(layers.Softmax()(dense()(x)))),
+    "dropout after": lambda x: layers.Dropout(0.1)(dense(activation="softmax")(x)),
+    "clipped": lambda x: ops.clip(dense(activation="softmax")(x), 1e-9, 1.0),
+    "flattened": lambda x: layers.Flatten()(layers.Softmax()(layers.Reshape((1, 1, 5))(dense()(x)))),
+    "normalised again": lambda x: layers.Lambda(lambda p: p / ops.sum(p, -1, keepdims=True))(dense(activation="softmax")(x)),
+    "nested": lambda x: keras.Sequential([keras.Input((8,)), layers.Dense(5), keras.Sequential([layers.Softmax()])])(x),
+}
+
+# Averages of several, of which the logarithm is taken.
+MIXED = {
+    "Average": average(layers.Average()),
+    "sum over two": average(lambda heads: (heads[0] + heads[1]) / 2.0),
+    "weighted": average(lambda heads: 0.3 * heads[0] + 0.7 * heads[1]),
+    "mean of a stack": average(lambda heads: ops.mean(ops.stack(heads, axis=1), axis=1), heads=3),
+}
+
+
+def classifier(end):
+    keras.utils.set_random_seed(3)
+    image = keras.Input((8, 8, 3))
+    features = layers.Conv2D(4, 3, activation="relu", name="deep")(image)
+    return keras.Model(image, end(layers.Dense(8, activation="tanh")(layers.Flatten()(features))))
+
+
+def pictures():
+    return np.random.default_rng(0).normal(0, 1, (4, 8, 8, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("form", [*CUT, *MIXED])
+def test_the_softmax_is_cut_off_in_any_spelling(form):
+    model = classifier({**CUT, **MIXED}[form])
+    probabilities = ops.convert_to_numpy(model(pictures(), training=False)).astype(np.float32)
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=0.02)
+    outputs = with_attribution(model, "deep")(pictures())
+    logits, maps = (ops.convert_to_numpy(outputs[key]) for key in ("expression", "attribution"))
+    np.testing.assert_allclose(softmax(logits, axis=-1), probabilities, atol=0.01 if form == "cast after" else 1e-5)
+    assert np.abs(logits.sum(axis=-1) - 1).max() > 0.1
+    # Behind a softmax what is left of the gradient is rounding noise, 1e-8.
+    assert np.abs(maps).max(axis=(1, 2)).min() > 1e-3
+    again = ops.convert_to_numpy(model(pictures(), training=False)).astype(np.float32)
+    np.testing.assert_allclose(again, probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["name", "layer as activation", "cast after", "Average"])
+def test_what_was_cut_survives_saving(form, tmp_path):
+    model = with_attribution(classifier({**CUT, **MIXED}[form]), "deep")
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again(pictures())["expression"], model(pictures())["expression"], rtol=1e-4, atol=1e-5)
+
+
+LOGITS = {
+    "plain": lambda x: layers.Dense(5)(x),
+    "log_softmax": lambda x: layers.Dense(5, activation="log_softmax")(x),
+    "log of a softmax": lambda x: ops.log(layers.Dense(5, activation="softmax")(x)),
+    "not negative": lambda x: layers.Dense(5, activation="relu")(x),
+    "gated": lambda x: layers.Multiply()([layers.Dense(5, activation="softmax")(x), layers.Dense(5)(x)]),
+    "mixture of experts": lambda x: layers.Dot(axes=(1, 1))(
+        [layers.Dense(2, activation="softmax")(x), layers.Reshape((2, 5))(layers.Dense(10)(x))]
+    ),
+}
+
+
+@pytest.mark.parametrize("form", LOGITS)
+def test_logits_stay_as_they_are(form):
+    model = classifier(LOGITS[form])
+    given, features, head = split_at(model, "deep")
+    np.testing.assert_allclose(head(keras.Model(given, features)(pictures())), model(pictures()), rtol=1e-4, atol=1e-5)
+
+
+REFUSED = {
+    "ends in a sigmoid, and its outputs are no logits": {
+        "name": lambda x: layers.Dense(5, activation="sigmoid")(x),
+        "operation": lambda x: ops.sigmoid(layers.Dense(5)(x)),
+        "Lambda": lambda x: layers.Lambda(lambda z: 1 / (1 + ops.exp(-z)))(layers.Dense(5)(x)),
+        "cast after": lambda x: layers.Activation("linear", dtype="float32")(layers.Dense(5, activation="sigmoid")(x)),
+    },
+    "gives probabilities: its outputs are not negative and sum to one": {
+        "temperature": lambda x: layers.Lambda(lambda z: ops.softmax(z / 4.0))(layers.Dense(5)(x)),
+        "inside a layer": lambda x: layers.Lambda(lambda z: ops.softmax(z) ** 2 / ops.sum(ops.softmax(z) ** 2, -1, keepdims=True))(
+            layers.Dense(5)(x)
+        ),
+        "squares": lambda x: (lambda z: z / ops.sum(z, axis=-1, keepdims=True))(ops.square(layers.Dense(5)(x))),
+    },
+    r"gives outputs that stay within \[0, 1\], as a sigmoid does": {
+        "steeper": lambda x: layers.Lambda(lambda z: ops.sigmoid(3 * z))(layers.Dense(5)(x)),
+        "hard": lambda x: layers.Dense(5, activation="hard_sigmoid")(4.0 * x),
+        "two averaged": lambda x: layers.Average()([ops.sigmoid(layers.Dense(5)(4.0 * x)) for _ in range(2)]),
+    },
+}
+
+
+@pytest.mark.parametrize(("sentence", "form"), [(sentence, form) for sentence, forms in REFUSED.items() for form in forms])
+def test_other_endings_are_refused(sentence, form):
+    with pytest.raises(ValueError, match=sentence):
+        with_attribution(classifier(REFUSED[sentence][form]), "deep")

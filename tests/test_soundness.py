@@ -1,0 +1,247 @@
+"""Layers that move the picture, and those that TensorFlow cannot differentiate twice, are found when the model is put together."""
+
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from palcore.attribution import value_and_gradient
+from palcore.models import build_classifier, with_attribution
+
+layers = keras.layers
+
+
+class OwnShift(layers.Layer):
+    """A layer of somebody's own that moves pictures in training."""
+
+    def call(self, inputs, training=False):
+        return ops.roll(inputs, 5, axis=2) if training else inputs
+
+
+class OwnTurn(layers.Layer):
+    """One that holds a layer of Keras's."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.layers = [layers.RandomRotation(0.1)]
+
+    def call(self, inputs, training=False):
+        return self.layers[0](inputs, training=training)
+
+
+class OwnNoise(layers.Layer):
+    def call(self, inputs, training=False):
+        return inputs * 0.5 + 0.1 * keras.random.normal(ops.shape(inputs)) if training else inputs
+
+
+def classifier(before, shape=(32, 32, 3), name="mine"):
+    image = keras.Input(shape)
+    features = layers.Conv2D(4, 3, padding="same", activation="relu", name="last")(before(image))
+    return keras.Model(image, layers.Dense(3)(layers.Dense(4, activation="tanh")(layers.Flatten()(features))), name=name)
+
+
+MOVING = {
+    "RandomFlip": layers.RandomFlip("horizontal"),
+    "in a sequential model": keras.Sequential([layers.RandomBrightness(0.1), layers.RandomFlip("vertical")]),
+    "RandomTranslation": layers.RandomTranslation(0.01, 0.01),
+    "RandomRotation": layers.RandomRotation(0.02),
+    "RandomZoom": layers.RandomZoom(0.1),
+    "RandomCrop": layers.RandomCrop(28, 28),
+    "RandomShear": layers.RandomShear(0.1, 0.1),
+    "RandAugment": layers.RandAugment(),
+    "MixUp": layers.MixUp(),
+    "CenterCrop": layers.CenterCrop(28, 28),
+    "Cropping2D": layers.Cropping2D(4),
+    "ZeroPadding2D": layers.ZeroPadding2D(8),
+    "ZeroPadding2D, one side": layers.ZeroPadding2D(((0, 0), (8, 0))),
+    "Resizing with a crop": layers.Resizing(20, 32, crop_to_aspect_ratio=True),
+    "Resizing with a border": layers.Resizing(20, 32, pad_to_aspect_ratio=True),
+    "slices": lambda x: x[:, 4:-4, 4:-4],
+    "turned round by slices": lambda x: x[:, :, ::-1],
+    "operation": lambda x: ops.flip(x, axis=1),
+    "padded": lambda x: ops.pad(x, ((0, 0), (8, 0), (0, 0), (0, 0))),
+    "Permute": layers.Permute((2, 1, 3)),
+    "transposed": lambda x: ops.transpose(x, (0, 2, 1, 3)),
+    "Lambda": layers.Lambda(lambda x: tf.image.flip_left_right(x)),
+    "Lambda of a crop": layers.Lambda(lambda x: tf.image.central_crop(x, 0.75), output_shape=(24, 24, 3)),
+    "warped by what was learnt": lambda x: ops.image.affine_transform(x, layers.Dense(8)(ops.mean(x, axis=(1, 2)))),
+    "Lambda at random": layers.Lambda(lambda x: tf.image.random_flip_left_right(x)),
+    "own layer": OwnShift(),
+    "own layer that holds one": OwnTurn(),
+    "Pipeline": layers.Pipeline([layers.Rescaling(1 / 255), layers.RandomFlip()]),
+    "behind a convolution": lambda x: layers.RandomFlip()(layers.Conv2D(3, 3)(x)),
+}
+
+
+@pytest.mark.parametrize("kind", MOVING)
+def test_what_moves_the_picture_in_front_of_the_layer_is_refused_by_name(kind):
+    with pytest.raises(
+        ValueError, match="layer '.*' .* of 'mine' moves the picture in front of layer 'last', and the landmarks stay"
+    ):
+        with_attribution(classifier(MOVING[kind]), "last")
+
+
+def test_the_layer_is_named():
+    inner = keras.Sequential([layers.Rescaling(1 / 255), layers.RandomFlip(name="mirror")], name="augment")
+    with pytest.raises(ValueError, match=r"layer 'augment/mirror' \(RandomFlip\) of 'mine'"):
+        with_attribution(classifier(inner), "last")
+
+
+def stem_of_resnet(image):
+    return layers.Conv2D(4, 7, 2)(layers.ZeroPadding2D(3)(image))
+
+
+def stem_of_mobilenet(image):
+    padded = layers.ReLU()(layers.ZeroPadding2D(((0, 1), (0, 1)))(image))
+    return layers.DepthwiseConv2D(3, 2, padding="valid")(padded)
+
+
+def reduction_of_nasnet(image):
+    features = layers.Conv2D(4, 3)(image)
+    shifted = layers.Cropping2D(((1, 0), (1, 0)))(layers.ZeroPadding2D(((0, 1), (0, 1)))(layers.ReLU()(features)))
+    return layers.Concatenate()([layers.AveragePooling2D(1, 2)(features), layers.AveragePooling2D(1, 2)(shifted)])
+
+
+STILL = {
+    "nothing": lambda x: x,
+    "Rescaling": layers.Rescaling(1 / 255),
+    "colours": keras.Sequential([layers.RandomBrightness(0.2), layers.RandomContrast(0.2), layers.GaussianNoise(0.1)]),
+    "Resizing": layers.Resizing(20, 28),
+    "Resizing, same shape": layers.Resizing(16, 16, crop_to_aspect_ratio=True),
+    "CenterCrop of all": layers.CenterCrop(32, 32),
+    "Normalization": layers.Normalization(mean=[1.0] * 3, variance=[1.0] * 3),
+    "channels turned round": lambda x: x[..., ::-1],
+    "preprocess_input": keras.applications.resnet50.preprocess_input,
+    "Lambda": layers.Lambda(lambda x: x / 127.5 - 1),
+    "standardised": layers.Lambda(lambda x: tf.image.per_image_standardization(x)),
+    "own layer": OwnNoise(),
+    "pooled": layers.MaxPooling2D(2),
+    "every other pixel": lambda x: x[:, ::2, ::2],
+    "ResNet": stem_of_resnet,
+    "MobileNet": stem_of_mobilenet,
+    "NASNet": reduction_of_nasnet,
+    "valid convolutions": lambda x: layers.Conv2D(4, 5)(layers.Conv2D(4, 5)(x)),
+    "UpSampling2D": layers.UpSampling2D(2),
+}
+
+
+@pytest.mark.parametrize("kind", STILL)
+def test_what_leaves_the_picture_in_place_is_accepted(kind):
+    assert with_attribution(classifier(STILL[kind]), "last").attributed_layer == "last"
+
+
+def test_a_layer_behind_the_features_may_move_them():
+    image = keras.Input((16, 16, 3))
+    features = layers.RandomTranslation(0.1, 0.1)(layers.Conv2D(4, 3, name="last")(image))
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(features)))
+    assert with_attribution(model, "last")
+
+
+def behind(layer):
+    """A classifier with ``layer`` between the attributed map and the scores."""
+    image = keras.Input((8, 8, 3))
+    features = layers.Conv2D(4, 3, activation="relu", name="last")(image)
+    return keras.Model(image, layers.Dense(3)(layers.Dense(4, activation="tanh")(layers.Flatten()(layer(features)))), name="mine")
+
+
+@keras.saving.register_keras_serializable("tests")
+class OwnSign(layers.Layer):
+    """A gradient of its own that TensorFlow takes no gradient of."""
+
+    def call(self, inputs):
+        return tf.nn.softsign(inputs)
+
+
+UNFIT = {
+    "softsign": (layers.Activation("softsign"), "is missing"),
+    "softsign of a dense layer": (layers.Dense(4, activation="softsign"), "is missing"),
+    "softsign of a convolution": (layers.Conv2D(4, 3, activation=tf.nn.softsign), "is missing"),
+    "softsign as operation": (ops.softsign, "is missing"),
+    "softsign within": (keras.Sequential([layers.Conv2D(4, 3), layers.Activation("softsign")]), "is missing"),
+    "softsign in a layer": (OwnSign(), "is missing"),
+    "softsign in a lambda": (layers.Lambda(tf.nn.softsign), "is missing"),
+    "bicubic": (layers.UpSampling2D(2, interpolation="bicubic"), "is missing"),
+    "bilinear": (layers.UpSampling2D(2, interpolation="bilinear"), "is wrong"),
+    "Resizing": (layers.Resizing(9, 11), "is wrong"),
+    "smaller": (layers.Resizing(3, 4), "is wrong"),
+    "resized by an operation": (lambda x: ops.image.resize(x, (12, 12)), "is wrong"),
+    "resized by TensorFlow": (layers.Lambda(lambda x: tf.image.resize(x, (5, 5))), "is wrong"),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_what_tensorflow_cannot_differentiate_twice_is_named(kind):
+    layer, fault = UNFIT[kind]
+    with pytest.raises(ValueError, match=f"TensorFlow's second gradient of layer '.*' .* of 'mine', behind layer 'last', {fault}"):
+        with_attribution(behind(layer), "last")
+
+
+@pytest.mark.parametrize("kind", ["bilinear", "softsign"])
+def test_in_front_of_the_layer_and_without_a_gradient_any_will_do(kind):
+    layer = UNFIT[kind][0]
+    image = keras.Input((8, 8, 3))
+    features = layers.Conv2D(4, 3, name="last")(layer(layers.Conv2D(4, 3)(image)))
+    assert with_attribution(keras.Model(image, layers.Dense(3)(layers.Flatten()(features))), "last")
+    assert with_attribution(behind(layer), "last", method="features")
+
+
+def test_what_is_said_of_bilinear_resizing_is_so():
+    """The derivative of a gradient along a direction, by TensorFlow and by differences: for the layer refused, and another."""
+    rng = np.random.default_rng(0)
+    x, way = (rng.normal(0, 1, (1, 4, 4, 1)).astype(np.float32) for _ in range(2))
+
+    def cubes_through(function):
+        return lambda x: value_and_gradient(lambda x: ops.sum(function(x) ** 3), x)[1]
+
+    for layer, right in ((layers.UpSampling2D(2, interpolation="bilinear"), False), (layers.UpSampling2D(2), True)):
+        first = cubes_through(layer)
+        _, second = value_and_gradient(lambda x, first=first: ops.sum(first(x) * way), x)
+        step = 1e-2
+        difference = np.sum(way * (first(x + step * way) - first(x - step * way))) / (2 * step)
+        assert (float(np.sum(second * way)) == pytest.approx(float(difference), rel=0.02)) is right
+
+
+class OwnScale(layers.Layer):
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],))
+
+    def call(self, inputs):
+        return inputs * self.scale
+
+
+FIT = {
+    "activations": keras.Sequential(
+        [layers.Activation(name) for name in ("relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "leaky_relu", "mish")]
+    ),
+    "norms": keras.Sequential([layers.BatchNormalization(), layers.LayerNormalization(), layers.GroupNormalization(2)]),
+    "pools": keras.Sequential([layers.MaxPooling2D(2), layers.AveragePooling2D(2)]),
+    "convolutions": keras.Sequential(
+        [layers.Conv2D(4, 3, strides=2), layers.DepthwiseConv2D(2), layers.SeparableConv2D(3, 1), layers.Conv2DTranspose(3, 2)]
+    ),
+    "nearest": layers.UpSampling2D(2),
+    "PReLU": layers.PReLU(),
+    "dropout": layers.Dropout(0.5),
+    "attention": lambda x: (lambda t: layers.MultiHeadAttention(2, 2)(t, t))(layers.Reshape((36, 4))(x)),
+    "residual": lambda x: layers.Add()([x, layers.Conv2D(4, 3, padding="same")(x)]),
+    "operations": lambda x: ops.max(ops.square(x), axis=1) + ops.sqrt(1.0 + ops.mean(ops.square(x), axis=1)),
+    "own layer": OwnScale(),
+    "embedded": keras.Sequential([layers.Lambda(lambda x: tf.einsum("nhwc->nch", x)), layers.Flatten()]),
+    "16 bit": layers.Dense(4, dtype="mixed_bfloat16"),
+}
+
+
+@pytest.mark.parametrize("kind", FIT)
+def test_what_can_be_differentiated_twice_is_accepted(kind):
+    assert with_attribution(behind(FIT[kind]), "last")
+
+
+def test_putting_together_costs_little():
+    """Processor time, of VGG16 as the study builds it: the head is tried, its large layers are not run more than once."""
+    classifier = build_classifier("vgg16", 48, units=512)
+    with_attribution(classifier)
+    started = time.process_time()
+    with_attribution(classifier)
+    assert time.process_time() - started < 3

@@ -1,0 +1,339 @@
+"""Classifiers put together in the ways that people do, split, and put together again."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from palcore.attribution import AttributionHead
+from palcore.models import with_attribution
+from palcore.splitting import split_at
+
+layers = keras.layers
+SIZE = 12
+
+
+def convert(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def pictures(count=3, size=SIZE, seed=0):
+    return np.random.default_rng(seed).uniform(0, 3, (count, size, size, 3)).astype(np.float32)
+
+
+def image(*shape, **kwargs):
+    return keras.Input(shape or (SIZE, SIZE, 3), **kwargs)
+
+
+def backbone(size=SIZE, name="backbone", layer="deep", channels=3):
+    given = image(size, size, channels)
+    features = layers.Conv2D(4, 3, activation="relu", name=f"{layer}_first")(given)
+    return keras.Model(given, layers.Conv2D(6, 3, activation="relu", name=layer)(features), name=name)
+
+
+def top(features):
+    return layers.Dense(5)(layers.Dense(8, activation="tanh")(layers.Flatten()(features)))
+
+
+def functional(before):
+    given = image()
+    return keras.Model(given, top(backbone()(before(given))))
+
+
+def top_model(shape=(8, 8, 6), name="top"):
+    given = image(*shape)
+    return keras.Model(given, top(given), name=name)
+
+
+def saved(model, tmp_path):
+    model.save(tmp_path / f"{model.name}.keras")
+    return keras.models.load_model(tmp_path / f"{model.name}.keras")
+
+
+def by_names(tmp_path):
+    a, b = image(SIZE, SIZE, 4, name="a"), image(SIZE, SIZE, 2, name="b")
+    joined = layers.Conv2D(3, 3, activation="relu", name="joined")(layers.Concatenate()([b, a]))
+    join, given = keras.Model({"b": b, "a": a}, joined, name="join"), image()
+    return keras.Model(given, top(join({"b": layers.Conv2D(2, 1)(given), "a": layers.Conv2D(4, 1)(given)})))
+
+
+def several_outputs(tmp_path):
+    given, inner = image(), image()
+    fine = layers.Conv2D(4, 3, activation="relu", name="fine")(inner)
+    coarse = layers.Conv2D(4, 3, 2, activation="relu", name="coarse")(fine)
+    levels = keras.Model(inner, {"z": fine, "a": coarse}, name="pyramid")(given)
+    return keras.Model(given, layers.Dense(5)(layers.Concatenate()([layers.Flatten()(levels[key]) for key in ("z", "a")])))
+
+
+def list_of_inputs(tmp_path):
+    a, b = image(SIZE, SIZE, 4), image(SIZE, SIZE, 4)
+    join = keras.Model([a, b], layers.Conv2D(4, 3, name="joined")(layers.Subtract()([a, b])), name="join")
+    given = image()
+    return keras.Model(given, top(join([layers.Conv2D(4, 1)(given), layers.Conv2D(4, 1)(given)])))
+
+
+def equal_names(tmp_path):
+    place, given = saved(backbone(layer="conv"), tmp_path), image()
+    return keras.Model(given, top(layers.Conv2D(4, 3, name="conv")(layers.Conv2D(3, 1, name="conv_first")(place(given / 2.0)))))
+
+
+def equal_operations(tmp_path):
+    """Both the sub-model, saved earlier, and the classifier divide: two operations of one name."""
+    inner = image()
+    sub = keras.Model(inner, layers.Conv2D(4, 3, name="deep")(inner / 2.0), name="sub")
+    given = image()
+    model = keras.Model(given, top(saved(sub, tmp_path)(given / 2.0)))
+    names = [operation.name for operation in model.operations if "divide" in operation.name]
+    inner_names = [operation.name for operation in model.get_layer("sub").operations if "divide" in operation.name]
+    return keras.Model.from_config(json.loads(json.dumps(model.get_config()).replace(f'"{names[0]}"', f'"{inner_names[0]}"')))
+
+
+def called_image(tmp_path):
+    given = image(name="x")
+    return keras.Model(given, top(layers.Conv2D(4, 3, name="image")(layers.Rescaling(1 / 2, name="attribution_head")(given))))
+
+
+def inner_input_called_image(tmp_path):
+    given, inner = image(name="image"), image(name="image")
+    sub = keras.Model(inner, layers.Conv2D(4, 3, name="deep")(layers.Rescaling(2.0, name="image_scale")(inner)))
+    outer = layers.Rescaling(1 / 2, name="image_scale")(given)
+    return keras.Model(given, top(sub(outer)))
+
+
+def whole_numbers(tmp_path):
+    given = image(dtype="uint8")
+    return keras.Model(given, top(backbone()(given)))
+
+
+def shared_layer(tmp_path):
+    given, twice = image(), layers.Conv2D(3, 3, padding="same", name="twice")
+    return keras.Model(given, top(layers.Conv2D(4, 3, name="deep")(twice(twice(given)))))
+
+
+def shared_backbone(tmp_path):
+    given, twice = image(), backbone()
+    joined = layers.Add(name="joined")([twice(given), twice(given / 2.0)])
+    return keras.Model(given, top(joined))
+
+
+FORMS = {
+    "scaling": lambda _: functional(layers.Rescaling(1 / 2)),
+    "division": lambda _: functional(lambda x: x / 3.0 - 1.0),
+    "colours": lambda _: functional(keras.Sequential([layers.RandomContrast(0.1), layers.Rescaling(1 / 2)])),
+    "caffe": lambda _: functional(lambda x: layers.Rescaling(0.01)(keras.applications.vgg16.preprocess_input(x))),
+    "frozen": lambda _: (lambda x: keras.Model(x, top(backbone()(layers.Rescaling(1 / 2)(x), training=False))))(image()),
+    "keyword": lambda _: (lambda x: keras.Model(x, top(backbone()(inputs=layers.Rescaling(1 / 2)(x)))))(image()),
+    "functional in sequential": lambda _: keras.Sequential([image(), layers.Rescaling(1 / 2), backbone(), top_model()]),
+    "sequential in functional": lambda _: (
+        lambda x: keras.Model(x, top_model()(keras.Sequential([layers.Rescaling(1 / 2), backbone()], name="first")(x)))
+    )(image()),
+    "three deep": lambda _: keras.Sequential(
+        [image(), keras.Sequential([layers.Rescaling(1 / 2), keras.Sequential([backbone(), layers.ReLU()])]), top_model()]
+    ),
+    "several outputs": several_outputs,
+    "list of inputs": list_of_inputs,
+    "inputs by name": by_names,
+    "equal names": equal_names,
+    "equal operations": equal_operations,
+    "called image": called_image,
+    "inner input called image": inner_input_called_image,
+    "whole numbers": whole_numbers,
+    "shared layer": shared_layer,
+    "shared backbone": shared_backbone,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_front_and_head_are_the_classifier_again(form, tmp_path):
+    """The logits, the weights, the names; and the training model survives saving."""
+    classifier = FORMS[form](tmp_path)
+    x = np.round(pictures())
+    expected = convert(classifier(x, training=False))
+    given, features, head = split_at(classifier)
+    assert len(features.shape) == 4
+    np.testing.assert_allclose(
+        convert(head(keras.Model(given, features)(x, training=False), training=False)), expected, rtol=1e-4, atol=1e-4
+    )
+    model = with_attribution(classifier)
+    outputs = model(x, training=False)
+    np.testing.assert_allclose(convert(outputs["expression"]), expected, rtol=1e-4, atol=1e-4)
+    maps = convert(outputs["attribution"])
+    assert maps.shape == (3, *features.shape[1:3]) and np.ptp(maps, axis=(1, 2)).min() > 0
+    assert {id(variable) for variable in model.variables} == {id(variable) for variable in classifier.variables}
+    again = saved(model, tmp_path)
+    np.testing.assert_allclose(convert(again(x, training=False)["attribution"]), maps, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False, None])
+@pytest.mark.parametrize("baked", [True, False, None])
+def test_the_training_flag_of_a_sub_model_means_what_it_means_in_the_classifier(training, baked):
+    inner = image()
+    normalised = layers.BatchNormalization(name="norm", momentum=0.5)(layers.Conv2D(4, 3, name="deep")(inner))
+    sub = keras.Model(inner, normalised)
+    given = image()
+    classifier = keras.Model(given, top(layers.Conv2D(4, 1)(sub(given) if baked is None else sub(given, training=baked))))
+    weights = classifier.get_weights()
+    flag = {} if training is None else {"training": training}
+    expected = convert(classifier(pictures(), **flag))
+    moved = convert(sub.get_layer("norm").moving_mean)
+    classifier.set_weights(weights)
+    np.testing.assert_allclose(
+        convert(with_attribution(classifier)(pictures(), **flag)["expression"]), expected, rtol=1e-3, atol=1e-3
+    )
+    np.testing.assert_allclose(convert(sub.get_layer("norm").moving_mean), moved, rtol=1e-4, atol=1e-4)
+
+
+def test_the_map_of_a_nested_backbone_is_that_of_the_same_layers_in_a_row():
+    classifier = functional(layers.Rescaling(1 / 2))
+    given = image()
+    sub = classifier.get_layer("backbone")
+    features = sub.get_layer("deep")(sub.get_layer("deep_first")(given / 2.0))
+    inner = image(*features.shape[1:])
+    flat, dense, logits = classifier.layers[-3:]
+    head = keras.Model(inner, logits(dense(flat(inner))))
+    expected = keras.Model(given, AttributionHead(head)(features))(pictures())["attribution"]
+    np.testing.assert_allclose(convert(with_attribution(classifier)(pictures())["attribution"]), convert(expected), rtol=1e-4)
+
+
+def test_of_two_layers_with_one_name_each_can_be_chosen(tmp_path):
+    classifier = equal_names(tmp_path)
+    assert split_at(classifier, "conv")[1].shape == (None, 6, 6, 4)
+    assert split_at(classifier, "backbone/conv")[1].shape == (None, 8, 8, 6)
+    given = image()
+    first, second = backbone(name="a"), saved(backbone(size=8, name="b", channels=6), tmp_path)
+    two = keras.Model(given, top(second(first(given))))
+    with pytest.raises(ValueError, match="layer 'deep' of .* is the name of 2 layers: choose from a/deep, b/deep"):
+        split_at(two, "deep")
+    assert split_at(two, "b/deep")[1].shape == (None, 4, 4, 6)
+
+
+def vision_transformer(tokens_to_map=False):
+    """Patches, a token put in front, two blocks of attention; the scores of the class token or of a map of tokens."""
+    given = image()
+    patches = layers.Conv2D(8, 3, 3, name="patches")(given)
+    tokens = layers.Reshape((16, 8))(patches)
+    queries = keras.ops.transpose(keras.ops.reshape(layers.Dense(8)(tokens), (-1, 16, 2, 4)), (0, 2, 1, 3))
+    weights = layers.Softmax(name="heads")(keras.ops.matmul(queries, keras.ops.transpose(queries, (0, 1, 3, 2))))
+    mixed = keras.ops.reshape(keras.ops.transpose(keras.ops.matmul(weights, queries), (0, 2, 1, 3)), (-1, 16, 8))
+    tokens = layers.LayerNormalization()(layers.MultiHeadAttention(2, 4)(mixed, mixed))
+    if tokens_to_map:
+        tokens = layers.ReLU(name="tokens")(layers.Reshape((4, 4, 8))(tokens))
+    return keras.Model(given, top(tokens))
+
+
+@pytest.mark.parametrize("tokens_to_map", [True, False])
+def test_the_default_is_no_map_of_attention_heads_or_tokens(tokens_to_map, capsys):
+    model = with_attribution(vision_transformer(tokens_to_map))
+    assert model.attributed_layer == "patches"
+    assert "layer 'patches', 4 x 4 cells, 8 channels" in capsys.readouterr().out
+
+
+def test_a_map_of_tokens_can_be_asked_for_by_name():
+    assert split_at(vision_transformer(True), "tokens")[1].shape == (None, 4, 4, 8)
+
+
+def test_gates_and_scalings_are_no_default():
+    given = image()
+    deep = layers.Conv2D(8, 3, activation="relu", name="deep")(layers.Rescaling(1 / 2)(given))
+    gate = layers.Dense(8, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(deep))
+    squeezed = layers.Multiply(name="gated")([deep, gate])
+    model = keras.Model(given, top(layers.Dropout(0.1)(layers.AveragePooling2D(2)(squeezed))))
+    assert with_attribution(model).attributed_layer == "gated"
+    with pytest.raises(ValueError, match="no convolutional map to attribute among .*rescaling.*: name a layer"):
+        with_attribution(keras.Model(given, top(layers.Rescaling(1 / 2)(given))))
+
+
+def test_the_default_map_is_said_once_and_a_named_one_is_not(capsys):
+    classifier = functional(layers.Rescaling(1 / 2))
+    classifier.name = "mine"
+    with_attribution(classifier, "deep")
+    assert capsys.readouterr().out == ""
+    for _ in range(2):
+        assert with_attribution(classifier).attributed_layer == "backbone/deep"
+    assert capsys.readouterr().out == (
+        "attribution of 'mine': layer 'backbone/deep', 8 x 8 cells, 6 channels (choose another by layer=)\n"
+    )
+
+
+def open_size():
+    given = image(None, None, 3)
+    return keras.Model(given, layers.Dense(5)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="deep")(given))))
+
+
+def channels_first():
+    given = image(3, SIZE, SIZE)
+    features = layers.Conv2D(4, 3, data_format="channels_first", name="deep")(given)
+    features = layers.ReLU(name="active")(layers.BatchNormalization(axis=1)(features))
+    return keras.Model(given, top(features))
+
+
+def own_call():
+    class Own(keras.Model):
+        def call(self, inputs):
+            return super().call(1.0 - inputs)
+
+    given = image()
+    return Own(given, top(backbone()(given)))
+
+
+def two_heads():
+    given = image()
+    features = backbone()(given)
+    return keras.Model(given, [top(features), top(features)])
+
+
+def scores_at_each_place():
+    given = image()
+    return keras.Model(given, layers.Conv2D(5, 1)(backbone()(given)))
+
+
+REFUSED = {
+    "layer 'deep' of .* has a map of open size .*: build the classifier with a fixed size of image": (open_size, None),
+    "layer 'deep' .* open size": (open_size, "deep"),
+    "layer 'active' of .* has its channels first, .*: build the classifier with data_format='channels_last'": (
+        channels_first,
+        None,
+    ),
+    "layer 'deep' of .* has its channels first": (channels_first, "deep"),
+    "cannot be split into layers: it must be a built functional or sequential": (own_call, None),
+    "cannot be split into layers": (lambda: keras.Sequential([layers.Conv2D(3, 3), layers.Dense(2)]), None),
+    "has 1 inputs and 2 outputs": (two_heads, None),
+    r"the first of shape \(None, 8, 8, 5\): it must have one image and one vector of scores": (scores_at_each_place, None),
+    "layer 'twice' of .* is applied 2 times: choose one applied once": (lambda: shared_layer(None), "twice"),
+    "layer 'a/deep' of .* lies within a branch, and other paths go around it": (lambda: two_streams(), "a/deep"),
+    "no layer 'missing' with a map of features in .*: choose from .*, backbone/deep": (
+        lambda: functional(layers.ReLU()),
+        "missing",
+    ),
+}
+
+
+def two_streams():
+    given = image()
+    return keras.Model(given, top(layers.Concatenate(name="joined")([backbone(name=side)(given) for side in "ab"])))
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_what_cannot_be_attributed_is_refused_in_words(sentence):
+    build, layer = REFUSED[sentence]
+    with pytest.raises(ValueError, match=sentence):
+        with_attribution(build(), layer)
+
+
+def test_an_open_size_that_is_resized_inside_is_fine():
+    given = image(None, None, 3)
+    classifier = keras.Model(given, top(backbone()(layers.Resizing(SIZE, SIZE)(given))))
+    assert convert(with_attribution(classifier)(pictures(size=20))["attribution"]).shape == (3, 8, 8)
+
+
+def test_a_pretrained_network_behind_resizing_and_a_scaling_of_its_own():
+    given = image(24, 24, 3)
+    network = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(64, 64, 3), alpha=0.35)
+    scaled = keras.applications.mobilenet_v2.preprocess_input(layers.Resizing(64, 64)(given))
+    classifier = keras.Model(given, layers.Dense(5, activation="softmax")(layers.Flatten()(network(scaled, training=False))))
+    model = with_attribution(classifier)
+    assert model.attributed_layer == f"{network.name}/out_relu"
+    outputs, x = model(pictures(size=24)), pictures(size=24)
+    assert convert(outputs["attribution"]).shape == (3, 2, 2)
+    np.testing.assert_allclose(convert(keras.ops.softmax(outputs["expression"])), convert(classifier(x)), rtol=1e-3, atol=1e-5)
