@@ -1,5 +1,7 @@
-"""What makes a split classifier unfit for PAL: layers that move the picture and leave its landmarks, and, on TensorFlow, layers
-without a second gradient. Both are found when the training model is put together, by trying the layers, not by their names alone.
+"""What makes a split classifier unfit for PAL, found when the training model is put together.
+
+Layers that move the picture and leave its landmarks, and, on TensorFlow, layers without a second gradient; by trying them, not by
+their names alone.
 """
 
 import keras
