@@ -114,6 +114,7 @@ DAMAGE = st.lists(st.tuples(st.floats(0, 1), st.one_of(WORDS, st.binary(max_size
     kind=st.sampled_from(["damaged", "damaged", "cut", "anything"]),
 )
 @example(damage=[], cut=0.0, anything=b"", kind="anything")
+@example(damage=[(0.7482522436832072, b"nan", 3)], cut=0.0, anything=b"", kind="damaged")  # pandas' sentence has two lines
 def test_nothing_in_a_file_is_a_surprise(reader, files, damage, cut, anything, kind):
     path, content = files[reader]
     data = {"damaged": damaged(content, damage), "cut": content[: int(cut * len(content))], "anything": anything}[kind]
