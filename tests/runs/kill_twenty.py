@@ -13,7 +13,7 @@ import random
 import signal
 import sys
 import tempfile
-import time
+import threading
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -25,9 +25,10 @@ from palcore.data import load  # noqa: E402
 from palcore.runs import evaluation, faces, training  # noqa: E402
 from palcore.runs.options import check_options  # noqa: E402
 from palcore.runs.records import commit, device, read_record, versions, write_json  # noqa: E402
-from palcore.runs.resume import STATE  # noqa: E402
+from palcore.runs.resume import STATE, Progress  # noqa: E402
 from palcore.weights import read_model, weights_digest  # noqa: E402
 
+EPOCHS = 6
 SMALL = {"image_size": 32, "width_multiplier": 0.125, "units": 16, "batch_size": 16, "learning_rate": 1e-3}
 DIFFER = ("seconds", "seconds_training", "commit")
 """What a record says of how it was made, and not of what came out."""
@@ -96,43 +97,60 @@ def die_in_the_test():
     training.evaluate_conditions = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
 
 
-def killed(folder, wait=None, before=None):
-    """Start a run and kill it: how far it was, and None where it had ended before.
+def die_after(events, seconds):
+    """What has a training kill itself, from another thread, some time after so many batches and ends of epochs."""
 
-    :param wait: seconds until it is killed; None for no kill from here.
-    :param before: what has it kill itself, or None.
-    """
-    process = start(folder, before, epochs=6)
-    if wait is not None:
-        time.sleep(wait)
-        os.kill(process, signal.SIGKILL)
-    code = end(process)
-    assert code in (0, -signal.SIGKILL), f"{folder} ended with {code}"
-    return None if code == 0 else {"epochs_done": epochs_of(folder), "files": sorted(path.name for path in folder.glob("*"))}
+    class Killed(Progress):
+        left = events
+
+        def _count(self):
+            self.left -= 1
+            if self.left == 0:
+                threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+        def on_train_batch_end(self, batch, logs=None):
+            self._count()
+            super().on_train_batch_end(batch, logs)
+
+        def on_test_batch_end(self, batch, logs=None):
+            self._count()
+            super().on_test_batch_end(batch, logs)
+
+        def on_epoch_end(self, epoch, logs=None):
+            self._count()
+            super().on_epoch_end(epoch, logs)
+
+    def change():
+        training.Progress = Killed
+
+    return change
 
 
 def main(kills=20, out="results/kills.json"):
     moments, rows, ended = random.Random(0), [], []
     with tempfile.TemporaryDirectory() as place:
         place = Path(place)
-        began = time.monotonic()
-        assert end(start(place / "alone", epochs=6)) == 0
-        length = time.monotonic() - began
+        assert end(start(place / "alone", epochs=EPOCHS)) == 0
         alone = outcome(place / "alone")
         while len(rows) <= kills:
             folder, last = place / str(len(ended)), len(rows) == kills
             while not (folder / "record.json").exists():
-                wait = moments.uniform(0, length) if len(rows) < kills else None
-                found = killed(folder, wait, die_in_the_test if last else None)
-                if found:
-                    rows.append({"run": len(ended), "moment": "in the test" if last else round(wait / length, 3), **found})
+                # As many as are left, wherever the run goes on: five batches to train on, five to watch, and the end of each epoch.
+                events, wait = moments.randint(1, 11 * (EPOCHS - (epochs_of(folder) or 0)) + 1), moments.uniform(0, 0.2)
+                alive = len(rows) >= kills and not last
+                code = end(start(folder, None if alive else die_in_the_test if last else die_after(events, wait), epochs=EPOCHS))
+                assert code in (0, -signal.SIGKILL), f"{folder} ended with {code}"
+                if code:
+                    where = "in the test" if last else f"{wait:.3f} s after {events} batches and ends of epochs"
+                    files = sorted(path.name for path in folder.glob("*"))
+                    rows.append({"run": len(ended), "killed": where, "epochs_kept": epochs_of(folder), "files": files})
                     print(rows[-1], flush=True)
                 last = False
             ended.append({"run": len(ended), "same": outcome(folder) == alone})
             print(ended[-1], flush=True)
         weights = weights_digest(read_model(place / "alone" / "classifier.keras"))  # at the end: a fork after it may hang
         assert weights == alone[0]["weights"]
-    facts = {"weights": weights, "epochs": 6, "commit": commit(), "device": device(), "versions": versions()}
+    facts = {"weights": weights, "epochs": EPOCHS, "commit": commit(), "device": device(), "versions": versions()}
     write_json(out, {"kills": rows, "runs": ended, **facts})
     sys.exit(0 if all(row["same"] for row in ended) else 1)
 

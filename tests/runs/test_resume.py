@@ -88,6 +88,10 @@ def test_a_damaged_state_is_named(tmp_path):
     state.write_bytes(state.read_bytes()[:200])
     with pytest.raises(ValueError, match="resume.npz is damaged: remove it, and the run begins anew"):
         Progress(tmp_path, model, None, {"config": {}})
+    for name in (resume.STOPPED, resume.GOOD):
+        (tmp_path / name).touch()
+    resume.clear(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_runs_never_train_in_one_folder(tmp_path):
