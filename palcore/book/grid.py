@@ -113,7 +113,7 @@ def settings_sentence(dataset):
     """
     grid, _, known = read()
     settings = known | grid["settings"][dataset]
-    width = settings["width_multiplier"]
+    width = settings["width_multiplier"] or 1  # None: not a matter of this backbone, or all
     parts = [
         f"the backbone {settings['backbone']}" + ("" if width == 1 else f" with {100 * width:g} % of its channels"),
         f"{settings['image_size']} pixels",
