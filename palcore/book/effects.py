@@ -26,12 +26,18 @@ def draw_differences(axes, rows, places, margin=None):
     axes.set(xlabel="difference (points)", ylim=(-0.7, len(places) - 0.3))
 
 
-def draw_effects(rows, margin=None):
-    """The primary effects in one figure, see ``draw_differences``. Returns the figure."""
-    figure, axes = plt.subplots(figsize=(8.4, 1.1 + 0.55 * max(len(rows), 2)), layout="constrained")
-    places = dict(zip(rows, range(len(rows))[::-1], strict=True))
-    draw_differences(axes, rows, places, margin)
-    axes.set_yticks(list(places.values()), places)
+def draw_effects(groups, margin=None):
+    """Effects one below the other, groups on scales of their own, see ``draw_differences``. Returns the figure.
+
+    :param groups: a dictionary of rows for each group.
+    """
+    counts = [max(len(rows), 1) for rows in groups]
+    size = (9, 1.0 + 0.6 * sum(counts) + 0.5 * len(groups))
+    figure, axes = plt.subplots(len(groups), 1, figsize=size, squeeze=False, height_ratios=counts, layout="constrained")
+    for axis, rows in zip(axes[:, 0], groups, strict=True):
+        places = dict(zip(rows, range(len(rows))[::-1], strict=True))
+        draw_differences(axis, rows, places, margin)
+        axis.set_yticks(list(places.values()), places)
     return figure
 
 

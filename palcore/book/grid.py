@@ -113,7 +113,8 @@ def settings_sentence(dataset):
     """
     grid, _, known = read()
     settings = known | grid["settings"][dataset]
-    width = settings["width_multiplier"]
+    # None stands for a half of compact's channels (palcore.runs.options); other backbones have all.
+    width = settings["width_multiplier"] or (0.5 if settings["backbone"] == "compact" else 1)
     parts = [
         f"the backbone {settings['backbone']}" + ("" if width == 1 else f" with {100 * width:g} % of its channels"),
         f"{settings['image_size']} pixels",

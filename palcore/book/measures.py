@@ -136,7 +136,7 @@ def relies_sentence(runs):
 
 
 def caveats(results=None):
-    """What to bear in mind about FER2013, from the records of its check and its landmarks; empty where there are none."""
+    """What to bear in mind about FER2013, from the records of its check and its landmarks."""
     folder, parts = results_folder(results), []
     check, landmarks = folder / "check" / "fer2013.json", folder / "landmarks" / "fer2013.json"
     if check.is_file():
@@ -149,4 +149,4 @@ def caveats(results=None):
         parts.append(f"the landmarks of {share:.0f} % of all faces are guesses, since no face was found there")
     listed = (folder / "check" / "fer2013_faces.json").is_file()
     listed = " The tables give the accuracy without those faces as well." if listed else ""
-    return f"Bear in mind: {', and '.join(parts)}.{listed}" if parts else ""
+    return f"Bear in mind: {', and '.join(parts)}.{listed}" if parts else "The check of FER2013 is not in yet."

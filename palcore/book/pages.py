@@ -126,7 +126,7 @@ class Page:
             if label not in pairs:
                 group = self.declared[comparison].group
                 home = next((page_of(key) for key, other in self.sections.items() if other.primary == group), "results")
-                parts.append(f"{label} against {base}: the primary comparison [{comparison}]({home}.ipynb) says it.")
+                parts.append(f"{label} against {base}: the primary comparison [{comparison}]({home}.html) says it.")
         short = short_words(section)
         if short:
             parts.append(f"Short: {short}.")
@@ -211,13 +211,14 @@ class Page:
 
     def effects(self):
         """Draw the primary effects in one figure."""
-        rows = {}
+        groups = {}
         for name, row in self.found[self.found["seeds"] > 0].iterrows():
             asked = self.declared[name]
             label = f"{name}: {asked.where},\n{asked.words[0]} against {asked.words[1]}"
+            rows = groups.setdefault(read()[0]["questions"][asked.question]["dataset"], {})
             rows[label] = _line(row, pd.Series(row["values"]))
-        if rows:
-            effects.draw_effects(rows, self.margin and 100 * self.margin)
+        if groups:
+            effects.draw_effects(list(groups.values()), self.margin and 100 * self.margin)
 
     def looks(self, *names):
         """Show in sentences where the networks of some sections look, by what was not trained on, and what they rely on."""

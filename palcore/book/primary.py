@@ -163,20 +163,20 @@ def sentence(asked, row):
 
 
 def answer(results=None):
-    """The study's answer in two sentences: what is shown; what is open or still to come."""
+    """The study's answer in two sentences, in Markdown: what is shown; what is open or still to come."""
     comparisons, found = declared(), measure(results)
-
-    def clauses(*outcomes):
-        chosen = [asked for name, asked in comparisons.items() if found.loc[name, "outcome"] in outcomes]
-        return "; ".join(clause(asked, found.loc[asked.name]) for asked in chosen)
-
-    shown, unsure = clauses("higher", "lower", "same"), clauses("likely", "inconclusive")
-    waiting = [asked.group for name, asked in comparisons.items() if found.loc[name, "outcome"] in ("missing", "early")]
-    waiting = list(dict.fromkeys(waiting))
-    parts = [unsure] if unsure else []
+    rows = [(asked, found.loc[name]) for name, asked in comparisons.items()]
+    shown = [clause(asked, row) for asked, row in rows if row["outcome"] in ("higher", "lower", "same")]
+    unsure = [
+        f"{asked.where}, {asked.what} {asked.words[0]} against {asked.words[1]} ({between(row)} points)"
+        for asked, row in rows
+        if row["outcome"] in ("likely", "inconclusive")
+    ]
+    waiting = dict.fromkeys(asked.group for asked, row in rows if row["outcome"] in ("missing", "early"))
+    parts = [f"undecided: {'; '.join(unsure)}"] if unsure else []
     parts += [f"runs of {', '.join(waiting)} are still to come"] if waiting else []
-    first = f"What is shown: {shown}." if shown else "Nothing is shown yet."
-    return f"{first} {'What is open: ' + '; '.join(parts) if parts else 'None of the primary questions is open'}."
+    first = f"**Shown:** {'; '.join(shown)}." if shown else "**Shown:** nothing yet."
+    return f"{first}\n\n**Open:** {'; '.join(parts) or 'none of the primary questions'}."
 
 
 def table(found):

@@ -87,18 +87,19 @@ def test_an_interaction_is_a_difference_of_differences(tmp_path, cells):
 
 def test_the_answer_is_two_sentences_that_say_what_is_to_come(tmp_path, cells):
     empty = primary.answer(tmp_path)
-    assert empty == "Nothing is shown yet. What is open: runs of P1, P2, P4, P5 are still to come."
+    assert empty == "**Shown:** nothing yet.\n\n**Open:** runs of P1, P2, P4, P5 are still to come."
     write_arms(tmp_path, cells, {NONE: 0.5 + NOISE, MEAN: 0.55 - NOISE, TEMPLATE: 0.55 + 30 * NOISE}, "test")
     text = primary.answer(tmp_path)
-    first, second = text.split(". What is open: ")
-    assert first.startswith("What is shown: on the faces of P1, the accuracy is 5.0 points higher")
-    assert second.startswith("on the faces of P2, whether the accuracy is higher") and second.endswith("P4, P5 are still to come.")
+    first, second = text.split(".\n\n**Open:** ")
+    assert first.startswith("**Shown:** on the faces of P1, the accuracy is 5.0 points higher")
+    assert second.startswith("undecided: on the faces of P2, the accuracy with this against with that (between ")
+    assert second.endswith("; runs of P4, P5 are still to come.")
 
 
 def test_a_grid_that_names_no_comparison(use_grid, tmp_path):
     use_grid({**PRIMARY, "comparisons": {}})
     assert primary.declared() == {} and primary.measure(tmp_path).empty
-    assert primary.answer(tmp_path).startswith("Nothing is shown yet.")
+    assert primary.answer(tmp_path).startswith("**Shown:** nothing yet.")
 
 
 @pytest.mark.parametrize(
