@@ -20,8 +20,8 @@
 # that trains nothing from one that trains, and which library functions have a wrong second derivative.
 #
 # [The last chapter](attribution.ipynb) explained an answer with a derivative. PAL trains on that explanation, so the derivative has to
-# be differentiated once more, and there it can go wrong without a word. (How long that takes is [measured elsewhere](cost.ipynb).) Each way is shown, with the number that gives it away. Every
-# claim on this page is asserted in the cell that makes it.
+# be differentiated once more, and there it can go wrong without a word. Each way is shown, with the number that gives it away. How
+# long it takes is [measured elsewhere](cost.ipynb). Every claim on this page is asserted in the cell that makes it.
 
 # %% tags=["parameters"]
 seed = 0
