@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from palcore.__main__ import app
+from palcore.__main__ import app, main
 from palcore.data import detection as landmarks
 from palcore.data import load
 from palcore.data.detection import (
@@ -252,12 +252,16 @@ def test_the_command_shows_progress_and_the_licence(tmp_path, monkeypatch):
     )
 
 
-def test_an_interrupted_command_says_how_to_go_on(tmp_path, monkeypatch):
+def test_an_interrupted_command_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     copies.write_fer2013(tmp_path)
     monkeypatch.setattr(landmarks, "dlib_detector", lambda: stopping_after(3))
-    result = run("fer2013", "--data-dir", tmp_path, "--out", tmp_path / "own.csv")
-    assert result.exit_code == 130
-    assert result.stderr.endswith("stopped: the same command goes on where it was\n")
+    monkeypatch.setattr(
+        "sys.argv", ["palcore", "landmarks", "fer2013", "--data-dir", str(tmp_path), "--out", str(tmp_path / "own.csv")]
+    )
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    assert capsys.readouterr().err.endswith("stopped: the same command goes on where it was\n")
     assert len((tmp_path / "own.csv.part").read_text().splitlines()) == 4
 
 
