@@ -17,7 +17,11 @@ PARTS = {
         ["heatmaps", "attribution", "splitting", "logits", "soundness", "models", "losses", "related_maps"],
     ),
     "palcore.data": ("The data", "Data sets, a module each, and whatever is done to a face between its file and the network.", []),
-    "palcore.runs": ("The runs", "One training from its options to its record, and what a saved run is used for.", ["training"]),
+    "palcore.runs": (
+        "The runs",
+        "One training from its options to its record, and what a saved run is used for.",
+        ["options", "training"],
+    ),
     "palcore.book": ("The book", "Figures, statistics, tables and pages: what only these chapters use.", []),
 }
 """The packages of palcore in the order of the reference: title, sentence, and the modules that come first."""

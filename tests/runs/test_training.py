@@ -298,3 +298,13 @@ def test_a_home_folder_is_understood_in_every_path(monkeypatch):
     assert (options.out_dir, options.weights) == ("/home/someone/run", "/home/someone/w.h5")
     with pytest.raises(FileNotFoundError, match="no weights file /home/someone/w.h5"):
         load_backbone_weights(None, "~/w.h5")
+
+
+def test_public_names_are_those_of_the_runs():
+    from palcore import options, training
+    from palcore.runs import options as own_options
+    from palcore.runs import training as own_training
+
+    for shown, own in ((options, own_options), (training, own_training)):
+        assert all(getattr(shown, name) is getattr(own, name) for name in shown.__all__)
+    assert {"check_options", "Options"} <= set(options.__all__) and {"train", "build", "run_folder"} <= set(training.__all__)
