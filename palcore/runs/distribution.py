@@ -113,3 +113,12 @@ def fit(classifier, model, batches, validation, devices, **options):
     finally:
         for layer in norms:  # a saved classifier is one that any backend loads
             layer.synchronized = False
+
+
+def on_one_device(classifier, devices):
+    """A classifier as one device has it, to be saved and tested: TensorFlow writes none that is spread over several."""
+    if devices.count == 1:
+        return classifier
+    single = keras.models.clone_model(classifier)
+    single.set_weights(classifier.get_weights())
+    return single

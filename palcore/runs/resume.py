@@ -125,7 +125,7 @@ class Progress(keras.callbacks.Callback):
 
     def save(self):
         state = {name: getattr(self, name) for name in ("epoch", "history", "facts", "codes", "seconds")}
-        arrays = {str(place): keras.ops.convert_to_numpy(variable.value) for place, variable in enumerate(self.variables)}
+        arrays = {str(place): variable.numpy() for place, variable in enumerate(self.variables)}
         with whole_file(self.path) as draft, draft.open("wb") as file:
             np.savez(file, state=np.frombuffer(json.dumps(state).encode(), np.uint8), **arrays)
 

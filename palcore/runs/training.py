@@ -11,7 +11,7 @@ from palcore.data.batches import FaceBatches
 from palcore.heatmaps import region_weights
 from palcore.losses import attribution_loss
 from palcore.models import build_classifier, with_attribution
-from palcore.runs.distribution import data_parallel, fit, join_processes
+from palcore.runs.distribution import data_parallel, fit, join_processes, on_one_device
 from palcore.runs.evaluation import evaluate_conditions, watched_model
 from palcore.runs.faces import describe_data, load_faces, pixel_fingerprint, reading_threads, run_faces, training_faces
 from palcore.runs.options import OPTIONS, Options, check_options, options_of
@@ -147,11 +147,6 @@ def _train(options, folder, verbose):
     code = commit()  # now: the tree may change while this trains
     faces = run_faces(options, folder.parent / "index")
     guided, threads = options.strategy != "none", reading_threads(options)
-    splits = {"train": faces.train, "validation": faces.validation, **faces.tests}
-    data = describe_data(splits)
-    for split in ("train", "validation", "test"):
-        data[split]["pixels"] = pixel_fingerprint(splits[split].images, threads)
-    facts = run_facts(options, faces.train.images.size, None if faces.window is None else faces.window.tolist(), data)
     with data_parallel(options.distribute, options.batch_size) as devices:
         reading = {
             "batch_size": options.batch_size,
@@ -172,15 +167,39 @@ def _train(options, folder, verbose):
         validation = FaceBatches(faces.validation, **reading)
         classifier, model = build(options, faces.train.images.size, steps=len(batches) * options.epochs)
         watched = watched_model(options, classifier)  # now: a layer that is not there fails before the first epoch
+        splits = {"train": faces.train, "validation": faces.validation, **faces.tests}
+        data = describe_data(splits)
+        for split in ("train", "validation", "test"):
+            data[split]["pixels"] = pixel_fingerprint(splits[split].images, threads)
+        facts = run_facts(options, faces.train.images.size, None if faces.window is None else faces.window.tolist(), data)
         progress = Progress(folder, model, batches, facts, code)
-        if progress.epoch < options.epochs:
-            _fit(options, folder, classifier, model, batches, validation, progress, devices, verbose)
+        stopped = None
+        try:
+            if progress.epoch < options.epochs:
+                with progress.watched():
+                    fit(
+                        classifier,
+                        model,
+                        batches,
+                        validation,
+                        devices,
+                        epochs=options.epochs,
+                        initial_epoch=progress.epoch,
+                        shuffle=False,  # the batches are in another order in each epoch by themselves, the same in every process
+                        verbose=verbose,
+                        callbacks=[progress],
+                    )
+        except NotANumber as error:
+            stopped = error
+    if stopped:
+        progress.restore()
+        _give_up(options, folder, on_one_device(classifier, devices), progress, stopped)
+    if devices.count > 1:
+        classifier = on_one_device(classifier, devices)
+        watched = watched_model(options, classifier)
     trained = progress.seconds
     with whole_file(folder / "classifier.keras", ".tmp.keras") as draft:
         classifier.save(draft)
-    if devices.count > 1:  # tested on one
-        classifier = keras.models.load_model(folder / "classifier.keras", compile=False)
-        watched = watched_model(options, classifier)
     metrics, predictions = evaluate_conditions(options, classifier, watched, faces.tests)
     write_arrays(folder / "predictions.npz", predictions)
     write_record(
@@ -198,32 +217,17 @@ def _train(options, folder, verbose):
     return folder
 
 
-def _fit(options, folder, classifier, model, batches, validation, progress, devices, verbose):
-    """Train from the epoch that was reached to the last.
+def _give_up(options, folder, classifier, progress, error):
+    """Say where a loss was no number, and leave what there is.
 
-    :raises FloatingPointError: where a loss is no number.
+    :raises FloatingPointError: always.
     """
-    try:
-        with progress.watched():
-            fit(
-                classifier,
-                model,
-                batches,
-                validation,
-                devices,
-                epochs=options.epochs,
-                initial_epoch=progress.epoch,
-                shuffle=False,  # the batches are in another order in each epoch by themselves, the same in every process
-                verbose=verbose,
-                callbacks=[progress],
-            )
-    except NotANumber as error:
-        write_stopped(progress, error, classifier)
-        # Whichever is farther above its default is the likelier cause.
-        above = {name: getattr(options, name) / OPTIONS[name].default for name in ("learning_rate", "pal_weight")}
-        cause = max(above, key=above.get) if options.strategy != "none" else "learning_rate"
-        where = f"epoch {error.epoch + 1}" + ("'s validation" if error.batch is None else f", step {error.batch + 1}")
-        raise FloatingPointError(
-            f"the loss of {folder} is not a number in {where}: try a lower {cause} than {getattr(options, cause)}; {STOPPED} names "
-            f"the faces, {GOOD} has the weights of epoch {progress.epoch}"
-        ) from None
+    write_stopped(progress, error, classifier)
+    # Whichever is farther above its default is the likelier cause.
+    above = {name: getattr(options, name) / OPTIONS[name].default for name in ("learning_rate", "pal_weight")}
+    cause = max(above, key=above.get) if options.strategy != "none" else "learning_rate"
+    where = f"epoch {error.epoch + 1}" + ("'s validation" if error.batch is None else f", step {error.batch + 1}")
+    raise FloatingPointError(
+        f"the loss of {folder} is not a number in {where}: try a lower {cause} than {getattr(options, cause)}; {STOPPED} names "
+        f"the faces, {GOOD} has the weights of epoch {progress.epoch}"
+    )

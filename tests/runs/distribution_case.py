@@ -18,7 +18,7 @@ def load_faces(options, split, index_dir=None, **changes):
     return load("synthetic", None, split, image_size=32, count=70, **{"shortcut": options.shortcut, "seed": 3, **changes})
 
 
-def evaluate(options, classifier, tests):
+def evaluate(options, classifier, watched, tests):
     """The accuracy alone: how runs are tested is tested elsewhere."""
     called = classifier.predict(tests["test"].images[:], verbose=0).argmax(axis=-1)
     return {"test": {"accuracy": float(np.mean(called == tests["test"].labels))}}, {}
