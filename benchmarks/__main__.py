@@ -11,12 +11,12 @@ from benchmarks import allocator, gpu, inputs, steps, timing
 from palcore.runs.records import commit, device, repository_root, versions, write_json
 
 SECTIONS = {
-    "jax": steps.backends,
     "heatmaps": inputs.heatmaps,
     "input": inputs.batches,
     "epoch": inputs.epoch_memory,
     "step": steps.pal_over_plain,
     "loops": steps.loops,
+    "jax": steps.backends,
     "allocator": allocator.allocator,
     "memory": steps.peak_memory,
 }

@@ -126,7 +126,9 @@ def batches(step=("vgg16", 112, 8), count=64, size=224, rounds=7):
     per_face = count / step[2]
     consumed = f"faces read a second, augmented, over what a step of {step[0]} at {step[1]} px consumes"
     return {
-        "input": ratio(f"time of the source's way over ours, one thread, {size} px", times, "source", "ours", at_least=3),
+        "input": ratio(
+            f"time of the source's way over ours, one thread, {size} px", times, "source", "ours", at_least=3, faces=count
+        ),
         "input_over_step": ratio(consumed, times, "step", "augmented", per_face, at_least=2),
         "threads": ratio(f"faces a second with two threads over one, {size} px", times, "ours", "two"),
         "threads_augmented": ratio(

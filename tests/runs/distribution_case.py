@@ -33,5 +33,5 @@ if __name__ == "__main__":
     faces.load_faces, training.evaluate_conditions = load_faces, evaluate
     folder, *values = sys.argv[1:]
     for value in values:
-        small = {"width_multiplier": 0.125, "units": 16, "dropout": 0.0, "epochs": 3, "batch_size": 14, "learning_rate": 1e-3}
+        small = {"width_multiplier": 0.125, "units": 16, "dropout": 0.0, "epochs": 2, "batch_size": 14, "learning_rate": 1e-4}
         training.train(check_options(out_dir=str(Path(folder) / value), distribute=value, **small), verbose=0)

@@ -14,6 +14,9 @@ from palcore.data.batches import FaceBatches
 from palcore.runs.distribution import data_parallel
 from palcore.runs.records import read_record
 
+QUICK = "--xla_backend_optimization_level=0"
+"""So that XLA compiles quickly what runs a few times."""
+
 CASE = Path(__file__).with_name("distribution_case.py")
 
 
@@ -44,13 +47,12 @@ def test_two_devices_of_tensorflow_give_the_loss_curve_of_one(tmp_path):
 
 
 def test_two_devices_and_two_processes_of_jax_give_the_loss_curve_of_one(tmp_path):
-    two = "--xla_force_host_platform_device_count=2"
-    finish(start(tmp_path, "none", "data", KERAS_BACKEND="jax", XLA_FLAGS=two))
+    finish(start(tmp_path, "none", "data", KERAS_BACKEND="jax", XLA_FLAGS=f"{QUICK} --xla_force_host_platform_device_count=2"))
     check_same_curve(tmp_path / "none", tmp_path / "data")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    meeting = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": address, "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
+    meeting = {"XLA_FLAGS": QUICK, "KERAS_DISTRIBUTION_JOB_ADDRESSES": address, "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
     workers = [
         start(tmp_path / "processes", "data", KERAS_BACKEND="jax", KERAS_DISTRIBUTION_PROCESS_ID=str(number), **meeting)
         for number in range(2)
