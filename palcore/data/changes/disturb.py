@@ -32,12 +32,13 @@ def _box(centre, size):
     return np.array([*(centre - size / 2), *(centre + size / 2)])
 
 
-def _face_share(box, hull, canvas=96):
-    """How many pixels of the face's outline a box covers."""
+def _face_shares(boxes, hull, canvas=96):
+    """How many pixels of the face's outline each of ``(N, 4)`` boxes covers."""
     face = np.zeros((canvas, canvas), np.uint8)
     cv2.fillConvexPoly(face, np.round(hull * canvas).astype(np.int32), 1)
-    left, top, right, bottom = np.round(box * canvas).astype(int)
-    return int(face[max(top, 0) : bottom, max(left, 0) : right].sum())
+    above = cv2.integral(face)
+    left, top, right, bottom = np.clip(np.round(boxes * canvas).astype(int), 0, canvas).T
+    return above[bottom, right] - above[top, right] - above[bottom, left] + above[top, left]
 
 
 def patch_box(landmarks, place, avoid=None):
@@ -61,14 +62,13 @@ def patch_box(landmarks, place, avoid=None):
         return _box(landmarks[REGIONS[place]].mean(axis=0), size)
     hull, middle = cv2.convexHull(landmarks.astype(np.float32))[:, 0], landmarks.mean(axis=0)
     columns, rows = (np.linspace(length / 2, 1 - length / 2, TRIED) for length in size)
-    centres = [np.array([x, y]) for y in rows for x in columns]
-
-    def worse(centre):
-        box = _box(centre, size)
-        touches = avoid is not None and np.all((box[:2] < avoid[2:]) & (box[2:] > avoid[:2]))
-        return touches, _face_share(box, hull), -float(np.sum((centre - middle) ** 2))
-
-    return _box(min(centres, key=worse), size)
+    centres = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
+    boxes = np.concatenate([centres - size / 2, centres + size / 2], axis=1)
+    touching = np.zeros(len(boxes), bool)
+    if avoid is not None:
+        touching = np.all((boxes[:, :2] < avoid[2:]) & (boxes[:, 2:] > avoid[:2]), axis=1)
+    distance = np.sum((centres - middle) ** 2, axis=1)
+    return boxes[np.lexsort([-distance, _face_shares(boxes, hull), touching])[0]]
 
 
 def with_patch(image, box):
