@@ -196,7 +196,7 @@ table(measured("jax"))
 
 # %% tags=["hide-input"]
 gpu = record["gpu"]
-Markdown(f"**Not measured.** {gpu['not_measured'].capitalize()}.") if "not_measured" in gpu else table(gpu)
+Markdown(f"**Not measured**: {gpu['not_measured']}.") if "not_measured" in gpu else table(gpu)
 
 # %% [markdown]
 # What a GPU makes of these ratios is not known here: nothing on this page can be carried over. {doc}`../book/several_devices` says how to

@@ -34,7 +34,7 @@ def test_the_chapter_renders_from_the_committed_record(tmp_path):
     assert RECORD["device"] in text
     for found in RECORD["figures"].values():
         assert found["what"] in text
-    assert "Not measured" in text and "no GPU was at hand" in text
+    assert "**Not measured**" in text and "no GPU was at hand" in text
 
 
 def test_the_record_holds_every_figure_with_its_spread():
