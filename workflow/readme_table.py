@@ -7,7 +7,7 @@ from palcore.book.tables import read_question
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- expected: begin (written by workflow/readme_table.py from results/) -->", "<!-- expected: end -->"
-EXPERIMENTS = {"shortcut-full": "drawn faces", "faces": "FER2013"}
+EXPERIMENTS = {"shortcut": "drawn faces", "faces": "FER2013"}
 
 
 def table():
@@ -18,7 +18,7 @@ def table():
     ]
     for question, faces in EXPERIMENTS.items():
         runs = read_question(question)
-        runs = runs[runs["attribution"] == "grad_input"]
+        runs = runs[(runs["attribution"] == "grad_input") & (runs["landmark_source"] == "own")]
         for strategy in ("none", "mean"):
             rows = runs[runs["strategy"] == strategy]
             if rows.empty:
