@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from palcore.__main__ import main
+from palcore.data import images
 from palcore.models import build_classifier
 from palcore.runs.options import Options
 from palcore.runs.records import read_record, read_results
@@ -93,7 +94,7 @@ PICTURES = {
     "dangling link": (lambda path: path.symlink_to("nothing"), "is a link that leads to no file"),
     "empty": (Path.touch, "cannot be read as an image"),
     "text": (lambda path: path.write_text("a face"), "cannot be read as an image"),
-    "cut in its header": (lambda path: _jpeg(path, 0.05), "cannot be read as an image"),
+    "cut in its header": (lambda path: _jpeg(path, 0.05), "is cut short or damaged"),
 }
 
 
@@ -109,10 +110,10 @@ def test_what_is_no_picture_is_named(case, run, face):
 
 
 def test_a_picture_that_may_not_be_read_is_named(run, face, monkeypatch):
-    def refuse(path):
+    def refuse(path, *_):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(images, "open", refuse, raising=False)
     code, _, said = call("predict", face, "--model", run)
     assert code == 1 and f"no permission to read {face}" in said
 

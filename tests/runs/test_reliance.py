@@ -24,10 +24,12 @@ def reader_of_the_patch():
 
     image = keras.Input((SIDE, SIDE, 3))
     side = round(PATCH_BOX[2] * SIDE)
-    corner = keras.layers.Cropping2D(((SIDE - side, 0), (0, SIDE - side)))(keras.layers.Rescaling(1 / 255)(image))
+    seen = keras.layers.Conv2D(3, 1, use_bias=False, name="seen")(keras.layers.Rescaling(1 / 255)(image))
+    corner = keras.layers.Cropping2D(((SIDE - side, 0), (0, SIDE - side)))(seen)
     colour = keras.layers.GlobalAveragePooling2D()(corner)
     logits = keras.layers.Dense(7, name="logits")(colour)
     model = keras.Model(image, logits)
+    model.get_layer("seen").set_weights([np.eye(3)[None, None]])  # a map to attribute, which changes nothing
     colours = np.array(PATCH_COLOURS) / 255
     model.get_layer("logits").set_weights([2 * 200 * colours.T, -200 * (colours**2).sum(axis=1)])
     return model
