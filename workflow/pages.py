@@ -7,8 +7,6 @@ from pathlib import Path
 
 import yaml
 
-from workflow import front_page
-
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = {
     "palcore": (
@@ -107,6 +105,8 @@ def source_files(contents, notebook, root=ROOT):
     :param notebook: a function from a notebook's name to its text with outputs.
     :param root: the repository.
     """
+    from workflow import front_page  # here: it reads the run records, which is slow to begin with
+
     files = {}
     for path in [root / "workflow" / "site_extension.py", *root.glob("book/**/*")]:
         if path.is_file():

@@ -135,7 +135,7 @@ def test_the_studys_own_chapters_depend_on_what_they_use():
     assert files == []
     names = {path.relative_to(ROOT).as_posix() for path in notebook_inputs(ROOT / "notebooks" / "results_faces.ipynb")[1]}
     assert {"workflow/grid.yml", "workflow/cells.py", "notebooks/train.ipynb", "results/runs/attempts.csv"} <= names
-    assert "results/check/fer2013.json" not in names
+    assert "results/benchmark/cost.json" not in names
 
 
 def test_all_that_python_loads_for_an_import_is_found(study):
@@ -229,7 +229,7 @@ def test_a_build_that_is_interrupted_goes_on_where_it_was_and_leaves_no_kernel_b
         write(study, name, f"name = {name!r}", NOTED + (WAITING if name == "second" else ""))
     listed = ", ".join(f"{{file: notebooks/{name}}}" for name in names)
     (study / "_toc.yml").write_text(f"parts: [{{chapters: [{listed}]}}]")
-    for name in ("build_book", "chapters", "check_notebooks", "fingerprints", "watch"):
+    for name in ("build_book", "chapters", "check_notebooks", "fingerprints", "pages", "watch"):
         shutil.copyfile(ROOT / "workflow" / f"{name}.py", study / "workflow" / f"{name}.py")
     command = [sys.executable, str(study / "workflow" / "build_book.py"), "--execute-only"]
     environment = {**os.environ, "PYTHONPATH": str(study)}
@@ -287,7 +287,7 @@ def test_a_build_stops_at_a_notebook_whose_halves_differ(study, monkeypatch):
     (study / "_toc.yml").write_text("parts: [{chapters: [{file: notebooks/first}]}]")
     path.with_suffix(".py").write_text(path.with_suffix(".py").read_text() + "b = 2\n")
     monkeypatch.setattr(build_book, "ROOT", study)
-    assert build_book.build(pages=False) == ["first.ipynb is stale: run `make pairs`"]
+    assert build_book.build(with_pages=False) == ["first.ipynb is stale: run `make pairs`"]
 
 
 def test_pages_that_were_left_half_written_are_made_anew(tmp_path, monkeypatch):

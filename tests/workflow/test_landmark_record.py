@@ -1,15 +1,11 @@
-import cv2
 import numpy as np
 import pytest
 
 from workflow import landmark_record
 
 
-def test_distances_are_told_by_who_found_a_face(tmp_path, monkeypatch):
+def test_distances_are_told_by_who_found_a_face(monkeypatch):
     monkeypatch.setattr(landmark_record, "FACES", 4)
-    files = [f"{number}.png" for number in range(4)]
-    for number, file in enumerate(files):
-        cv2.imwrite(str(tmp_path / file), np.full((48, 48, 3), number, np.uint8))
     table = np.array([True, True, False, False])
     landmarks = np.full((4, 68, 2), 0.5)
 
@@ -18,7 +14,7 @@ def test_distances_are_told_by_who_found_a_face(tmp_path, monkeypatch):
         number = image[0, 0, 0]
         return number % 2 == 0, 0.5 + (1.0 + number) * np.tile([0.03, 0.04], (68, 1))
 
-    record = landmark_record.agreement(files, table, landmarks, tmp_path, detect)
+    record = landmark_record.agreement(lambda row: np.full((48, 48, 3), row, np.uint8), table, landmarks, detect)
     found = {name: record[name] for name in record if name.startswith("found")}
     assert found == {"found_by_both": 1, "found_by_table_only": 1, "found_by_detector_only": 1, "found_by_neither": 1}
     assert record["distance_of_landmarks"] == dict.fromkeys(("5", "25", "50", "75", "95"), 0.05)
