@@ -27,6 +27,7 @@ def show(monkeypatch):
 
     def run(name, results):
         shown, figures = [], 0
+        plt.close("all")  # what other tests left open
         for module in (IPython.display, pages):
             monkeypatch.setattr(module, "display", lambda thing: shown.append(thing.data))
         names = {"In": []}

@@ -34,7 +34,8 @@ def test_a_run_leaves_its_record_and_shows_what_it_says(tmp_path):
     cells = nbformat.read(tmp_path / "OUT.ipynb", as_version=4).cells
     figures = [output for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
     assert len(figures) == 4  # faces, curves, confusion matrix, attributions
-    text = "".join(output["data"].get("text/markdown", "") for output in cells[-1].outputs)
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    text = "".join(output["data"].get("text/markdown", "") for output in outputs if "data" in output)
     assert f"Of 1400 test faces {100 * record['metrics']['test']['accuracy']:.1f} % were named rightly" in text
 
 
