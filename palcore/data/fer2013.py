@@ -193,7 +193,7 @@ def _rows_gone(names, everything, table):
 def _with_ferplus(listing, folder, csv):
     """The faces of a listing for which FER+ has a label, with that label; the others are counted."""
     if csv is None:
-        raise ValueError(
+        raise FileNotFoundError(
             f"labels ferplus for the folders in {folder}: FER+'s votes go by the rows of fer2013.csv, which must be there"
         )
     rows = [int(name.partition(":")[2]) for name in listing.files]

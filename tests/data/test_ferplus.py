@@ -118,7 +118,7 @@ def test_votes_in_another_order_are_noticed(copy, monkeypatch):
 
 def test_folders_have_no_rows_to_match(tmp_path):
     write_fer2013(tmp_path)
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(FileNotFoundError) as refused:
         data.load("fer2013", tmp_path, "test", labels="ferplus")
     assert str(refused.value) == (
         f"labels ferplus for the folders in {tmp_path}: FER+'s votes go by the rows of fer2013.csv, which must be there"

@@ -9,7 +9,7 @@ import pytest
 from tests.copies import TEST, WRITERS
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "train.ipynb"
-TINY = {"image_size": 32, "epochs": 1, "units": 8, "batch_size": 8}
+TINY = {"image_size": 32, "epochs": 1, "units": 8, "batch_size": 8, "width_multiplier": 0.125}
 
 
 @pytest.mark.timeout(900)  # a kernel each: seconds on two free cores, minutes on busy ones
