@@ -14,6 +14,8 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; d
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export KERAS_BACKEND ?= tensorflow
+# Whoever sets this pays for it in each of many processes: TensorFlow takes 22 s to import where its bytecode may not be kept, else 5.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Snakemake lives in an environment of its own: it holds back packages that the study pins.
 GRID_PLACE := $(CURDIR)/.venv-grid
@@ -31,7 +33,7 @@ book: install ## run the notebooks that changed and build the book into _build/h
 	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/build_book.py $(BOOK)
 
 test: install ## run the tests
-	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadgroup
+	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadfile
 
 check-book: install ## look at the built book in Chromium: links, scripts, small screens, accessibility
 	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/check_site.py

@@ -29,14 +29,33 @@ def own_index(monkeypatch, tmp_path_factory):
     monkeypatch.setattr(folder_index, "INDEX_DIR", tmp_path_factory.getbasetemp() / "indexes" / secrets.token_hex(4))
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """Training on 70 faces of 32 pixels a split."""
+def make_small(patch):
+    """Training on 70 faces of 32 pixels a split, with integrated gradients of 14 of them in two steps."""
     from palcore.data import load
-    from palcore.runs import faces
+    from palcore.runs import faces, reliance
 
     def load_faces(options, split, index_dir=None, **changes):
         given = {"shortcut": options.shortcut, "seed": options.seed, **changes}
         return load("synthetic", None, split, image_size=32, count=70, **given)
 
-    monkeypatch.setattr(faces, "load_faces", load_faces)
+    patch.setattr(faces, "load_faces", load_faces)
+    patch.setattr(reliance, "SAMPLE", 14)
+    patch.setattr(reliance, "STEPS", 2)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    make_small(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a small run, which several tests look at, and the options of it."""
+    from palcore.runs.training import check_options, train
+
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    options = {"epochs": 2, "units": 16, "batch_size": 32, "image_size": 32, "width_multiplier": 0.25}
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        train(check_options(**options, out_dir=str(folder)), verbose=0)
+    return folder, options

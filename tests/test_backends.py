@@ -13,7 +13,6 @@ from palcore.losses import LOSSES
 
 CASES = [f"{method}/{strategy}/{score}" for method in METHODS for strategy in STRATEGIES for score in ("abs_logits", "logits")]
 CASES += [f"{rival}/{strategy}" for rival in list(LOSSES)[1:] for strategy in ("all", "mean")]
-pytestmark = pytest.mark.xdist_group("backends")  # one worker: what the tests share is prepared once
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +60,13 @@ class NoTensorFlow:
             raise ModuleNotFoundError("TensorFlow is not here")
 sys.meta_path.insert(0, NoTensorFlow())
 import palcore, palcore.training as training, palcore.runs.faces as run_faces
-import palcore.runs.records as records, palcore.runs.prediction as predict
+import palcore.runs.records as records, palcore.runs.prediction as predict, palcore.runs.reliance as reliance
 from palcore.data import load
 import cv2
-options = training.check_options(strategy="mean", epochs=1, image_size=32, units=16, out_dir="run")
-small = lambda options, split, index_dir=None, **changes: load("synthetic", None, split, image_size=32, count=70, **changes)
-run_faces.load_faces = small
+small = {"image_size": 32, "units": 16, "width_multiplier": 0.125, "batch_size": 35}
+options = training.check_options(strategy="mean", epochs=1, out_dir="run", **small)
+few = lambda options, split, index_dir=None, **changes: load("synthetic", None, split, image_size=32, count=70, **changes)
+run_faces.load_faces, reliance.SAMPLE, reliance.STEPS = few, 35, 1
 record = records.read_record(training.train(options, verbose=0))
 assert record["backend"] == "jax" and "attribution_loss" in record["history"]
 cv2.imwrite("face.png", load("synthetic", split="test", count=1).images[0])

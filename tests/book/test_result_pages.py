@@ -18,7 +18,6 @@ from workflow.pages import copy_records
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 PAGES = ["results", "results_shortcut", "results_faces", "results_controls", "results_licensed"]
-pytestmark = pytest.mark.xdist_group("pages")  # one worker: what the tests share is prepared once
 
 
 @pytest.fixture

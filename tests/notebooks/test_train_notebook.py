@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 
 import nbformat
-import pytest
 
 from palcore.runs.records import read_record
 from palcore.runs.training import Options, check_options
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = {"epochs": 1, "units": 16, "image_size": 32}
+QUICK = {"epochs": 1, "units": 16, "image_size": 32, "width_multiplier": 0.125}
 
 
 def papermill(folder, notebook=ROOT / "notebooks" / "train.ipynb", **parameters):
@@ -39,18 +38,10 @@ def test_a_run_leaves_its_record_and_shows_what_it_says(tmp_path):
     assert f"Of 1400 test faces {100 * record['metrics']['test']['accuracy']:.1f} % were named rightly" in text
 
 
-@pytest.mark.parametrize(
-    ("parameters", "sentence"),
-    [
-        ({"strategy": "median"}, "option strategy is 'median': choose from none, all, mean, half"),
-        ({"dataset": "fer2013"}, "option data_dir is missing: dataset fer2013 needs the folder that holds it"),
-        ({"stratgey": "mean"}, "unknown parameter stratgey"),
-    ],
-)
-def test_bad_parameters_fail_at_once_with_a_sentence(tmp_path, parameters, sentence):
-    done = papermill(tmp_path, **parameters)
+def test_a_misspelled_parameter_fails_at_once_with_a_sentence(tmp_path):
+    done = papermill(tmp_path, stratgey="mean")
     assert done.returncode == 1
-    assert sentence in done.stderr
+    assert "unknown parameter stratgey" in done.stderr
     assert not (tmp_path / "runs").exists()
 
 

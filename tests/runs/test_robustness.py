@@ -1,6 +1,4 @@
-import os
-import subprocess
-import sys
+import shutil
 
 import numpy as np
 import pytest
@@ -13,12 +11,9 @@ from palcore.runs.records import publish, read_predictions, read_record, read_re
 from palcore.runs.training import check_options, train
 
 
-def options(folder, **values):
-    return check_options(**{"epochs": 1, "units": 16, "batch_size": 32, "image_size": 32, "out_dir": str(folder), **values})
-
-
-def test_a_finished_run_gets_what_a_run_with_the_option_has(small, tmp_path):
-    later, whole = train(options(tmp_path / "a"), verbose=0), train(options(tmp_path / "b", robustness=True), verbose=0)
+def test_a_finished_run_gets_what_a_run_with_the_option_has(small, trained, tmp_path):
+    later, options = shutil.copytree(trained[0], tmp_path / "run"), trained[1]
+    whole = train(check_options(**options, robustness=True, out_dir=str(tmp_path / "whole")), verbose=0)
     assert set(CONDITIONS).isdisjoint(read_record(later)["metrics"])
     record = evaluate_run(later)
     assert record == read_record(later)
@@ -39,8 +34,8 @@ def test_a_finished_run_gets_what_a_run_with_the_option_has(small, tmp_path):
     assert (later / "record.json").stat().st_mtime_ns == before
 
 
-def test_other_test_faces_are_refused_and_the_record_is_left_alone(small, tmp_path, monkeypatch):
-    run = train(options(tmp_path / "run"), verbose=0)
+def test_other_test_faces_are_refused_and_the_record_is_left_alone(trained, tmp_path, monkeypatch):
+    run = shutil.copytree(trained[0], tmp_path / "run")
     before = (run / "record.json").read_bytes(), (run / "predictions.npz").read_bytes()
     monkeypatch.setattr(faces, "load_faces", lambda *_, **__: load("synthetic", None, "test", image_size=32, count=35))
     with pytest.raises(ValueError, match="the test faces in None are not those that .*run was tested on: check data_dir"):
@@ -49,11 +44,3 @@ def test_other_test_faces_are_refused_and_the_record_is_left_alone(small, tmp_pa
     (run / "classifier.keras").unlink()
     with pytest.raises(FileNotFoundError, match="no classifier.keras in .*: give the folder of a training run"):
         evaluate_run(run)
-
-
-def test_the_command_line_names_a_run_that_is_not_there(tmp_path):
-    command = [sys.executable, "-m", "palcore", "robustness", str(tmp_path / "nothing")]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
-    assert done.returncode == 1
-    assert "no run record" in done.stderr
-    assert "Traceback" not in done.stderr

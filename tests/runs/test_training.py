@@ -12,7 +12,7 @@ from palcore.data import load
 from palcore.data.batches import FaceBatches
 from palcore.data.changes import crop_faces
 from palcore.runs import training
-from palcore.runs.faces import pixel_fingerprint
+from palcore.runs.faces import pixel_fingerprint, run_faces
 from palcore.runs.options import options_of
 from palcore.runs.prediction import SHOWN, compare_file, overlay, predict_file
 from palcore.runs.records import identity, publish, read_predictions, read_record, read_results
@@ -21,12 +21,15 @@ from palcore.weights import load_backbone_weights
 
 
 def options(folder, **values):
-    return check_options(**{"epochs": 2, "units": 16, "batch_size": 32, "image_size": 32, "out_dir": str(folder), **values})
+    small = {"epochs": 1, "units": 16, "batch_size": 32, "image_size": 32, "width_multiplier": 0.25}
+    return check_options(**{**small, "out_dir": str(folder), **values})
 
 
-@pytest.mark.parametrize("strategy", ["none", "all", "mean", "half"])
-def test_a_run_writes_its_record_predictions_and_classifier(small, tmp_path, strategy):
-    folder = train(options(tmp_path / "run", strategy=strategy), verbose=0)
+@pytest.mark.parametrize("strategy", ["none", "mean"])
+def test_a_run_writes_its_record_predictions_and_classifier(small, trained, tmp_path, strategy):
+    folder = trained[0]
+    if strategy == "none":
+        folder = train(options(tmp_path / "run", epochs=2, strategy=strategy), verbose=0)
     record = read_record(folder)
     assert set(record["metrics"]) == {"test", "shortcut_free"}
     assert record["config"]["strategy"] == strategy
@@ -50,37 +53,32 @@ def test_a_run_writes_its_record_predictions_and_classifier(small, tmp_path, str
 @pytest.mark.parametrize(
     "changes",
     [
-        {"class_weight": "balanced"},
-        {"sampling": "balanced"},
-        {"label_noise": 0.2},
-        {"jaw": 0},
-        {"loss": "energy"},
+        {"class_weight": "balanced", "label_noise": 0.2, "jaw": 0, "strategy": "half"},
+        {"sampling": "balanced", "loss": "energy"},
         {"loss": "rrr", "strategy": "all"},
-        {"loss": "cosine"},
     ],
 )
 def test_options_that_change_the_training_run_through(small, tmp_path, changes):
-    record = read_record(train(options(tmp_path / "run", epochs=1, **changes), verbose=0))
+    record = read_record(train(options(tmp_path / "run", **changes), verbose=0))
     assert np.isfinite(record["history"]["loss"][0])
     assert np.isfinite(record["history"]["attribution_loss"][0])
     assert record["config"].items() >= changes.items()
 
 
 def test_wrong_landmarks_are_trained_on_but_never_tested_on(small, tmp_path):
-    folders = {name: tmp_path / name for name in ("own", "shuffled", "jittered")}
-    right = read_record(train(options(folders["own"], epochs=1), verbose=0))
-    shuffled = read_record(train(options(folders["shuffled"], epochs=1, landmark_source="shuffled"), verbose=0))
-    jittered = read_record(train(options(folders["jittered"], epochs=1, landmark_jitter=0.1), verbose=0))
-    for record in (shuffled, jittered):
-        assert record["data"]["train"] != right["data"]["train"]
-        assert {name: record["data"][name] for name in ("validation", "test")} == {
-            name: right["data"][name] for name in ("validation", "test")
-        }
-        assert record["history"]["attribution_loss"] != right["history"]["attribution_loss"]
+    def read(**changes):
+        found = run_faces(options(tmp_path, **changes))
+        return [faces.landmarks[:] for faces in (found.train, found.validation, *found.tests.values())]
+
+    right = read()
+    for wrong in (read(landmark_source="shuffled"), read(landmark_jitter=0.1)):
+        assert np.abs(wrong[0] - right[0]).mean() > 0.01
+        for one, other in zip(wrong[1:], right[1:], strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_a_run_on_crops_tests_on_one_window_for_all_faces(small, tmp_path):
-    folder = train(options(tmp_path / "run", epochs=1, strategy="none", crop=0.1), verbose=0)
+    folder = train(options(tmp_path / "run", strategy="none", crop=0.1), verbose=0)
     record = read_record(folder)
     left, top, side = record["window"]
     assert 0 < left < 0.3 and 0 < top < 0.4 and 0.5 < side < 1
@@ -96,8 +94,8 @@ def test_options_are_read_back_from_a_record_older_than_some_of_them():
     assert (known.strategy, known.loss, known.data_dir) == ("half", "pal", "DIR")
 
 
-def test_the_same_seed_gives_the_same_run(small, tmp_path):
-    first, second = (read_record(train(options(tmp_path / name, epochs=1), verbose=0)) for name in "ab")
+def test_the_same_seed_gives_the_same_run(small, trained, tmp_path):
+    first, second = read_record(trained[0]), read_record(train(options(tmp_path / "again", epochs=2), verbose=0))
     for name in ("identity", "weights", "history", "metrics", "data"):
         assert first[name] == second[name]
 
@@ -160,7 +158,7 @@ def test_a_loss_that_is_no_number_stops_at_its_step_and_names_the_faces(small, t
 
     poisoned, folder = [], tmp_path / "run"
     monkeypatch.setattr(training, "FaceBatches", Poisoned)
-    given = options(folder, class_weight="balanced", **changes)
+    given = options(folder, epochs=2, class_weight="balanced", **changes)
     with pytest.raises(FloatingPointError, match="the loss of .*run is not a number in epoch 2, step 2: " + advice):
         train(given, verbose=0)
     stopped = json.loads((folder / "stopped.json").read_text())
@@ -174,8 +172,8 @@ def test_a_loss_that_is_no_number_stops_at_its_step_and_names_the_faces(small, t
     assert (folder / "resume.npz").exists()  # with a smaller learning_rate it is another run, but the cause may lie elsewhere
 
 
-def test_published_results_are_read_back_as_a_table(small, tmp_path):
-    run = train(options(tmp_path / "run", epochs=1), verbose=0)
+def test_published_results_are_read_back_as_a_table(trained, tmp_path):
+    run, _ = trained
     publish(run, tmp_path / "results", "one")
     table = read_results(tmp_path / "results")
     assert table.loc[0, "name"] == "one"
@@ -186,10 +184,10 @@ def test_published_results_are_read_back_as_a_table(small, tmp_path):
         read_results(tmp_path)
 
 
-def test_predict_prints_seven_probabilities_and_saves_the_overlay(small, tmp_path):
+def test_predict_prints_seven_probabilities_and_saves_the_overlay(trained, tmp_path):
     import cv2
 
-    run = train(options(tmp_path / "run", epochs=1), verbose=0)
+    run, _ = trained
     face = tmp_path / "face.jpg"
     cv2.imwrite(str(face), load("synthetic", split="test", count=1).images[0])
     command = [sys.executable, "-m", "palcore", "predict", str(face), "--model", str(run), "--out", str(tmp_path / "seen.png")]
@@ -207,11 +205,6 @@ def test_predict_prints_seven_probabilities_and_saves_the_overlay(small, tmp_pat
     assert cv2.imread(str(saved)).shape == (2 * SHOWN, 2 * SHOWN, 3)
     with pytest.raises(ValueError, match="no face found in"):
         compare_file(face, [run], None, lambda picture: [])
-
-    missing = subprocess.run([*command[:4], "nothing.jpg", *command[5:]], capture_output=True, text=True, env=os.environ)
-    assert missing.returncode == 1
-    assert "no image file nothing.jpg" in missing.stderr
-    assert "Traceback" not in missing.stderr
 
 
 def test_overlay_of_a_dead_map_is_finite():
