@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -45,6 +46,16 @@ def test_a_run_writes_its_record_predictions_and_classifier(small, tmp_path, str
     assert np.trace(confusion) / 70 == pytest.approx(accuracy)
     arrays = np.load(folder / "predictions.npz")
     assert arrays["test_probabilities"].shape == (70, 7)
+    assert record["labels"] == dict.fromkeys(record["data"], test.counts())
+    card = (folder / "model_card.md").read_text()
+    assert f"| test | 70 | {100 * accuracy:.1f} |" in card and "import keras\nclassifier = keras.models.load_model" in card
+
+
+def test_what_a_log_gets_is_one_line_an_epoch(small, tmp_path, capsys):
+    train(options(tmp_path / "run"))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert all(re.search(r"s: .*expression_accuracy \d\.\d{3}.*attribution_loss -?\d\.\d{3}.*val_loss", line) for line in lines)
 
 
 @pytest.mark.parametrize(
