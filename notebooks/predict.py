@@ -57,7 +57,7 @@ from palcore.models import build_classifier, with_attribution
 from palcore.runs.prediction import predict_picture, saved_runs, see_picture
 
 plots.use_style()
-FACES, EPOCHS, SIDE = 280, 8, 48
+FACES, EPOCHS, SIDE = 140, 6, 48
 
 
 def tiny(faces, with_pal):

@@ -76,20 +76,22 @@ def _metrics(record):
 
 def _caveats(record, check):
     config, test = record["config"], record["metrics"]["test"]
-    yield "A label says what annotators called a picture, not what the person in it felt."
+    drawn = config["dataset"] == "synthetic"
+    if not drawn:
+        yield "A label says what annotators called a picture, not what the person in it felt."
     yield f"This is one run with seed {config['seed']}: another seed ends elsewhere. All faces above are of the same data set."
     recalls = {name: value for name, value in test["recall"].items() if value is not None}
     hardest = min(recalls, key=recalls.get)
     yield f"The hardest expression is {hardest}: {_percent(recalls[hardest])} % of its faces are recognised."
-    if config["dataset"] == "synthetic":
+    if drawn:
         yield "It has seen drawn faces only: what it says of a photograph means nothing."
         if config.get("shortcut") is not None:
             share = _percent(config["shortcut"])
-            yield f"In {share} % of the training faces a coloured patch shows the label on purpose; in `shortcut_free` it is random."
+            yield f"In {share} % of training faces a coloured patch was made to show the label; in `shortcut_free` it is random."
     if check and check["dataset"] == config["dataset"] and check["faces"] == test["faces"]:
         share = _percent(len(check["copies"]) / check["faces"])
         yield f"{len(check['copies']):,} of the {check['faces']:,} faces of `test` ({share} %) are also training faces."
-    if "groups" not in test:
+    if "groups" not in test and not drawn:
         yield "Accuracy was not measured by gender, race or age: expect it to differ between groups."
     if config["strategy"] != "none":
         yield "Its attribution was trained to lie on landmarks. That does not show that the answer relies on what is highlighted."

@@ -23,7 +23,7 @@ def record():
 
 def rows(card, head):
     """The table below a row of headings, cells as text."""
-    lines = card.split(f"| {head}", 1)[1].splitlines()[2:]
+    lines = card.split(f"\n| {head}", 1)[1].splitlines()[2:]
     table = lines[: next((place for place, line in enumerate(lines) if not line.startswith("|")), len(lines))]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
 

@@ -12,20 +12,21 @@ from palcore.runs.options import check_options
 from palcore.runs.records import run_facts
 from tests.copies import write_rafdb, write_rafdb_groups
 
+NAMES = [f"test_{number:04d}.jpg" for number in range(1, 15)]
+
 
 @pytest.fixture
-def copy(tmp_path):
-    """A drawn copy with annotations, and the numbers in them."""
-    drawn = write_rafdb(tmp_path / "rafdb")
-    return tmp_path / "rafdb", write_rafdb_groups(tmp_path / "rafdb", drawn)
+def annotated(tmp_path):
+    """A folder with annotations alone, and the numbers in them."""
+    (tmp_path / "EmoLabel").mkdir()
+    return tmp_path, write_rafdb_groups(tmp_path, NAMES)
 
 
-def test_groups_are_those_of_the_files(copy):
-    folder, numbers = copy
-    files = load("rafdb", folder, "test").files[::-1]
-    found = read_groups(folder, files)
+def test_groups_are_those_of_the_files(annotated):
+    folder, numbers = annotated
+    found = read_groups(folder, NAMES[::-1])
     for place, (kind, names) in enumerate(GROUPS.items()):
-        assert found[kind].tolist() == [names[numbers[file][place]] for file in files]
+        assert found[kind].tolist() == [names[numbers[file][place]] for file in NAMES[::-1]]
 
 
 POINTS = "1 2\n" * 5
@@ -43,22 +44,29 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_file_that_makes_no_sense_names_itself(copy, case):
+def test_a_file_that_makes_no_sense_names_itself(annotated, case):
     content, sentence = BROKEN[case]
-    path = copy[0] / "Annotation" / "manual" / "test_0003_manu_attri.txt"
+    path = annotated[0] / "Annotation" / "manual" / "test_0003_manu_attri.txt"
     path.write_text(content)
     with pytest.raises(ValueError, match=sentence) as problem:
-        read_groups(copy[0], ["test_0001.jpg", "test_0003.jpg"])
+        read_groups(annotated[0], NAMES)
     assert str(path) in str(problem.value)
 
 
-def test_a_missing_file_or_folder_names_itself(copy, tmp_path):
-    (copy[0] / "Annotation" / "manual" / "test_0003_manu_attri.txt").unlink()
+def test_a_missing_file_or_folder_names_itself(annotated, tmp_path):
+    (annotated[0] / "Annotation" / "manual" / "test_0003_manu_attri.txt").unlink()
     with pytest.raises(FileNotFoundError, match="no annotation file .*test_0003_manu_attri.txt: there must be one for each face"):
-        read_groups(copy[0], ["test_0003.jpg"])
-    write_rafdb(tmp_path / "other")
+        read_groups(annotated[0], NAMES)
+    (tmp_path / "other" / "EmoLabel").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="no .*other/Annotation/manual for rafdb: it holds gender"):
-        read_groups(tmp_path / "other", ["test_0003.jpg"])
+        read_groups(tmp_path / "other", NAMES)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A drawn copy with annotations, and the numbers in them."""
+    drawn = write_rafdb(tmp_path / "rafdb")
+    return tmp_path / "rafdb", write_rafdb_groups(tmp_path / "rafdb", drawn)
 
 
 @pytest.fixture

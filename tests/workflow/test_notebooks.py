@@ -141,7 +141,9 @@ def test_staging_touches_what_changed_only(tmp_path):
 def lab(folder):
     """What JupyterLab reads and writes a folder's notebooks with, as Jupytext's extension makes it."""
     settings = list(Path(sys.prefix).glob("etc/jupyter/jupyter_server_config.d/jupytext.json"))
-    assert settings and json.loads(settings[0].read_text())["ServerApp"]["jpserver_extensions"]["jupytext"], "it is switched off"
+    assert settings and json.loads(settings[0].read_text())["ServerApp"]["jpserver_extensions"]["jupyterlab_jupytext"], (
+        "it is switched off"
+    )
     manager = jupytext.TextFileContentsManager()
     manager.root_dir = str(folder)
     return manager
