@@ -1,7 +1,6 @@
 """Fail where a notebook's pair is stale, holds outputs, or lacks its cell of parameters: part of `make lint`."""
 
 import hashlib
-import os
 import sys
 from pathlib import Path
 
@@ -70,7 +69,6 @@ def write_pairs(folder=NOTEBOOKS):
                 continue
         name_cells(notebook)
         jupytext.write(notebook, target)
-        os.utime(path)  # JupyterLab opens no pair whose script is older than its notebook
         print(f"wrote {target.name}")
 
 

@@ -31,25 +31,21 @@ TITLE = "() => (document.querySelector('main h1')?.firstChild?.textContent || do
 PAPER = {"format": "A4", "print_background": True, "margin": dict.fromkeys(("top", "bottom", "left", "right"), "16mm")}
 
 
-def print_book(html, contents, target):
+def print_book(browser, html, contents):
     """Print the chapters of a built book one after the other, with their titles as bookmarks below those of their parts.
 
+    :param browser: Playwright's.
     :param html: folder of the built book.
     :param contents: what `_toc.yml` says.
-    :param target: the PDF.
-    :return: how many sheets it has.
-    :raises FileNotFoundError: where a chapter has not been built, or there is no Chromium.
+    :return: `pypdf.PdfWriter`.
+    :raises FileNotFoundError: where a chapter has not been built.
     """
     parts = [("", [contents["root"]]), *((part["caption"], listed_files(part)) for part in contents.get("parts", []))]
     missing = [name for _, names in parts for name in names if not (html / f"{name}.html").is_file()]
     if missing:
         raise FileNotFoundError(f"{html} has no {missing[0]}.html: run `make book` first")
-    if not chromium():
-        raise FileNotFoundError("there is no Chromium on the path: install Debian's `chromium`, or name one in CHROMIUM")
-    writer = PdfWriter()
-    with served(html) as site, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
+    writer, page = PdfWriter(), browser.new_page()
+    with served(html) as site:
         for caption, names in parts:
             above = None
             for name in names:
@@ -60,22 +56,26 @@ def print_book(html, contents, target):
                 first = len(writer.pages)
                 writer.append(PdfReader(io.BytesIO(page.pdf(**PAPER))), import_outline=False)
                 if caption and above is None:
-                    above = writer.add_outline_item(caption, first)
-                writer.add_outline_item(page.evaluate(TITLE), first, parent=above)
-        browser.close()
-    draft = target.with_suffix(".part")
-    writer.write(draft)
-    draft.replace(target)
-    return len(writer.pages)
+                    above = writer.add_outline_item(title=caption, page_number=first)
+                writer.add_outline_item(title=page.evaluate(TITLE), page_number=first, parent=above)
+    page.close()
+    return writer
 
 
 def main():
+    if not chromium():
+        sys.exit("there is no Chromium on the path: install Debian's `chromium`, or name one in CHROMIUM")
     target = ROOT / "_build" / "palcore.pdf"
-    try:
-        sheets = print_book(HTML, yaml.safe_load((ROOT / "_toc.yml").read_text()), target)
-    except FileNotFoundError as error:
-        sys.exit(str(error))
-    print(f"{target.relative_to(ROOT)}: {sheets} pages, {target.stat().st_size / 1e6:.1f} MB")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        try:
+            writer = print_book(browser, HTML, yaml.safe_load((ROOT / "_toc.yml").read_text()))
+        except FileNotFoundError as error:
+            sys.exit(str(error))
+    draft = target.with_suffix(".part")
+    writer.write(draft)
+    draft.replace(target)
+    print(f"{target.relative_to(ROOT)}: {len(writer.pages)} pages, {target.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

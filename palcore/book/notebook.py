@@ -36,7 +36,7 @@ def refuse_unknown_parameters(cells):
             raise ValueError(f"unknown parameter {unknown[0]} of this notebook: choose from {', '.join(known)}")
 
 
-CAMERA = """
+CAMERA = r"""
 <div id="palcore-camera" style="max-width: 480px">
 <video autoplay playsinline muted style="width: 100%; background: #000" aria-label="what the camera sees"></video>
 <p><button type="button">Take the picture</button> <span role="status">Allow the use of the camera.</span></p>

@@ -3,8 +3,6 @@
 import base64
 import io
 import json
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -20,14 +18,6 @@ from workflow.site_extension import repair, used_icons
 GOOD = """<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Page</title>
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head>
 <body><main><h1 id="top">Page</h1>{}</main></body></html>"""
-PRINT = """import json, sys
-from pathlib import Path
-from workflow.make_pdf import print_book
-html = Path(sys.argv[1])
-print(print_book(html, json.loads(sys.argv[2]), html / "book.pdf"))
-"""
-"""Runs apart: one process can hold only one of Playwright's drivers."""
-
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 FAULTS = {
     "a script stops": "<script>const a = 1; const a = 2;</script>",
@@ -106,18 +96,15 @@ def test_the_camera_s_picture_is_saved_beside_the_notebook(browser):
     page.close()
 
 
-@pytest.mark.parametrize(
-    "script, words",
-    [
-        (
-            "navigator.mediaDevices.getUserMedia = async () => {throw new DOMException('', 'NotFoundError');}",
-            "no camera to use (NotFoundError)",
-        ),
-        ("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})", "neither from localhost nor by https"),
-    ],
-)
-def test_a_page_without_a_camera_says_so_and_what_else_to_do(browser, script, words):
-    page, _ = camera_page(browser, script)
+NO_CAMERA = {
+    "no camera to use (Error)": "navigator.mediaDevices.getUserMedia = async () => {throw new Error()}",
+    "neither from localhost nor by https": "Object.defineProperty(navigator, 'mediaDevices', {value: undefined})",
+}
+
+
+@pytest.mark.parametrize("words", NO_CAMERA)
+def test_a_page_without_a_camera_says_so_and_what_else_to_do(browser, words):
+    page, _ = camera_page(browser, NO_CAMERA[words])
     says(page, words)
     says(page, "put a picture beside this notebook and give its name as photo")
     page.close()
@@ -135,8 +122,7 @@ def test_the_whole_book_is_printed_in_order(browser, tmp_path):
         (tmp_path / f"{name}.html").parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.html").write_text(GOOD.format(body).replace(">Page</h1>", f">Title of {name}</h1>"))
     contents = {"root": "book/intro", "parts": [{"caption": "Part", "chapters": [{"file": "b", "sections": [{"file": "c"}]}]}]}
-    done = subprocess.run([sys.executable, "-c", PRINT, str(tmp_path), json.dumps(contents)], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
+    make_pdf.print_book(browser, tmp_path, contents).write(tmp_path / "book.pdf")
     reader = PdfReader(tmp_path / "book.pdf")
     texts = [page.extract_text() for page in reader.pages]
     assert [word in text for word, text in zip(["opening", "second", "third"], texts, strict=True)] == [True] * 3
@@ -149,7 +135,7 @@ def test_the_whole_book_is_printed_in_order(browser, tmp_path):
         "Title of c",
     ]
     with pytest.raises(FileNotFoundError, match=r"has no lost.html: run `make book` first"):
-        make_pdf.print_book(tmp_path, {"root": "lost"}, tmp_path / "book.pdf")
+        make_pdf.print_book(browser, tmp_path, {"root": "lost"})
 
 
 def test_broken_links_are_noticed(tmp_path):
