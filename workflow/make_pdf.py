@@ -1,7 +1,7 @@
 """Print the built book into one PDF, `_build/palcore.pdf`: `make pdf`, after `make book`. Chromium prints, pypdf joins.
 
-Chapters come in the order of `_toc.yml`, without the pages of the reference. Folded tables and solutions are opened, code and logs
-left out, and a slider is its first picture.
+Chapters come in the order of `_toc.yml`, without the pages of the reference. Folded tables and solutions are opened. Folded
+code and logs, and the lists of every run, for which no sheet is wide enough, are left out. A slider is its first picture.
 """
 
 import io
@@ -21,9 +21,8 @@ from workflow.pages import listed_files  # noqa: E402
 STILL = """() => {
     document.documentElement.dataset.theme = document.documentElement.dataset.mode = 'light';
     for (const fold of document.querySelectorAll('main details')) {
-        const code = fold.matches('.above-input, .below-input');
-        fold.open = !code;
-        if (code) fold.style.display = 'none';
+        fold.open = !fold.matches('.above-input, .below-input') && !/^Every run/.test(fold.querySelector('summary').textContent);
+        if (!fold.open) fold.style.display = 'none';
     }
     for (const slider of document.querySelectorAll('main figure input[type=range]')) slider.remove();
 }"""

@@ -113,11 +113,8 @@ def test_a_page_without_a_camera_says_so_and_what_else_to_do(browser, words):
 def test_the_whole_book_is_printed_in_order(browser, tmp_path):
     slider = FrameSlider({"1": PIXEL, "2": PIXEL}, "slider", "A pixel.").to_html()
     code = '<details class="hide above-input"><summary>Show code</summary>secret()</details>'
-    pages = {
-        "book/intro": "<p>opening</p>",
-        "b": f"<p>second</p>{slider}<details><summary>Table</summary>inside</details>",
-        "c": f"third{code}",
-    }
+    folds = "<details><summary>Table</summary>inside</details><details><summary>Every run</summary>wide</details>"
+    pages = {"book/intro": "<p>opening</p>", "b": f"<p>second</p>{slider}{folds}", "c": f"third{code}"}
     for name, body in pages.items():
         (tmp_path / f"{name}.html").parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.html").write_text(GOOD.format(body).replace(">Page</h1>", f">Title of {name}</h1>"))
@@ -126,7 +123,13 @@ def test_the_whole_book_is_printed_in_order(browser, tmp_path):
     reader = PdfReader(tmp_path / "book.pdf")
     texts = [page.extract_text() for page in reader.pages]
     assert [word in text for word, text in zip(["opening", "second", "third"], texts, strict=True)] == [True] * 3
-    assert "inside" in texts[1] and "slider" in texts[1] and "secret" not in texts[2] and "Show code" not in texts[2]
+    assert (
+        "inside" in texts[1]
+        and "slider" in texts[1]
+        and "wide" not in texts[1]
+        and "secret" not in texts[2]
+        and "Show code" not in texts[2]
+    )
     first, part, chapters = reader.outline
     assert [first.title, part.title, *(item.title for item in chapters)] == [
         "Title of book/intro",
