@@ -98,8 +98,8 @@ if webcam:
     display(camera("webcam.png"))
 
 # %% [markdown]
-# The faces in it are found by dlib and cut out as squares, the largest first; without that extra the whole picture counts as one face. A
-# drawn face needs no search: it fills its picture.
+# The faces in it are found by dlib and cut out as squares, the largest first; now and then it takes something else for a face. Without
+# that extra the whole picture counts as one face. A drawn face needs no search: it fills its picture.
 
 # %% tags=["hide-input"]
 import importlib.util
