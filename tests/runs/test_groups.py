@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from palcore.__main__ import app
 from palcore.data import load
 from palcore.data.rafdb import GROUPS, read_groups
 from palcore.runs.groups import evaluate_groups
@@ -94,15 +96,17 @@ def run(copy, tmp_path):
 
 def test_a_record_gets_accuracy_and_count_of_each_group(copy, run):
     (folder, numbers), (place, faces, right) = copy, run
-    record = evaluate_groups(place, str(folder))
-    assert record == json.loads((place / "record.json").read_text())
+    done = CliRunner().invoke(app, ["groups", str(place), "--data-dir", str(folder)], catch_exceptions=False)
+    record = json.loads((place / "record.json").read_text())
     for kind_place, (kind, names) in enumerate(GROUPS.items()):
         members = np.array([numbers[file][kind_place] for file in faces.files])
         found = record["metrics"]["test"]["groups"][kind]
         assert sum(scores["faces"] for scores in found.values()) == len(faces)
         for number, name in enumerate(names):
             assert found[name] == {"faces": (members == number).sum(), "accuracy": right[members == number].mean()}
-    assert "| 70+ |" in (place / "model_card.md").read_text()
+    oldest = record["metrics"]["test"]["groups"]["age"]["70+"]
+    assert f"| 70+ | {oldest['faces']} | {100 * oldest['accuracy']:.1f} |" in (place / "model_card.md").read_text()
+    assert f"age    70+                  {oldest['faces']} faces, accuracy {oldest['accuracy']:.3f}" in done.stdout.splitlines()
 
 
 def test_other_faces_and_other_data_sets_are_refused(copy, run):
