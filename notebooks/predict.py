@@ -69,7 +69,7 @@ def tiny(faces, with_pal):
         model = with_attribution(classifier)
         targets = {"expression": faces.labels, "attribution": faces.landmarks}
         loss = {"expression": loss, "attribution": PrivilegedAttributionLoss()}
-    model.compile(keras.optimizers.Adam(2e-3), loss, jit_compile=False)
+    model.compile(keras.optimizers.Adam(2e-3), loss, jit_compile=keras.backend.backend() == "jax")
     model.fit(faces.images[:], targets, batch_size=28, epochs=EPOCHS, verbose=0)
     return classifier
 
