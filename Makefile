@@ -25,7 +25,7 @@ GRID_STAMP := $(GRID_PLACE)/.installed
 BENCH_PLACE := $(CURDIR)/.venv-bench
 BENCH_STAMP := $(BENCH_PLACE)/.installed
 
-.PHONY: help grid bench book test check-book kills lab lint pairs lock clean install other-clone
+.PHONY: help grid bench book test check-book pdf kills lab lint pairs lock clean install other-clone
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -37,6 +37,9 @@ test: install ## run the tests
 
 check-book: install ## look at the built book in Chromium: links, scripts, small screens, accessibility
 	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/check_site.py
+
+pdf: install ## print the built book into _build/palcore.pdf
+	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/make_pdf.py
 
 kills: install ## kill a small run at twenty random moments and compare what comes out (results/kills.json)
 	$(PY) tests/runs/kill_twenty.py

@@ -20,17 +20,22 @@ def commands():
 @app.command()
 def predict(
     face: Annotated[Path, typer.Argument(help="picture, cropped to one face unless faces are found")],
-    model: Annotated[list[Path], typer.Option(help="folder of a training run; give it again for another beside it")],
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(help="folder of a training run; give it again for another beside it; the newest in runs/ if not given"),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="where to save the face with its attribution")] = None,
     find_faces: Annotated[bool, typer.Option("--find-faces", help="find the faces of a larger picture (extra landmarks)")] = False,
 ):
     """Print the seven probabilities and draw the attribution.
 
     The face is saved with its attribution drawn over it; with several runs,
-    or several faces, a row for each face and a column for each run.
+    or several faces, a row for each face and a column for each run. If no
+    run is named, the newest in runs/ without PAL and with it are compared.
     """
-    from palcore.runs.prediction import compare_file, predict_file
+    from palcore.runs.prediction import compare_file, predict_file, saved_runs
 
+    model = model or saved_runs("runs")
     if len(model) == 1 and not find_faces:
         probabilities, saved = predict_file(face, model[0], out)
         found = [{str(model[0]): probabilities}]
@@ -64,6 +69,26 @@ def robustness(
     record = evaluate_run(run, *(None if path is None else str(path) for path in (data_dir, landmarks)))
     for condition, scores in record["metrics"].items():
         print(f"{condition:14} accuracy {scores['accuracy']:.3f}, correlation {scores['attribution']['correlation']:.3f}")
+
+
+@app.command()
+def groups(
+    runs: Annotated[list[Path], typer.Argument(help="folders of training runs on rafdb")],
+    data_dir: Annotated[Path, typer.Option(help="RAF-DB's folder, with Annotation/manual in it")],
+    landmarks: Annotated[Path | None, typer.Option(help="landmark table or folder, where it is not in data_dir")] = None,
+):
+    """Measure the accuracy of finished runs by gender, race and age group.
+
+    The results are added to their records.
+    """
+    from palcore.runs.groups import evaluate_groups
+
+    for run in runs:
+        record = evaluate_groups(run, str(data_dir), None if landmarks is None else str(landmarks))
+        print(run)
+        for kind, found in record["metrics"]["test"]["groups"].items():
+            for group, scores in found.items():
+                print(f"{kind:6} {group:16} {scores['faces']:5} faces, accuracy {scores['accuracy']:.3f}")
 
 
 DATASET = Annotated[str, typer.Argument(help="rafdb, affectnet or fer2013")]

@@ -111,6 +111,34 @@ def draw_attributions(images, rows):
     return figure
 
 
+def draw_predictions(faces, seen):
+    """Faces, where each network looks on them, and what each says of them. Returns the figure.
+
+    :param faces: ``(H, W, 3)`` uint8 each.
+    :param seen: for each face ``{network: ({expression: probability}, picture (H, W, 3) uint8)}``, the same networks for all.
+    """
+    names = list(seen[0])
+    ratios = [1] * (1 + len(names)) + [1.4]
+    size = (2.1 * sum(ratios), 2.3 * len(faces) + 0.4)
+    figure, axes = plt.subplots(
+        len(faces), len(ratios), figsize=size, squeeze=False, layout="constrained", gridspec_kw={"width_ratios": ratios}
+    )
+    places, height = np.arange(len(EMOTIONS)), 0.8 / len(names)
+    for row, (face, found) in enumerate(zip(faces, seen, strict=True)):
+        for axis, title, picture in zip(axes[row], ["face", *names], [face, *(drawn for _, drawn in found.values())], strict=False):
+            axis.imshow(picture, extent=(0, 1, 1, 0))
+            axis.axis("off")
+            axis.set_title(title if row == 0 else "", fontsize=plt.rcParams["font.size"])
+        for number, (probabilities, _) in enumerate(found.values()):
+            values = [100 * probabilities[emotion] for emotion in EMOTIONS]
+            axes[row, -1].barh(places + number * height, values, height, color=COLOURS[number], hatch=("", "//")[number % 2])
+        axes[row, -1].set_yticks(places + height * (len(names) - 1) / 2, EMOTIONS)
+        axes[row, -1].invert_yaxis()
+        axes[row, -1].set(xlim=(0, 100), xlabel="probability (%)" if row == len(faces) - 1 else "")
+    figure.legend(axes[0, -1].containers, names, loc="outside lower right", ncols=len(names), frameon=False)
+    return figure
+
+
 def draw_gradient_sizes(sizes):
     """The size of each layer's gradient as bars on a logarithmic scale, a colour for each entry. Returns the figure.
 

@@ -198,6 +198,17 @@ class Page:
             table = measures.scores_table(runs, arms, shown).drop(columns="seeds").T
             fold("Accuracy (%) on faces made harder", to_html(table, "test faces"))
 
+    def groups(self, name):
+        """Show the accuracy of a section's arms by gender, race and age group, as far as records have it, folded."""
+        runs, arms, _ = self._runs(name)
+        shown = {}
+        for column in (column for column in runs if column.startswith("test_groups_") and column.endswith("_accuracy")):
+            kind, _, group = column.removeprefix("test_groups_").removesuffix("_accuracy").partition("_")
+            faces = runs[column.replace("_accuracy", "_faces")].max()
+            shown[column] = f"{kind}: {group} ({faces:.0f} faces)"
+        if shown:
+            fold("Accuracy (%) by gender, race and age group", to_html(measures.scores_table(runs, arms, shown).T, "test faces"))
+
     def maps(self, name, count=6):
         """Draw the attributions of a section's arms on the same faces, from ``maps/`` beside ``runs/``, one run an arm."""
         found = {}

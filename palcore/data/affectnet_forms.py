@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from palcore import EMOTIONS
 from palcore.data.images import NO_PERMISSION, turned
 from palcore.data.landmark_fit import as_shown
 from palcore.data.listing import UNKNOWN, one_line
 from palcore.data.probe import found_names, image_names, in_pieces, probe_images, seen_names
+from palcore.progress import progress_bar
 
 EXPRESSIONS = (
     "neutral",
@@ -222,7 +222,7 @@ def read_csv_form(table, images):
     :raises ValueError: where the table cannot be read, lacks a column, or names a picture outside the folder.
     """
     names, faces, boxes, where, seen, repeats = [], [], [], [], {}, []  # a row a face, dropped classes among them
-    for piece in tqdm(_pieces(table), desc=f"affectnet {table.name}", unit_scale=ROWS, unit="face"):
+    for piece in progress_bar(_pieces(table), desc=f"affectnet {table.name}", unit_scale=ROWS, unit="face"):
         for number, name, box, text, expression in zip(
             piece.index, piece[USED[0]], piece[BOX].to_numpy().tolist(), piece["facial_landmarks"], piece["expression"], strict=True
         ):

@@ -12,12 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from palcore.data import list_faces
 from palcore.data.landmark_table import append_rows, examine_landmark_table, read_landmark_table
 from palcore.data.listing import KINDS
 from palcore.data.table import SPLITS
+from palcore.progress import progress_bar
 
 WORKING_SIDE = 192
 """Longer side in pixels of what the detector sees. It finds faces from 80 pixels on: the 48 of FER2013 are enlarged four times."""
@@ -273,4 +273,4 @@ def landmark_dataset(name, data_dir, out=None, detect=None):
         part, row = faces[position]
         return part.read(part.items[row])
 
-    return Path(out), write_landmarks(names, read, out, detect, partial(tqdm, desc=f"landmarks of {name}", unit="face"))
+    return Path(out), write_landmarks(names, read, out, detect, partial(progress_bar, desc=f"landmarks of {name}", unit="face"))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from tqdm import tqdm
 
 from palcore.data.images import probe_image
 from palcore.data.listing import Problem
+from palcore.progress import progress_bar
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 """Ends of image files, in upper or lower case."""
@@ -64,7 +64,7 @@ def in_pieces(function, items, what=None):
     if len(items) >= MANY:
         results = joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(function)(piece) for piece in pieces)
     collected = []
-    with tqdm(total=len(items), desc=what, disable=what is None, unit="face") as bar:
+    with progress_bar(total=len(items), desc=what, disable=what is None, unit="face") as bar:
         for piece, result in zip(pieces, results, strict=True):
             collected += result
             bar.update(len(piece))

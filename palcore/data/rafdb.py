@@ -24,6 +24,13 @@ PUBLISHED = {
 }
 """Faces of each expression in the owner's splits. There is no validation split: it is a part of train."""
 
+GROUPS = {
+    "gender": ("male", "female", "unsure"),
+    "race": ("Caucasian", "African-American", "Asian"),
+    "age": ("0-3", "4-19", "20-39", "40-69", "70+"),
+}
+"""What its annotators noted of each face, in the order and under the numbers (from 0) of the owner's files."""
+
 SIDE = 100
 LIST = "list_patition_label.txt"  # the owner's spelling
 NAME = re.compile(r"(train|test)_\d+\.\w+")
@@ -114,10 +121,15 @@ def _root(data_dir):
     return data_dir, True
 
 
+def _places(root):
+    """Where what belongs to the images may lie: in their folder, or above it where it is called ``DATASET`` or ``basic``."""
+    return [root, root.parent] if root.name in ("DATASET", "basic") else [root]
+
+
 def _with_landmarks(listing, data_dir, root, given, frame, orientations, order, undetected):
     """The listing with landmarks from what is given, or from what lies in or above the images' folder."""
     files = listing.files
-    places = list(dict.fromkeys([root, root.parent] if root.name in ("DATASET", "basic") else [root]))
+    places = _places(root)
     if given:
         choices = [Path(given).expanduser()]
     else:
@@ -163,6 +175,44 @@ def list_faces(data_dir, split, landmarks=None, landmark_order="row_column", und
     if landmarks is False:
         return listing
     return _with_landmarks(listing, data_dir, root, landmarks, frame, orientations, landmark_order, undetected)
+
+
+def read_groups(data_dir, files):
+    """Gender, race and age group of some faces, as the owner's annotators saw them: ``Annotation/manual/test_0001_manu_attri.txt``.
+
+    Each file has five lines of two numbers, landmarks in the picture that the face was cut from, and then three lines of one.
+
+    :param data_dir: as for ``load``; ``Annotation/`` lies beside ``EmoLabel/``, or beside ``DATASET/``.
+    :param files: the faces' names, as ``load`` gives them.
+    :return: ``{kind: (N,) str}`` for each kind of ``GROUPS``.
+    :raises FileNotFoundError: where the folder or a face's file is missing.
+    :raises ValueError: for a file that has other lines or other numbers.
+    """
+    root, _ = _root(Path(data_dir).expanduser())
+    places = [place / "Annotation" / "manual" for place in _places(root)]
+    folder = next((place for place in places if place.is_dir()), None)
+    if folder is None:
+        raise FileNotFoundError(f"no {places[0]} for rafdb: it holds gender, race and age group of each face")
+    found = [_groups_of(folder / f"{Path(name).stem}_manu_attri.txt") for name in files]
+    return {kind: np.array([face[place] for face in found]) for place, kind in enumerate(GROUPS)}
+
+
+def _groups_of(path):
+    if not path.is_file():
+        raise FileNotFoundError(f"no annotation file {path}: there must be one for each face")
+    form = "five lines of two numbers, then gender, race and age group"
+    try:
+        lines = [words for line in path.read_text("utf-8-sig").splitlines() if (words := line.split())]
+        points = np.array(lines[:5], np.float64)
+    except ValueError:  # no text, or no numbers, or not as many in each line
+        raise ValueError(f"annotation file {path} makes no sense: it must have {form}") from None
+    if len(lines) != 8 or points.shape != (5, 2) or not np.isfinite(points).all() or any(len(words) != 1 for words in lines[5:]):
+        raise ValueError(f"annotation file {path} makes no sense: it must have {form}")
+    for (kind, names), [number] in zip(GROUPS.items(), lines[5:], strict=True):
+        if number not in map(str, range(len(names))):
+            meaning = ", ".join(f"{place} {name}" for place, name in enumerate(names))
+            raise ValueError(f"{kind} {number} in {path}: it must be one of {meaning}")
+    return [names[int(number)] for names, [number] in zip(GROUPS.values(), lines[5:], strict=True)]
 
 
 def load(data_dir, split, image_size=None, seed=0, landmarks=None, landmark_order="row_column", undetected="keep"):

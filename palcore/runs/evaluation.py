@@ -14,7 +14,7 @@ from palcore.evaluation import evaluate
 from palcore.models import with_attribution
 from palcore.runs.faces import describe_data, reading_threads, tested_faces
 from palcore.runs.options import options_of
-from palcore.runs.records import identity, read_record, write_arrays, write_json
+from palcore.runs.records import identity, read_record, save_record, write_arrays
 from palcore.runs.reliance import reliance
 from palcore.weights import read_model, weights_digest
 
@@ -70,7 +70,7 @@ def evaluate_run(run, data_dir=None, landmarks=None):
         return record
     options = replace(options_of(record["config"], data_dir=data_dir, landmarks=landmarks), robustness=True)
     classifier = read_classifier(run, record)
-    kept = _read_arrays(run / "predictions.npz")
+    kept = read_arrays(run / "predictions.npz")
     tests = tested_faces(options, record.get("window"))
     tests = {condition: tests[condition] for condition in missing}
     seen, described = record["data"], describe_data(tests)
@@ -83,7 +83,7 @@ def evaluate_run(run, data_dir=None, landmarks=None):
     record["data"] |= described
     record["config"]["robustness"] = True
     record["identity"] = identity(record)
-    write_json(run / "record.json", record)
+    save_record(run, record)
     return record
 
 
@@ -108,7 +108,7 @@ def read_classifier(run, record):
     return classifier
 
 
-def _read_arrays(path):
+def read_arrays(path):
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)

@@ -14,7 +14,7 @@ from palcore.data.table import read_image, resize
 from palcore.models import with_attribution
 from palcore.runs.evaluation import read_classifier
 from palcore.runs.options import Options
-from palcore.runs.records import read_record, whole_file
+from palcore.runs.records import MAKE_RUN, read_record, whole_file
 
 SHOWN = 256
 """Side in pixels of each picture that ``compare_file`` saves."""
@@ -60,21 +60,50 @@ def predict_picture(picture, run):
 
     :param picture: ``(H, W, 3)`` uint8 RGB, cropped to the face.
     :param run: a run folder of ``palcore.runs.training.train``.
-    :return: ``({expression: probability}, (4 side, 4 side, 3) uint8 RGB)``, with the side that the run's classifier reads.
+    :return: as ``see_picture``.
     :raises FileNotFoundError: where the run is missing.
     """
     record = read_record(run)
-    classifier = read_classifier(run, record)
-    config = {**asdict(Options()), **record["config"]}  # a record may be older than some of the options
+    return see_picture(picture, read_classifier(run, record), record["config"], record.get("window"))
+
+
+def see_picture(picture, classifier, config=None, window=None):
+    """Likewise, for a classifier in memory.
+
+    :param picture: ``(H, W, 3)`` uint8 RGB of any size, cropped to the face.
+    :param classifier: from ``palcore.models.build_classifier``, trained.
+    :param config: a record's; options that it lacks have their defaults.
+    :param window: ``[left, top, side]`` to which the picture is cropped first, in fractions, or None.
+    :return: ``({expression: probability}, (4 side, 4 side, 3) uint8 RGB)``, with the side that the classifier reads.
+    """
+    config = {**asdict(Options()), **(config or {})}  # a record may be older than some of the options
     model = with_attribution(classifier, config["layer"], config["attribution"], "mean", config["score"])
-    if record.get("window") is not None:
-        left, top, side = record["window"]
+    if window is not None:
+        left, top, side = window
         picture = transform_image(picture, crop_matrix(left, top, side, side))
     side = classifier.input_shape[1]
     outputs = model.predict(resize(picture, side)[None], verbose=0)
     probabilities = softmax(outputs["expression"][0].astype(np.float64))
     drawn = overlay(resize(picture, 4 * side), outputs["attribution"][0])
     return dict(zip(EMOTIONS, map(float, probabilities), strict=True)), drawn
+
+
+def saved_runs(*folders):
+    """The newest finished run, and beside it the newest on the same data set of the other kind: one without PAL, one with it.
+
+    :param folders: that hold run folders; one that is not there holds none.
+    :return: run folders, the one without PAL first; one or two.
+    :raises FileNotFoundError: where there is no run, with the command that makes one.
+    """
+    paths = [path for folder in folders for path in Path(folder).glob("*/record.json")]
+    paths = [path.parent for path in paths if path.with_name("classifier.keras").is_file()]
+    paths.sort(key=lambda path: (path / "record.json").stat().st_mtime, reverse=True)
+    if not paths:
+        raise FileNotFoundError(f"no saved run in {' or '.join(map(str, folders))}: {MAKE_RUN} makes one in runs/")
+    configs = {path: read_record(path)["config"] for path in paths}
+    like = [path for path in paths if configs[path]["dataset"] == configs[paths[0]]["dataset"]]
+    found = {configs[path]["strategy"] == "none": path for path in reversed(like)}
+    return [found[plain] for plain in (True, False) if plain in found]
 
 
 def compare_file(image, runs, out=None, find=None):

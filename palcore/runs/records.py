@@ -16,9 +16,13 @@ import pandas as pd
 
 from palcore import __version__
 from palcore.data.memory import keep_freed_memory
+from palcore.runs.card import model_card
 
 PLACES = ("data_dir", "landmarks", "out_dir")
 """Options that say where things are: no part of a record, which is to be shared."""
+
+MAKE_RUN = "`papermill notebooks/train.ipynb OUT.ipynb`"
+"""What makes a run, in the study's folder."""
 
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "opencv-python-headless", "pillow", "scikit-learn")
 
@@ -161,14 +165,30 @@ def identity(record):
 
 
 def write_record(folder, facts, **outcome):
-    """Write a run's ``record.json``.
+    """Write a run's ``record.json`` and ``model_card.md``.
 
     :param folder: the run's.
     :param facts: from ``run_facts``.
     :param outcome: what came out, as JSON can hold it.
     """
     machine = {"device": device(), "threads": threads(), "memory": keep_freed_memory()}
-    write_json(Path(folder) / "record.json", {**facts, "identity": identity(facts), **outcome, **machine})
+    save_record(folder, {**facts, "identity": identity(facts), **outcome, **machine})
+
+
+def save_record(folder, record):
+    """Write a record, and before it the model card that is made from it: where there is a record, there is its card."""
+    with whole_file(Path(folder) / "model_card.md") as draft:
+        draft.write_text(model_card(record, _check_of(record["config"]["dataset"])), encoding="utf-8")
+    write_json(Path(folder) / "record.json", record)
+
+
+def _check_of(dataset):
+    """What the study has found out about the test faces of a data set (``results/check``); None outside a copy of it."""
+    try:
+        path = repository_root() / "results" / "check" / f"{dataset}_faces.json"
+    except FileNotFoundError:
+        return None
+    return json.loads(path.read_text()) if path.is_file() else None
 
 
 def read_record(path):
@@ -184,7 +204,8 @@ def read_record(path):
         record = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         unfinished = ": its training has not ended" if path.with_name("resume.npz").is_file() else ""
-        raise FileNotFoundError(f"no run record {path}{unfinished}: give the folder that a training run has written") from None
+        remedy = "give the folder that a training run has written" + ("" if unfinished else f", or make one with {MAKE_RUN}")
+        raise FileNotFoundError(f"no run record {path}{unfinished}: {remedy}") from None
     except OSError as error:
         raise ValueError(f"run record {path} can't be read ({error.strerror}): give the folder of a training run") from None
     except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8

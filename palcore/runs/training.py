@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ from palcore.data.batches import FaceBatches
 from palcore.heatmaps import region_weights
 from palcore.losses import attribution_loss
 from palcore.models import build_classifier, with_attribution
+from palcore.progress import attended
 from palcore.runs.distribution import data_parallel, fit, join_processes, on_one_device
 from palcore.runs.evaluation import evaluate_conditions, watched_model
 from palcore.runs.faces import describe_data, load_faces, pixel_fingerprint, reading_threads, run_faces, training_faces
@@ -75,6 +77,17 @@ def build(options, image_size, steps):
     return classifier, model
 
 
+class EpochLines(keras.callbacks.Callback):
+    """One line an epoch, for a log: Keras's own take two each, and write a negative loss as -3.4e-01."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        scores = ", ".join(f"{name} {float(value):.3f}" for name, value in logs.items())
+        print(f"epoch {epoch + 1}/{self.params['epochs']}, {time.perf_counter() - self.started:.0f} s: {scores}", flush=True)
+
+
 def _history(logs, strategy):
     """Keras's history under the same names for every strategy, as plain numbers."""
     if strategy == "none":
@@ -110,18 +123,20 @@ def _conditions(options):
         keras.config.set_dtype_policy(policy)
 
 
-def train(options, verbose=2):
+def train(options, verbose=None):
     """Train, evaluate on the test split once, and write the run folder.
 
     The folder holds ``record.json`` (configuration, versions, device, data fingerprints, history, metrics), ``predictions.npz``
-    (labels, probabilities and attribution correlations of each test condition) and ``classifier.keras``, the plain classifier.
+    (labels, probabilities and attribution correlations of each test condition), ``classifier.keras``, the plain classifier, and
+    ``model_card.md``, what the record says to whoever is given that.
     The validation split is only watched; the weights are those of the last epoch.
 
     However the process ends before, the same call goes on from the last epoch, and ends as if nothing had happened
     (``palcore.runs.resume``).
 
     :param options: from ``check_options``.
-    :param verbose: Keras's progress: 0 silent, 2 one line an epoch.
+    :param verbose: 0 silent, 1 Keras's bar, 2 one line an epoch; None for the bar where somebody watches (``palcore.progress``),
+        and lines in a log.
     :return: path of the run folder.
     :raises FileExistsError: where the folder already holds a record.
     :raises ValueError: where it can't be written to, another process trains in it, or it holds another half-finished run.
@@ -137,7 +152,7 @@ def train(options, verbose=2):
             clear(folder)  # a process that was killed a moment after it wrote the record
             raise FileExistsError(f"{folder} already holds a run's record.json: give another out_dir, or remove that folder")
         try:
-            return _train(options, folder, verbose)
+            return _train(options, folder, (1 if attended(sys.stdout) else 2) if verbose is None else verbose)
         except KeyboardInterrupt:
             print(f"{folder}: stopped; the same command goes on from its last epoch", file=sys.stderr)
             raise
@@ -186,8 +201,8 @@ def _train(options, folder, verbose):
                         epochs=options.epochs,
                         initial_epoch=progress.epoch,
                         shuffle=False,  # the batches are in another order in each epoch by themselves, the same in every process
-                        verbose=verbose,
-                        callbacks=[progress],
+                        verbose=verbose % 2,
+                        callbacks=[progress, *([EpochLines()] if verbose == 2 else [])],
                     )
         except NotANumber as error:
             stopped = error
@@ -207,6 +222,7 @@ def _train(options, folder, verbose):
         facts,
         parameters=classifier.count_params(),
         weights=weights_digest(classifier),
+        labels={name: split.counts() for name, split in splits.items()},
         metrics=metrics,
         history=_history(progress.history, options.strategy),
         seconds=round(progress.seconds, 1),

@@ -97,6 +97,8 @@ def write_run(folder, cell, accuracy=None, **conditions):
     places = ("eyes", "mouth", "off", "patch") if drawn else ("eyes", "mouth", "off")
     covered = {"share": 0.25, "share_integrated_gradients": 0.2, "area": 0.1, "accuracy": -0.3, "probability": -0.2}
     metrics["test"] |= {"reliance": dict.fromkeys(places, covered), "integrated_gradients": looks}
+    if options["dataset"] == "rafdb":
+        metrics["test"] |= {"groups": {"age": {"70+": {"faces": 12, "accuracy": metrics["test"]["accuracy"]}}}}
     config = {key: value for key, value in options.items() if key not in ("data_dir", "out_dir", "landmarks")}
     history = {"val_expression_accuracy": [0.3, 0.5]}
     record = {"config": config, "metrics": metrics, "history": history, "seconds": 60, "device": "none", "commit": "abc"}

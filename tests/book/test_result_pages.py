@@ -65,6 +65,7 @@ def test_a_page_with_all_records_shows_figures_and_tables(show, tmp_path, page):
     done = re.findall(r"^(\d+) of (\d+) runs are in\.$", text, re.MULTILINE)
     assert all(some == all_ for some, all_ in done)
     assert page == "results" or (figures >= len(done) > 1 and "papermill notebooks/train.ipynb" in text)
+    assert ("age: 70+ (12 faces)" in text) == (page == "results_licensed")
     assert not re.search(r"\bnan\b|-0\.0\b|\b1 times\b|effect of without|\[(-|1\d\d)", text.replace("nan-", ""))
 
 

@@ -1,5 +1,6 @@
 """What people give to ``predict`` and ``robustness``: each bad thing ends with one sentence and exit code 1, and writes nothing."""
 
+import importlib.util
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from palcore.__main__ import main
 from palcore.data import images
 from palcore.models import build_classifier
 from palcore.runs.options import Options
+from palcore.runs.prediction import SHOWN
 from palcore.runs.records import read_record, read_results
 from palcore.weights import load_backbone_weights, scaling_of, weights_digest
 
@@ -153,6 +155,41 @@ def test_where_nothing_can_be_written_is_said(out, sentence, run, face):
     face.with_name("x.png").mkdir()
     code, _, said = call("predict", face, "--model", run, "--out", out)
     assert code == 1 and sentence in said
+
+
+def _copies(run, **strategies):
+    """Copies of a run in ``runs/``, each with its strategy, the last one the newest."""
+    for age, (name, strategy) in enumerate(strategies.items()):
+        folder = run.with_name("runs") / name
+        folder.mkdir(parents=True)
+        for path in run.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        _record(lambda record, strategy=strategy: record["config"].update(strategy=strategy))(folder)
+        os.utime(folder / "record.json", (age, age))
+
+
+def test_two_saved_runs_beside_each_other_on_a_picture_larger_than_what_they_read(run, face):
+    _copies(run, old="mean", plain="none", guided="mean", half="half")
+    Image.fromarray(FACE).resize((300, 200)).save("photo.png")
+    (face.parent / "runs" / "half" / "classifier.keras").unlink()  # a run that cannot be asked is none
+    code, out, said = call("predict", "photo.png")
+    assert code == 0, said
+    lines = out.splitlines()
+    assert [lines[0], lines[8], lines[16]] == ["runs/plain", "runs/guided", "attribution: photo_attribution.png"]
+    for block in (lines[1:8], lines[9:16]):
+        assert sum(float(line.split()[1]) for line in block) == pytest.approx(1, abs=0.004)
+    assert cv2.imread("photo_attribution.png").shape == (SHOWN, 3 * SHOWN, 3)
+
+
+def test_what_is_missing_for_a_prediction_is_said_with_the_command_that_brings_it(run, face, monkeypatch):
+    make = "`papermill notebooks/train.ipynb OUT.ipynb`"
+    assert call("predict", face) == (1, "", f"no saved run in runs: {make} makes one in runs/\n")
+    code, _, said = call("predict", face, "--model", "nowhere")
+    assert code == 1 and said.endswith(f"give the folder that a training run has written, or make one with {make}\n")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "dlib" else find(name, *more))
+    sentence = "dlib is not installed, which finds the faces: in the study's folder run python -m pip install -e '.[landmarks]'\n"
+    assert call("predict", face, "--model", run, "--find-faces") == (1, "", sentence)
 
 
 def _record(change):

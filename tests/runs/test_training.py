@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,11 +26,20 @@ def options(folder, **values):
     return check_options(**{**small, "out_dir": str(folder), **values})
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize("strategy", ["none", "mean"])
 def test_a_run_writes_its_record_predictions_and_classifier(small, trained, tmp_path, strategy):
     folder = trained[0]
     if strategy == "none":
         folder = train(options(tmp_path / "run", epochs=2, strategy=strategy), verbose=0)
+=======
+@pytest.mark.parametrize("strategy", ["none", "all", "mean", "half"])
+def test_a_run_writes_its_record_predictions_and_classifier(small, tmp_path, capsys, strategy):
+    folder = train(options(tmp_path / "run", strategy=strategy))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2, "a log gets one line an epoch"
+    assert all(re.fullmatch(rf"epoch {epoch}/2, \d+ s: .*loss -?\d+\.\d{{3}}.*", line) for epoch, line in enumerate(lines, start=1))
+>>>>>>> bdd8dc3364fda87649199681be2bc6848ad0a3e6
     record = read_record(folder)
     assert set(record["metrics"]) == {"test", "shortcut_free"}
     assert record["config"]["strategy"] == strategy
@@ -48,6 +58,9 @@ def test_a_run_writes_its_record_predictions_and_classifier(small, trained, tmp_
     assert np.trace(confusion) / 70 == pytest.approx(accuracy)
     arrays = np.load(folder / "predictions.npz")
     assert arrays["test_probabilities"].shape == (70, 7)
+    assert record["labels"] == dict.fromkeys(record["data"], test.counts())
+    card = (folder / "model_card.md").read_text()
+    assert f"| test | 70 | {100 * accuracy:.1f} |" in card and "import keras\nclassifier = keras.models.load_model" in card
 
 
 @pytest.mark.parametrize(

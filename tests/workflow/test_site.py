@@ -1,17 +1,24 @@
 """The look at the built book notices each fault that it is there for, and what is written while the book is built is right."""
 
+import base64
+import io
 import json
 
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
+from pypdf import PdfReader
 
-from workflow import check_site, front_page, pages
+from palcore.book.notebook import camera
+from palcore.book.slider import FrameSlider
+from workflow import check_site, front_page, make_pdf, pages
 from workflow.site_extension import repair, used_icons
 
 GOOD = """<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Page</title>
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head>
 <body><main><h1 id="top">Page</h1>{}</main></body></html>"""
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 FAULTS = {
     "a script stops": "<script>const a = 1; const a = 2;</script>",
     "could not load": '<img alt="" src="http://elsewhere.invalid/picture.png">',
@@ -51,6 +58,87 @@ def test_each_fault_is_noticed(browser, tmp_path, said):
 def test_what_scrolls_in_its_own_box_is_no_fault(browser, tmp_path):
     box = "<div style='overflow-x: auto' tabindex='0'><p style='width: 900px'>a table</p></div>"
     assert look(browser, tmp_path, box) == []
+
+
+def camera_page(browser, script):
+    """A page like JupyterLab's with the camera's form, what it says, and what is sent to Jupyter's server."""
+    sent, page = [], browser.new_page()
+    settings = '<script id="jupyter-config-data" type="application/json">{"baseUrl": "/base/", "token": "secret"}</script>'
+    page.add_init_script(script)
+
+    def answer(route):
+        if route.request.method == "PUT":
+            sent.append((route.request.url, route.request.headers["authorization"], route.request.post_data_json))
+        route.fulfill(body=GOOD.format(settings + camera("me.png").data), content_type="text/html")
+
+    page.route("http://localhost/**", answer)
+    page.goto("http://localhost/base/lab/tree/deep/predict.ipynb")
+    return page, sent
+
+
+def says(page, words):
+    page.wait_for_function(
+        "words => document.querySelector('[role=status]').textContent.includes(words)", arg=words, timeout=10_000
+    )
+
+
+def test_the_camera_s_picture_is_saved_beside_the_notebook(browser):
+    stream = "navigator.mediaDevices.getUserMedia = async () => {const c = document.createElement('canvas'); c.width = 64;"
+    stream += "c.height = 48; c.getContext('2d').fillRect(0, 0, 64, 48); return c.captureStream(30);}"
+    page, sent = camera_page(browser, stream)
+    page.wait_for_function("document.querySelector('video').videoWidth > 0")
+    page.click("button")
+    says(page, "Saved as me.png: run the cells below.")
+    [(address, token, content)] = sent
+    assert (address, token) == ("http://localhost/base/api/contents/deep/me.png", "token secret")
+    assert (content["type"], content["format"]) == ("file", "base64")
+    assert Image.open(io.BytesIO(base64.b64decode(content["content"]))).size == (64, 48)
+    page.close()
+
+
+NO_CAMERA = {
+    "no camera to use (Error)": "navigator.mediaDevices.getUserMedia = async () => {throw new Error()}",
+    "neither from localhost nor by https": "Object.defineProperty(navigator, 'mediaDevices', {value: undefined})",
+}
+
+
+@pytest.mark.parametrize("words", NO_CAMERA)
+def test_a_page_without_a_camera_says_so_and_what_else_to_do(browser, words):
+    page, _ = camera_page(browser, NO_CAMERA[words])
+    says(page, words)
+    says(page, "put a picture beside this notebook and give its name as photo")
+    page.close()
+
+
+def test_the_whole_book_is_printed_in_order(browser, tmp_path):
+    slider = FrameSlider({"1": PIXEL, "2": PIXEL}, "slider", "A pixel.").to_html()
+    code = '<details class="hide above-input"><summary>Show code</summary>secret()</details>'
+    folds = "<details><summary>Table</summary>inside</details><details><summary>Every run</summary>wide</details>"
+    pages = {"book/intro": "<p>opening</p>", "b": f"<p>second</p>{slider}{folds}", "c": f"third{code}"}
+    for name, body in pages.items():
+        (tmp_path / f"{name}.html").parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.html").write_text(GOOD.format(body).replace(">Page</h1>", f">Title of {name}</h1>"))
+    contents = {"root": "book/intro", "parts": [{"caption": "Part", "chapters": [{"file": "b", "sections": [{"file": "c"}]}]}]}
+    make_pdf.print_book(browser, tmp_path, contents).write(tmp_path / "book.pdf")
+    reader = PdfReader(tmp_path / "book.pdf")
+    texts = [page.extract_text() for page in reader.pages]
+    assert [word in text for word, text in zip(["opening", "second", "third"], texts, strict=True)] == [True] * 3
+    assert (
+        "inside" in texts[1]
+        and "slider" in texts[1]
+        and "wide" not in texts[1]
+        and "secret" not in texts[2]
+        and "Show code" not in texts[2]
+    )
+    first, part, chapters = reader.outline
+    assert [first.title, part.title, *(item.title for item in chapters)] == [
+        "Title of book/intro",
+        "Part",
+        "Title of b",
+        "Title of c",
+    ]
+    with pytest.raises(FileNotFoundError, match=r"has no lost.html: run `make book` first"):
+        make_pdf.print_book(browser, tmp_path, {"root": "lost"})
 
 
 def test_broken_links_are_noticed(tmp_path):

@@ -5,7 +5,6 @@ from importlib import import_module
 
 import joblib
 import numpy as np
-from tqdm import tqdm
 
 from palcore import EMOTIONS
 from palcore.data import DATASETS, list_faces
@@ -14,6 +13,7 @@ from palcore.data.check.report import Report
 from palcore.data.listing import Problem
 from palcore.data.probe import SUFFIXES
 from palcore.data.table import SPLITS
+from palcore.progress import progress_bar
 
 THREADS = 4
 
@@ -49,7 +49,7 @@ def _images(part, what):
     # Threads, since decoding is OpenCV's work and not Python's.
     pool = joblib.Parallel(THREADS, prefer="threads", return_as="generator", batch_size=128)
     results = pool(joblib.delayed(_look)(part, row) for row in rows)
-    results = tqdm(results, total=len(rows), desc=what, disable=what is None, unit="face")
+    results = progress_bar(results, total=len(rows), desc=what, disable=what is None, unit="face")
     for row, result in zip(rows, results, strict=True):
         file = str(part.files[row])
         if isinstance(result, str):
