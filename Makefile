@@ -32,8 +32,8 @@ help: ## list the commands
 book: install ## run the notebooks that changed and build the book into _build/html (BOOK=--record-times keeps what each takes)
 	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/build_book.py $(BOOK)
 
-test: install ## run the tests
-	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadfile
+test: install ## run the tests (TESTS="-m dear" runs the chapters that take minutes, with another seed)
+	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadfile $(TESTS)
 
 check-book: install ## look at the built book in Chromium: links, scripts, small screens, accessibility
 	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/check_site.py

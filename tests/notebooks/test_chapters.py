@@ -24,7 +24,11 @@ PLACES = {"predict": NOTEBOOKS}
 """Chapters that run where JupyterLab runs them, beside the notebooks; the others run in an empty folder."""
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+DEAR = ("attribution", "channel_strategies")
+"""Chapters that train several networks: `make test` leaves them to `make book`, and `make test TESTS="-m dear"` has them."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.dear if name in DEAR else ()) for name in CHAPTERS])
 def test_every_claim_holds_in_another_folder_with_another_seed(name, tmp_path, monkeypatch):
     place = PLACES.get(name, tmp_path)
     monkeypatch.chdir(place)
