@@ -74,6 +74,9 @@ def build(options, image_size, steps):
         metrics={"expression": [accuracy]},
         **compiling,
     )
+    # Keras makes the means of both losses in the first step; TensorFlow would then trace that step, its longest, a second time.
+    outputs = {name: np.zeros((1, *output.shape[1:]), np.float32) for name, output in model.output.items()}
+    model.compute_loss(y={"expression": np.zeros(1), "attribution": np.full((1, 68, 2), 0.5, np.float32)}, y_pred=outputs)
     return classifier, model
 
 
