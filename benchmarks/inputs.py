@@ -159,7 +159,7 @@ def stream(count, size=32, files=70, batch_size=64):
         names = np.array([f"{number}.jpg" for number in range(count)])
         images = LazyImages(paths, few.images.read, size)
         faces = Faces("drawn", "train", images, few.landmarks[rows], few.labels[rows], names)
-        reader = FaceBatches(faces, batch_size, shuffle=True, attribution=False)
+        reader = FaceBatches(faces, batch_size, shuffle=True, attribution=False, threads=1)
         model = keras.Sequential([keras.Input((size, size, 3)), keras.layers.Flatten(), keras.layers.Dense(7)])
         model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
         every, held = max(1, len(reader) // 20), []

@@ -311,10 +311,6 @@ Markdown(
 #     ...  # names, paths, labels 0..6 in the order of palcore.EMOTIONS, and a Problem for whatever is wrong
 #     listing = Listing("mine", split, names, paths, read_image, str, labels, points, frames, side, problems)
 #     return with_landmark_problems(listing, f"landmark table {landmarks}")
-#
-#
-# def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="keep"):
-#     return faces_of(list_faces(data_dir, split, landmarks, undetected, seed), image_size)
 # ```
 #
 # {py:class}`~palcore.data.listing.Listing` describes the columns, {py:func}`~palcore.data.splits.split_rows` cuts a validation

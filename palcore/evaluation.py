@@ -85,7 +85,6 @@ def attribution_scores(attribution, landmarks, sigma=SIGMA):
 
     :param attribution: ``(N, h, w)``.
     :param landmarks: ``(N, 68, 2)`` as fractions of the image's sides.
-    :param sigma: width of a landmark's Gaussian.
     :return: a dictionary of ``(N,)`` float32 arrays.
     """
     attribution = np.asarray(attribution, np.float32)
@@ -111,7 +110,6 @@ def evaluate(model, batches, sigma=SIGMA):
 
     :param model: a model from ``palcore.models.with_attribution`` whose attribution is ``(N, h, w)``.
     :param batches: ``palcore.data.batches.FaceBatches`` in order, not augmented.
-    :param sigma: width of a landmark's Gaussian.
     :return: ``(scores, predictions)``: the classification scores with the means of the attribution scores under
         ``"attribution"``, and arrays ``labels (N,)``, ``probabilities (N, 7)``, ``correlation (N,)``.
     """

@@ -28,10 +28,6 @@ STILL = 0.02
 """A share of the picture's side: what moves by less is not said to move."""
 
 
-def _is_keras_layer(operation):
-    return isinstance(operation, keras.Layer) and type(operation).__module__.startswith("keras.")
-
-
 def _within(operation):
     """A layer and those that it holds, as far as it says so."""
     found = [operation]
@@ -118,7 +114,8 @@ def _moves(step, front):
         changes = None in (height, width) or height * columns != width * rows
         moved = (height, width) != (rows, columns) if step.kind == "CenterCrop" else crops and changes
         return step.kind if moved else None
-    if _is_keras_layer(operation) and step.kind not in ("Lambda", "Permute", "Reshape"):
+    own = isinstance(operation, keras.Layer) and type(operation).__module__.startswith("keras.")
+    if own and step.kind not in ("Lambda", "Permute", "Reshape"):
         return None
     shift = _shift(step)
     return f"{step.kind}, by {shift:.0%} of the side" if shift else None
@@ -129,8 +126,6 @@ def refuse_moving_layers(split, name):
 
     Keras's own layers are known; a lambda, an operation and a layer of anybody else's is tried on a picture of one bright square.
 
-    :param split: a ``palcore.splitting.Split``.
-    :param name: the classifier's name.
     :raises ValueError: naming the first such layer.
     """
     for step in split.front:
@@ -221,8 +216,6 @@ def refuse_missing_second_gradient(split, name):
 
     Bilinear resizing is one that TensorFlow says nothing about. On JAX nothing is tried: it derives the second from the first.
 
-    :param split: a ``palcore.splitting.Split``.
-    :param name: the classifier's name.
     :raises ValueError: naming the first such layer.
     """
     if keras.backend.backend() != "tensorflow":

@@ -149,10 +149,6 @@ def _behind(tensor, producers):
     return [step for step in dict.fromkeys(producers.values()) if id(step) in found]
 
 
-def _is_map(tensor):
-    return isinstance(tensor, keras.KerasTensor) and len(tensor.shape) == 4 and tensor.shape[1:3] != (1, 1)
-
-
 def _pictures(image, steps):
     """Ids of the tensors whose second and third axis are the picture's height and width, as far as can be told."""
     found = {id(image)}
@@ -249,7 +245,8 @@ def split_classifier(classifier, layer=None):
         )
     walk = _Walk(classifier)
     producers = {id(tensor): step for step in walk.steps for tensor in tensors_of(step.output)}
-    maps = [step for step in walk.steps if _is_map(step.output)]
+    single = [step for step in walk.steps if isinstance(step.output, keras.KerasTensor)]
+    maps = [step for step in single if len(step.output.shape) == 4 and step.output.shape[1:3] != (1, 1)]
     if layer is None:
         step = _choose(classifier, walk, maps, producers)
     else:

@@ -115,8 +115,6 @@ def load_backbone_weights(backbone, path):
     of Keras, VGG-Face (VGG16) or VGGFace2 (ResNet50). Layers of the file that the backbone lacks, such as a dense top, are left
     out.
 
-    :param backbone: a Keras model.
-    :param path: the file.
     :raises FileNotFoundError: where there is no such file.
     :raises ValueError: where a layer of the backbone is missing in the file, or has another shape there.
     """

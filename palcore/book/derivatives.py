@@ -34,8 +34,6 @@ def compiled(function):
 def weight_gradients(model, images, loss):
     """The gradient of a loss with respect to every trainable variable of a model, at inference.
 
-    :param model: a built Keras model.
-    :param images: its input.
     :param loss: the model's output to a scalar.
     :return: ``(value, {variable path: NumPy array})``; an array of zeros where no gradient arrives.
     :raises ValueError: on a backend other than TensorFlow and JAX.
@@ -64,8 +62,6 @@ def weight_gradients(model, images, loss):
 def weight_difference(model, images, loss, direction, step):
     """Central difference of a loss along a direction in the space of the weights; the weights are put back.
 
-    :param model: a built Keras model.
-    :param images: its input.
     :param loss: the model's output to a scalar.
     :param direction: ``{variable path: array}``, such as ``weight_gradients`` returns; scaled to length 1 here.
     :param step: how far to go each way.

@@ -9,7 +9,7 @@ BASELINE, GUIDED = {"color": COLOURS[0], "fmt": "o"}, {"color": COLOURS[1], "fmt
 """How arms without and with a loss of the attribution are drawn: told apart by colour and by shape."""
 
 
-def draw_differences(axes, rows, places, margin=None):
+def draw_differences(axes, rows, places, margin):
     """Paired differences as points with 95 % intervals, those of the single seeds as small dots, a line at zero.
 
     :param rows: ``{label: (difference, low, high, [difference of each seed])}`` in points.
@@ -26,7 +26,7 @@ def draw_differences(axes, rows, places, margin=None):
     axes.set(xlabel="difference (points)", ylim=(-0.7, len(places) - 0.3))
 
 
-def draw_effects(groups, margin=None):
+def draw_effects(groups, margin):
     """Effects one below the other, groups on scales of their own, see ``draw_differences``. Returns the figure.
 
     :param groups: a dictionary of rows for each group.
@@ -41,7 +41,7 @@ def draw_effects(groups, margin=None):
     return figure
 
 
-def draw_arms(numbers, score, heading, differences, baselines, margin=None):
+def draw_arms(numbers, score, heading, differences, baselines, margin):
     """A score of all arms, and beside it their paired differences. Returns the figure.
 
     :param numbers: from ``palcore.book.tables.summary``; arms without a run are left out.
@@ -67,19 +67,20 @@ def draw_arms(numbers, score, heading, differences, baselines, margin=None):
     return figure
 
 
-def draw_curves(histories, score="val_expression_accuracy", label="accuracy on validation faces (%)"):
-    """A score after each epoch, mean over the seeds of each arm, and a band from the least to the greatest. Returns the figure.
+def draw_curves(histories):
+    """The validation accuracy after each epoch, mean over an arm's seeds, and a band from least to greatest. Returns the figure.
 
     :param histories: ``{arm: [history of each seed's record]}``.
     """
     figure, axes = plt.subplots(figsize=(7.2, 3.8), layout="constrained")
     for number, (arm, found) in enumerate(histories.items()):
-        length = min(len(history[score]) for history in found)
-        values = 100 * np.array([history[score][:length] for history in found])
+        accuracies = [history["val_expression_accuracy"] for history in found]
+        length = min(map(len, accuracies))
+        values = 100 * np.array([accuracy[:length] for accuracy in accuracies])
         epochs, colour = np.arange(1, length + 1), COLOURS[number % len(COLOURS)]
         axes.plot(epochs, values.mean(axis=0), "-o", markersize=3, color=colour, label=f"{arm} ({len(found)})")
         axes.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18, linewidth=0)
-    axes.set(xlabel="epoch", ylabel=label)
+    axes.set(xlabel="epoch", ylabel="accuracy on validation faces (%)")
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), title="arm (seeds)")
     return figure
 
@@ -88,7 +89,6 @@ def draw_recalls(recalls, names):
     """The recall of each expression as bars side by side, one colour and hatch an arm. Returns the figure.
 
     :param recalls: ``{arm: (expressions,)}`` as shares.
-    :param names: of the expressions.
     """
     figure, axes = plt.subplots(figsize=(7.6, 3.8), layout="constrained")
     width = 0.8 / len(recalls)
@@ -102,15 +102,14 @@ def draw_recalls(recalls, names):
     return figure
 
 
-def draw_maps(arms, count=6):
-    """The attributions of some arms on the same faces, a row an arm, with the landmarks in white. Returns the figure.
+def draw_maps(arms):
+    """The attributions of some arms on the same six faces, a row an arm, with the landmarks in white. Returns the figure.
 
     :param arms: ``{label: arrays}`` with ``maps (N, h, w)``, ``landmarks (N, 68, 2)`` and, where they may be shown, ``images
         (N, H, W, 3)`` uint8.
-    :param count: faces.
     """
     first = next(iter(arms.values()))
-    count = min(count, len(first["maps"]))
+    count = min(6, len(first["maps"]))
     figure, axes = plt.subplots(len(arms), count, figsize=(1.6 * count + 0.8, 1.7 * len(arms)), squeeze=False, layout="constrained")
     for row, (label, arrays) in zip(axes, arms.items(), strict=True):
         for face, axis in enumerate(row):

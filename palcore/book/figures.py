@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Ellipse, Rectangle
@@ -84,15 +85,11 @@ def draw_confusion(confusion):
     confusion = np.asarray(confusion, float)
     shares = 100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     figure, axes = plt.subplots(figsize=(6.2, 5.2), layout="constrained")
-    drawn = axes.imshow(shares, vmin=0, vmax=100)
-    for row in range(len(shares)):
-        for column in range(len(shares)):
-            colour = "white" if shares[row, column] < 50 else "black"
-            axes.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=40, ha="right")
-    axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
+    bar = {"label": "share of the true class (%)"}
+    seaborn.heatmap(shares, vmin=0, vmax=100, cmap="cividis", annot=True, fmt=".0f", cbar_kws=bar, ax=axes)
+    axes.set_xticks(axes.get_xticks(), EMOTIONS, rotation=40, ha="right")
+    axes.set_yticks(axes.get_yticks(), EMOTIONS, rotation=0)
     axes.set(xlabel="predicted expression", ylabel="true expression")
-    figure.colorbar(drawn, ax=axes, label="share of the true class (%)")
     return figure
 
 
@@ -175,24 +172,23 @@ MARKERS = {"jaw": "o", "brows": "^", "nose": "s", "eyes": "D", "mouth": "v"}
 """Shape of each region's landmarks: with its colour, so that neither has to be told apart alone."""
 
 
-def draw_landmarks(axes, landmarks, size=14):
+def draw_landmarks(axes, landmarks):
     """Draw landmarks ``(68, 2)`` over the unit square, each region of ``palcore.heatmaps.REGIONS`` in its colour and shape."""
     from palcore.heatmaps import REGIONS  # here: it brings Keras, which takes seconds and which result pages do without
 
     for colour, (region, indices) in zip(COLOURS, REGIONS.items(), strict=False):
         points = landmarks[list(indices)]
-        axes.scatter(*points.T, s=size, color=colour, marker=MARKERS[region], edgecolor="white", linewidth=0.4, label=region)
+        axes.scatter(*points.T, s=14, color=colour, marker=MARKERS[region], edgecolor="white", linewidth=0.4, label=region)
     axes.set(xlim=(0, 1), ylim=(1, 0), aspect="equal")
     axes.axis("off")
 
 
-def draw_grid(rows, images=None, points=None, limits=None, unit=None, side=1.75, cmap=None):
+def draw_grid(rows, images=None, limits=None, unit=None, side=1.75):
     """A grid of maps, rows and columns named. Returns the figure.
 
     :param rows: ``{row name: {column name: map (h, w) or image (H, W, 3)}}``. An image in colour is shown as it is. The first
         row names the columns; an empty name writes nothing.
     :param images: ``{row name or column name: image (H, W, 3)}`` to lay under the maps of a row or a column, or None.
-    :param points: ``{(row name, column name): landmarks (L, 2)}`` to draw over single cells of the grid, or None.
     :param limits: ``(least, greatest)`` value of one scale for all maps, drawn as a colour bar; None stretches each map.
     :param unit: what the colour bar shows.
     :param side: of each map, in inches.
@@ -200,7 +196,7 @@ def draw_grid(rows, images=None, points=None, limits=None, unit=None, side=1.75,
     """
     if not rows:
         raise ValueError("no rows for a grid of maps: give at least one")
-    images, points = images or {}, points or {}
+    images = images or {}
     columns = list(next(iter(rows.values())))
     width = side * len(columns) + 0.35 + (0.9 if limits else 0)
     size = (width, side * len(rows) + 0.4)
@@ -213,15 +209,12 @@ def draw_grid(rows, images=None, points=None, limits=None, unit=None, side=1.75,
                 axis.imshow(values, extent=(0, 1, 1, 0))
                 axis.axis("off")
             else:
-                show_map(axis, values, images.get(row, images.get(column)), cmap=cmap, **scale)
-            if (row, column) in points:
-                axis.scatter(*points[row, column].T, s=6, color="white", edgecolor="black", linewidth=0.4)
-                axis.set(xlim=(0, 1), ylim=(1, 0))
+                show_map(axis, values, images.get(row, images.get(column)), **scale)
         cells[0].text(-0.06, 0.5, row, rotation=90, ha="right", va="center", transform=cells[0].transAxes)
     for axis, column in zip(axes[0], columns, strict=True):
         axis.set_title(column, fontsize=plt.rcParams["font.size"])
     if limits is not None:
-        figure.colorbar(ScalarMappable(Normalize(*limits), cmap), ax=axes, label=unit, shrink=0.9, aspect=30)
+        figure.colorbar(ScalarMappable(Normalize(*limits)), ax=axes, label=unit, shrink=0.9, aspect=30)
     return figure
 
 

@@ -209,7 +209,7 @@ class Page:
         if shown:
             fold("Accuracy (%) by gender, race and age group", to_html(measures.scores_table(runs, arms, shown).T, "test faces"))
 
-    def maps(self, name, count=6):
+    def maps(self, name):
         """Draw the attributions of a section's arms on the same faces, from ``maps/`` beside ``runs/``, one run an arm."""
         found = {}
         for label, cells in self._runs(name)[1].items():
@@ -218,7 +218,7 @@ class Page:
                 with np.load(path) as arrays:
                     found[label] = dict(arrays)
         if found:
-            effects.draw_maps(found, count)
+            effects.draw_maps(found)
 
     def effects(self):
         """Draw the primary effects in one figure."""

@@ -17,11 +17,10 @@ POWER = 0.8
 """How often a difference of the size that is called detectable would be found."""
 
 
-def mean_interval(values, confidence=0.95):
-    """Mean over seeds and its Student's t interval.
+def mean_interval(values):
+    """Mean over seeds and its Student's t interval of 95 %.
 
     :param values: one number per seed.
-    :param confidence: of the interval.
     :return: ``(mean, low, high)``; the bounds are NaN for a single seed.
     :raises ValueError: where there is no value.
     """
@@ -33,7 +32,7 @@ def mean_interval(values, confidence=0.95):
         return mean, float("nan"), float("nan")
     if np.ptp(values) == 0:
         return mean, mean, mean
-    low, high = DescrStatsW(values).tconfint_mean(1 - confidence)
+    low, high = DescrStatsW(values).tconfint_mean(0.05)
     return mean, float(low), float(high)
 
 

@@ -1,10 +1,9 @@
 """Tables of arms and their differences, made from run records when the book is built.
 
 An arm is a set of options, ``{"strategy": "mean", "loss": "energy"}``; its runs are those that ``workflow/grid.yml`` has for it,
-one a seed, as far as their records are there.
+one a seed, as far as their records are there. ``runs`` are always such a table as ``by_arm`` returns.
 """
 
-import csv
 import html
 import json
 import re
@@ -32,7 +31,6 @@ def read_runs(names, results=None):
 
     Options that are newer than a record have their defaults. FER2013's runs also get the columns of ``SUBSETS``.
 
-    :param names: of runs.
     :param results: folder that holds ``runs/``; None for the study's own.
     """
     folder, known = results_folder(results) / "runs", read()[2]
@@ -80,8 +78,6 @@ def by_arm(table, arms):
 def summary(runs, labels, scores):
     """Mean and 95 % interval over seeds of each arm, as numbers.
 
-    :param runs: from ``by_arm``.
-    :param labels: of the arms.
     :param scores: columns, such as ``test_accuracy``.
     :return: table by arm with ``("seeds", "")`` and, for each score, ``(score, "mean")``, ``"low"`` and ``"high"``; NaN where
         there is no run, or a single one to make an interval of.
@@ -103,7 +99,6 @@ def summary(runs, labels, scores):
 def seed_differences(runs, score, arm, baseline):
     """The score of one arm minus that of another, by seed, for the seeds that both have.
 
-    :param runs: from ``by_arm``.
     :return: a series by seed, in the order of the seeds; empty where no seed is shared.
     """
     if score not in runs:
@@ -115,7 +110,6 @@ def seed_differences(runs, score, arm, baseline):
 def comparisons(runs, pairs, score, margin=None):
     """Arms against their baselines, paired by seed: see ``palcore.book.statistics.paired`` for the columns.
 
-    :param runs: from ``by_arm``.
     :param pairs: ``{label: label of its baseline}``; those that share no seed are left out.
     :param score: a column of the runs.
     """
@@ -128,7 +122,6 @@ def best_on_validation(runs, labels):
 
     Only seeds that all arms share are compared: those that the chosen arm got afterwards say nothing about the others.
 
-    :param runs: from ``by_arm``.
     :param labels: of the arms; those without a run are left out.
     :return: the label, or None where no arm has a run or no seed is shared.
     """
@@ -233,8 +226,7 @@ def progress(names, results=None):
     words = f"{done} of {len(names)} runs {'is' if len(names) == 1 else 'are'} in."
     if not (folder / "attempts.csv").is_file():
         return words
-    with (folder / "attempts.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["cell"] in names]
-    started, failed = (sum(int(row[column]) for row in rows) for column in ("attempts", "failed"))
+    attempts = pd.read_csv(folder / "attempts.csv")
+    started, failed = attempts.loc[attempts["cell"].isin(names), ["attempts", "failed"]].sum()
     again = f" Of {started} starts of a training {failed} failed and {'was' if failed == 1 else 'were'} repeated."
     return words + again if failed else words

@@ -1,10 +1,11 @@
-"""Data sets by name. A fifth one is one module with a ``load`` function and one line here."""
+"""Data sets by name. A fifth one is one module and one line here."""
 
 import inspect
 from importlib import import_module
 from pathlib import Path
 
 from palcore.data.images import NO_PERMISSION
+from palcore.data.listing import faces_of
 from palcore.data.table import SPLITS
 
 DATASETS = {
@@ -13,8 +14,8 @@ DATASETS = {
     "rafdb": "palcore.data.rafdb",
     "affectnet": "palcore.data.affectnet",
 }
-"""Module of each data set. It offers ``load(data_dir, split, image_size=None, seed=0, ...)`` and, where there is a folder to
-look into, ``list_faces(data_dir, split, ...)`` (``palcore.data.listing``). It is imported when asked for."""
+"""Module of each data set, imported when asked for. One that lies in a folder offers ``list_faces(data_dir, split, ...)``
+(``palcore.data.listing``); one that does not, ``load(data_dir, split, image_size=None, ...)``."""
 
 
 def load(name, data_dir=None, split="train", **options):
@@ -23,36 +24,35 @@ def load(name, data_dir=None, split="train", **options):
     :param name: one of ``DATASETS``.
     :param data_dir: the data set's folder; ``synthetic`` has none.
     :param split: ``train``, ``validation`` or ``test``.
-    :param options: passed to the data set's own ``load``; all take ``image_size`` (side in pixels; None: as they are) and
-        ``seed`` (of whatever is drawn at random).
+    :param options: ``image_size`` (side in pixels; None: as they are), and those of the data set's own ``list_faces`` or ``load``,
+        such as ``seed`` (of whatever is drawn at random).
     :raises ValueError: for an unknown name, split or option, a missing ``data_dir``, or contents that make no sense.
     :raises FileNotFoundError: where ``data_dir`` or a file in it is missing.
     """
-    data_dir = _check(name, data_dir, split, options)
-    return _permitted(import_module(DATASETS[name]).load, data_dir, split, options)
+    module, data_dir = _module(name, data_dir, split)
+    size = options.get("image_size")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise ValueError(f"image_size {size!r} of dataset {name}: it must be a positive whole number of pixels, or None")
+    if hasattr(module, "load"):
+        return _called(module.load, name, data_dir, split, options)
+    return faces_of(_called(module.list_faces, name, data_dir, split, options, ["image_size"]), size)
 
 
 def list_faces(name, data_dir, split="train", **options):
     """One split of a real data set as it lies in its folder, with all problems, as ``palcore.data.listing.Listing``.
 
-    :param options: of the data set's own ``list_faces``: ``landmarks`` (False: leave them out) and the options of ``load`` that say
-        how a folder is read.
+    :param options: of the data set's own ``list_faces``; ``landmarks=False`` leaves the landmarks out.
     :raises ValueError: as for ``load``, but not for contents that make no sense.
     :raises FileNotFoundError: where ``data_dir`` is missing.
     """
-    data_dir = _check(name, data_dir, split, options, "list_faces")
-    return _permitted(import_module(DATASETS[name]).list_faces, data_dir, split, options)
+    module, data_dir = _module(name, data_dir, split)
+    if not hasattr(module, "list_faces"):
+        raise ValueError(f"dataset {name} has no folder to look into: choose from {', '.join(list(DATASETS)[1:])}")
+    return _called(module.list_faces, name, data_dir, split, options)
 
 
-def _permitted(function, data_dir, split, options):
-    try:
-        return function(data_dir, split, **options)
-    except PermissionError as problem:
-        raise ValueError(NO_PERMISSION.format(problem.filename)) from None
-
-
-def _check(name, data_dir, split, options, function="load"):
-    """The folder as a path, once the arguments of ``load`` or ``list_faces`` make sense."""
+def _module(name, data_dir, split):
+    """The data set's module, and its folder as a path, once the arguments make sense."""
     if name not in DATASETS:
         raise ValueError(f"unknown dataset {name!r}: choose from {', '.join(DATASETS)}")
     if split not in SPLITS:
@@ -66,14 +66,16 @@ def _check(name, data_dir, split, options, function="load"):
         data_dir = Path(data_dir).expanduser()
         if not data_dir.exists():
             raise FileNotFoundError(f"no folder {data_dir} for dataset {name}: check data_dir")
-    image_size = options.get("image_size")
-    if image_size is not None and (isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 1):
-        raise ValueError(f"image_size {image_size!r} of dataset {name}: it must be a positive whole number of pixels, or None")
-    loader = getattr(import_module(DATASETS[name]), function, None)
-    if loader is None:
-        raise ValueError(f"dataset {name} has no folder to look into: choose from {', '.join(list(DATASETS)[1:])}")
-    known = list(inspect.signature(loader).parameters)[2:]
+    return import_module(DATASETS[name]), data_dir
+
+
+def _called(function, name, data_dir, split, options, others=()):
+    """``function(data_dir, split, ...)`` with the options, but for the ``others``, which are not its own."""
+    known = [*others, *list(inspect.signature(function).parameters)[2:]]
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(f"unknown option {unknown[0]!r} of dataset {name}: choose from {', '.join(known)}")
-    return data_dir
+    try:
+        return function(data_dir, split, **{option: value for option, value in options.items() if option not in others})
+    except PermissionError as problem:
+        raise ValueError(NO_PERMISSION.format(problem.filename)) from None

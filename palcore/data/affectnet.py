@@ -1,6 +1,5 @@
 """AffectNet (Mollahosseini, Hasani and Mahoor, 2019): 287,401 faces from the web with one of seven expressions, in both forms."""
 
-import hashlib
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +9,11 @@ import pandas as pd
 
 from palcore import EMOTIONS
 from palcore.data.affectnet_forms import read_csv_form, read_npy_form
-from palcore.data.folder_index import folder_signature, indexed
+from palcore.data.folder_index import folder_signature, index_key, indexed
 from palcore.data.images import read_probed
 from palcore.data.landmark_fit import with_landmark_problems
 from palcore.data.landmark_table import landmarks_of
-from palcore.data.listing import Listing, Problem, empty_listing, faces_of
+from palcore.data.listing import Listing, Problem, empty_listing
 from palcore.data.probe import SUFFIXES, elsewhere, first_file
 from palcore.data.splits import split_rows
 
@@ -67,9 +66,8 @@ class _Pictures:
 
 
 def _indexed(data_dir, part, read, paths, wanted, index_dir):
-    # The folder's own name helps people; its whole path tells two copies apart.
-    place = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:8]
-    return indexed(read, f"affectnet-{part}-{place}", f"{FORM}{folder_signature(paths, wanted)}", index_dir)
+    version = f"{FORM}{folder_signature(paths, wanted)}"
+    return indexed(read, index_key(f"affectnet-{part}", data_dir), version, index_dir)
 
 
 def _npy_part(data_dir, part, index_dir):
@@ -144,9 +142,21 @@ def _fractions(arrays, rows):
 
 
 def list_faces(data_dir, split, landmarks=None, undetected="keep", seed=0, missing_share=MISSING_SHARE, index_dir=None):
-    """One split as it lies in the folder, see ``palcore.data.listing``; a face whose label is wrong counts as train.
+    """AffectNet's seven expressions, see ``palcore.data.listing``; contempt and what is no face are left out and counted.
 
-    :param landmarks: as for ``load``, or False to leave them out.
+    Either ``train_set/`` and ``val_set/`` with ``images/N.jpg``, ``annotations/N_exp.npy`` and ``N_lnd.npy``; or the older form,
+    ``training.csv`` and ``validation.csv`` with ``Manually_Annotated_Images/``, whose pictures are cut to the face's box and whose
+    landmarks are moved along. Landmarks are 136 numbers in pixels, x0 y0 x1 y1 ..., the first pixel's centre at (0, 0).
+
+    The owner's ``val_set`` is our test split; the validation split is a twentieth of train, with the same mixture of expressions.
+    A face whose label is wrong counts as train.
+
+    :param data_dir: the folder with ``train_set/``, or with ``training.csv``.
+    :param landmarks: a landmark table (``palcore.data.landmark_table``) instead of AffectNet's own landmarks; False for none.
+    :param undetected: of a table, see ``palcore.data.landmark_table.landmarks_of``.
+    :param seed: draws the validation faces from train.
+    :param missing_share: up to this share of the csv form's pictures may be missing; those faces are left out with a warning.
+    :param index_dir: where the index of the small files is kept, see ``palcore.data.folder_index.indexed``.
     """
     data_dir = Path(data_dir)
     part = "test" if split == "test" else "train"
@@ -172,35 +182,3 @@ def list_faces(data_dir, split, landmarks=None, undetected="keep", seed=0, missi
         "affectnet", split, files[rows], rows, pictures, pictures.path, labels, points, frames, SIDE, problems, dropped
     )
     return listing if landmarks is False else with_landmark_problems(listing, where, pixels=pixels)
-
-
-def load(
-    data_dir,
-    split,
-    image_size=None,
-    seed=0,
-    landmarks=None,
-    undetected="keep",
-    missing_share=MISSING_SHARE,
-    index_dir=None,
-):
-    """AffectNet's seven expressions; contempt and what is no face are left out and counted (``Faces.dropped``).
-
-    Either ``train_set/`` and ``val_set/`` with ``images/N.jpg``, ``annotations/N_exp.npy`` and ``N_lnd.npy``; or the older form,
-    ``training.csv`` and ``validation.csv`` with ``Manually_Annotated_Images/``, whose pictures are cut to the face's box and whose
-    landmarks are moved along. Landmarks are 136 numbers in pixels, x0 y0 x1 y1 ..., the first pixel's centre at (0, 0).
-
-    The owner's ``val_set`` is our test split; the validation split is a twentieth of train, with the same mixture of expressions.
-
-    :param data_dir: the folder with ``train_set/``, or with ``training.csv``.
-    :param split: ``train``, ``validation`` or ``test``.
-    :param image_size: side in pixels; None for 224.
-    :param seed: draws the validation faces from train.
-    :param landmarks: a landmark table (``palcore.data.landmark_table``) instead of AffectNet's own landmarks.
-    :param undetected: of a table, see ``palcore.data.landmark_table.landmarks_of``.
-    :param missing_share: up to this share of the csv form's pictures may be missing; those faces are left out with a warning.
-    :param index_dir: where the index of the small files is kept, see ``palcore.data.folder_index.indexed``.
-    :raises FileNotFoundError: where images or annotations are missing.
-    :raises ValueError: for contents that make no sense.
-    """
-    return faces_of(list_faces(data_dir, split, landmarks, undetected, seed, missing_share, index_dir), image_size)

@@ -91,28 +91,25 @@ def _points(values, where):
     return values.reshape(68, 2).astype(np.float32)
 
 
-def _npy_faces(folder, stems):
-    """``(label or name of another class, landmarks, problems)`` of some faces, from their annotations."""
-    faces = []
-    for stem in stems:
-        label, points, problems = UNKNOWN, NOTHING, []
-        path = folder / f"{stem}_exp.npy"
-        try:
-            values = _array(path, "label")
-            shown = values[0] if values.size == 1 else f"{values.size} values"
-            label = _expression(shown)
-            if label is None:
-                label = UNKNOWN
-                raise ValueError("label", f"expression {shown} in {path}: it must be one whole number from 0 to 10")
-        except ValueError as problem:
-            problems.append(problem.args)
-        path = folder / f"{stem}_lnd.npy"
-        try:
-            points = NOTHING if isinstance(label, str) else _points(_array(path, "landmarks"), path)
-        except ValueError as problem:
-            problems.append(problem.args)
-        faces.append((label, points, problems))
-    return faces
+def _npy_face(folder, stem):
+    """``(label or name of another class, landmarks, problems)`` of a face, from its annotations."""
+    label, points, problems = UNKNOWN, NOTHING, []
+    path = folder / f"{stem}_exp.npy"
+    try:
+        values = _array(path, "label")
+        shown = values[0] if values.size == 1 else f"{values.size} values"
+        label = _expression(shown)
+        if label is None:
+            label = UNKNOWN
+            raise ValueError("label", f"expression {shown} in {path}: it must be one whole number from 0 to 10")
+    except ValueError as problem:
+        problems.append(problem.args)
+    path = folder / f"{stem}_lnd.npy"
+    try:
+        points = NOTHING if isinstance(label, str) else _points(_array(path, "landmarks"), path)
+    except ValueError as problem:
+        problems.append(problem.args)
+    return label, points, problems
 
 
 def _shown(arrays, orientations):
@@ -167,13 +164,13 @@ def read_npy_form(folder):
             raise ValueError(f"both {other} and {name} in {folder / 'images'} are the image of one face: remove one")
     expressions = (name for name in seen_names(folder / "annotations") if name.endswith("_exp.npy"))
     stems = sorted({*pictures, *(name.removesuffix("_exp.npy") for name in expressions)}, key=lambda stem: (len(stem), stem))
-    faces = in_pieces(partial(_npy_faces, folder / "annotations"), stems, f"affectnet {folder.name}: annotations")
+    faces = in_pieces(partial(_npy_face, folder / "annotations"), stems, f"affectnet {folder.name}: annotations")
     names = [pictures.get(stem, f"{stem}.jpg") for stem in stems]
     return _collected(names, faces, folder / "images", names)
 
 
 def _csv_face(table, number, name, text, expression):
-    """As ``_npy_faces``, for one row of a table."""
+    """As ``_npy_face``, for one row of a table."""
     label, points, problems = _expression(expression), NOTHING, []
     if label is None:
         sentence = f"expression {expression} of {name} in row {number} of {table}: it must be in 0..10"

@@ -1,13 +1,13 @@
 """Batches for Keras: uint8 images, labels, and landmarks that follow every change to the image."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import keras
 import numpy as np
 
 from palcore import EMOTIONS
-from palcore.data.geometry import DRAWS, check_ranges, draw_matrix, transform_image, transform_landmarks
+from palcore.data.changes.augmentation import DRAWS, augmented
 from palcore.data.memory import keep_freed_memory
 
 
@@ -25,6 +25,11 @@ def epoch_order(labels, seed, epoch, shuffle=False, balanced=False):
         drawn = rng.integers(len(counts), size=len(labels))
         return by_class[first[drawn] + rng.integers(counts[drawn])]
     return rng.permutation(len(labels)) if shuffle else np.arange(len(labels))
+
+
+def reading_threads(faces):
+    """How many images are read at once: drawn faces are kept once drawn, and several threads would only draw some of them twice."""
+    return 1 if faces.name == "synthetic" else min(8, os.cpu_count() or 1)
 
 
 def _label_weights(class_weight):
@@ -52,18 +57,15 @@ class FaceBatches(keras.utils.PyDataset):
     An epoch counts once its last batch has been read. The JAX trainer reads one batch to learn its shape and then ends that
     "epoch"; the TensorFlow trainer does not. With more than one batch, both see the same faces in the same order.
 
-    :param faces: ``palcore.data.table.Faces``.
     :param batch_size: faces per batch; the last one may be smaller.
-    :param image_size: side in pixels; None for the faces' own.
-    :param augment: flip, shift, rotate and scale at random, landmarks moved along: True, False, or a dictionary of what to
-        change in ``palcore.data.geometry.RANGES``.
+    :param augment: whether to change each face at random, see ``palcore.data.changes.augmented``.
     :param shuffle: another order in each epoch; else the faces' own.
     :param seed: of order and augmentation.
     :param balanced: draw each class equally often, with repetition; an epoch keeps its length.
     :param drop_remainder: leave out a last batch that is smaller.
     :param class_weight: ``{label: weight}`` of the cross-entropy, 1 for labels not named; PAL is not weighted.
     :param attribution: whether landmarks are among the targets.
-    :param threads: how many faces of a batch are prepared at once.
+    :param threads: how many faces of a batch are prepared at once; None for ``reading_threads``.
     :param share: ``(which, of)``: of each batch only this one of so many equal parts, where several processes read one batch.
     :raises ValueError: for no faces, an empty batch, or arguments that make no sense.
     """
@@ -72,7 +74,6 @@ class FaceBatches(keras.utils.PyDataset):
         self,
         faces,
         batch_size=64,
-        image_size=None,
         augment=False,
         shuffle=False,
         seed=0,
@@ -80,7 +81,7 @@ class FaceBatches(keras.utils.PyDataset):
         drop_remainder=False,
         class_weight=None,
         attribution=True,
-        threads=1,
+        threads=None,
         share=(0, 1),
     ):
         super().__init__(workers=1)
@@ -90,17 +91,16 @@ class FaceBatches(keras.utils.PyDataset):
             raise ValueError(f"batch_size {batch_size}: it must be at least 1")
         if drop_remainder and len(faces) < batch_size:
             raise ValueError(f"batch_size {batch_size} for {len(faces)} faces: with drop_remainder no batch is left")
+        threads = reading_threads(faces) if threads is None else threads
         if threads < 1:
             raise ValueError(f"threads {threads}: it must be at least 1")
         if share[1] > 1 and (batch_size % share[1] or not drop_remainder):
             raise ValueError(
                 f"share {share} of batches of {batch_size}: it needs batches that {share[1]} divides, and drop_remainder"
             )
-        if image_size is not None:
-            faces = replace(faces, images=replace(faces.images, size=image_size))
         self.faces = faces
         self.batch_size = batch_size
-        self.ranges = check_ranges(augment)
+        self.augment = augment
         self.shuffle = shuffle
         self.seed = seed
         self.balanced = balanced
@@ -116,7 +116,7 @@ class FaceBatches(keras.utils.PyDataset):
         """Go to an epoch, counted from 0: where a run is continued, say."""
         self.epoch = epoch
         self.order = epoch_order(self.faces.labels, self.seed, epoch, self.shuffle, self.balanced)
-        if self.ranges:
+        if self.augment:
             # One line of numbers for each place of the epoch, not for each face: a balanced epoch shows a face repeatedly.
             self.draws = np.random.default_rng([self.seed, epoch, 1]).random((len(self.order), DRAWS))
         self._complete = False
@@ -130,14 +130,6 @@ class FaceBatches(keras.utils.PyDataset):
         count = len(self.faces)
         return count // self.batch_size if self.drop_remainder else -(-count // self.batch_size)
 
-    def _face(self, place):
-        row = self.order[place]
-        image, landmarks = self.faces.images[row], self.faces.landmarks[row]
-        if self.ranges is None:
-            return image, landmarks
-        matrix = draw_matrix(self.draws[place], self.ranges)
-        return transform_image(image, matrix), transform_landmarks(landmarks, matrix)
-
     def __getitem__(self, index):
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
@@ -145,27 +137,27 @@ class FaceBatches(keras.utils.PyDataset):
         places = np.arange(index * self.batch_size, min((index + 1) * self.batch_size, len(self.order)))
         which, of = self.share
         places = np.array_split(places, of)[which]
-        size = self.faces.images.size
-        images = np.empty((len(places), size, size, 3), np.uint8)
-        landmarks = np.empty((len(places), 68, 2), np.float32)
+        rows = self.order[places]
+        faces = self.faces.subset(rows)
+        if self.augment:
+            faces = augmented(faces, self.draws[places])
+        images = np.empty((len(rows), faces.images.size, faces.images.size, 3), np.uint8)
 
         def fill(positions):
-            for position in positions:
-                images[position], landmarks[position] = self._face(places[position])
+            images[positions] = faces.images[positions]
 
-        shares = np.array_split(np.arange(len(places)), self.threads)
+        shares = np.array_split(np.arange(len(rows)), self.threads)
         if self._pool is None:
             fill(shares[0])
         else:
             list(self._pool.map(fill, shares))
         self._complete = self._complete or index == len(self) - 1
-        labels = self.faces.labels[self.order[places]]
-        targets = {"expression": labels, "attribution": landmarks} if self.attribution else labels
+        targets = {"expression": faces.labels, "attribution": faces.landmarks} if self.attribution else faces.labels
         if self.class_weight is None:
             return images, targets
-        weights = self.class_weight[labels]
+        weights = self.class_weight[faces.labels]
         if self.attribution:
-            weights = {"expression": weights, "attribution": np.ones(len(places), np.float32)}
+            weights = {"expression": weights, "attribution": np.ones(len(rows), np.float32)}
         return images, targets, weights
 
     def on_epoch_end(self):

@@ -1,6 +1,7 @@
 """Landmarks for images that have none: dlib's face detector and 68-point predictor, one table for a whole data set."""
 
 import gzip
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -77,6 +78,12 @@ def centre_box(height, width):
     return across, down, width - 1 - across, height - 1 - down
 
 
+def _dlib(what):
+    if importlib.util.find_spec("dlib") is None:
+        raise FileNotFoundError(f"dlib is not installed, which finds the {what}: in the study's folder run {EXTRA}")
+    return importlib.import_module("dlib")
+
+
 def dlib_detector():
     """A function of an image ``(H, W, 3)`` uint8 RGB that returns ``(found, landmarks)``.
 
@@ -87,11 +94,8 @@ def dlib_detector():
 
     :raises FileNotFoundError: where the extra ``landmarks`` is not installed.
     """
-    if importlib.util.find_spec("dlib") is None:
-        raise FileNotFoundError(f"dlib is not installed, which finds the landmarks: in the study's folder run {EXTRA}")
+    dlib = _dlib("landmarks")
     path = predictor_file()
-    import dlib
-
     find, predict = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(path))
 
     def detect(image):
@@ -138,11 +142,7 @@ def face_crops(image, find=None):
 
 
 def _dlib_boxes(picture):
-    if importlib.util.find_spec("dlib") is None:
-        raise FileNotFoundError(f"dlib is not installed, which finds the faces: in the study's folder run {EXTRA}")
-    import dlib
-
-    boxes = dlib.get_frontal_face_detector()(picture, 1)
+    boxes = _dlib("faces").get_frontal_face_detector()(picture, 1)
     return [(box.left(), box.top(), box.right(), box.bottom()) for box in boxes]
 
 
@@ -252,7 +252,6 @@ def landmark_dataset(name, data_dir, out=None, detect=None):
     """Write the landmark table of all splits of a data set, with a progress bar.
 
     :param name: one of ``palcore.data.DATASETS``, but for the drawn faces.
-    :param data_dir: its folder.
     :param out: the table; None for ``landmarks.csv.gz`` in that folder, where the data set's loader finds it.
     :param detect: see ``write_landmarks``; None for ``dlib_detector()``.
     :return: ``(path of the table, Summary)``.

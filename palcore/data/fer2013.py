@@ -1,7 +1,6 @@
 """FER2013 (Goodfellow et al., 2013): 35,887 grey faces of 48x48 pixels, in folders or in the public csv file."""
 
 import gzip
-import hashlib
 import warnings
 import zlib
 from dataclasses import astuple, replace
@@ -15,12 +14,13 @@ import pandas as pd
 from palcore import EMOTIONS
 from palcore.data.ferplus import FILE as FERPLUS
 from palcore.data.ferplus import LABELS, ferplus_labels
-from palcore.data.folder_index import folder_signature, indexed
+from palcore.data.folder_index import folder_signature, index_key, indexed
 from palcore.data.images import read_probed
 from palcore.data.landmark_fit import as_shown, with_landmark_problems
 from palcore.data.landmark_table import examine_landmark_table, landmarks_of
-from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of, one_line
+from palcore.data.listing import UNKNOWN, Listing, Problem, one_line
 from palcore.data.probe import elsewhere, faces_in_folders, first_file, look_at_images
+from palcore.data.table import class_counts
 
 FOLDERS = {
     "angry": "anger",
@@ -146,9 +146,7 @@ def _read_csv(path):
 
 def _kept(path, build, index_dir):
     """What ``build()`` makes of a file, from the index of that file as it is now."""
-    # The file's own name helps people; its whole path tells two copies apart.
-    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    return indexed(build, f"fer2013-{path.name.split('.')[0]}-{place}", folder_signature([path]), index_dir)
+    return indexed(build, index_key(f"fer2013-{path.name.split('.')[0]}", path), folder_signature([path]), index_dir)
 
 
 def _csv_rows(path, split, index_dir):
@@ -213,18 +211,30 @@ def other_labels(data_dir, part):
     except (ValueError, FileNotFoundError) as problem:
         return None, [Problem("label", str(csv.parent / FERPLUS), str(problem), False)]
     own = part.labels[np.isin(part.files, labelled.files)]
-    counts = dict(zip(EMOTIONS, np.bincount(labelled.labels, minlength=len(EMOTIONS)).tolist(), strict=True))
     agreement = round(float((own == labelled.labels).mean()), 4)
+    counts = class_counts(labelled.labels)
     facts = {"faces": len(labelled), "counts": counts, "agreement": agreement, "dropped": labelled.dropped}
     return {"ferplus": facts}, []
 
 
 def list_faces(data_dir, split, landmarks=None, undetected="keep", labels="own", index_dir=None):
-    """One split as it lies in the folder or the csv file, see ``palcore.data.listing``.
+    """FER2013 from ``train/ validation/ test/`` with seven folders each, or from ``fer2013.csv``, see ``palcore.data.listing``.
 
-    :param landmarks: as for ``load``, or False to leave them out.
-    :param labels: as for ``load``.
-    :param index_dir: as for ``load``.
+    The validation split is the challenge's ``PublicTest``, the test split its ``PrivateTest``. Faces are called
+    ``validation/angry/NAME.jpg``; those of the csv file ``fer2013.csv:ROW``, counted from 0.
+
+    In a quarter of the faces the landmark detector finds none. They keep what the table has for them: in the table made with
+    this study's FER2013, the predictor's answer to a box at the centre, which lies on the face more often than not, since the
+    faces were cut out alike. Leaving those faces out would change the benchmark.
+
+    :param data_dir: the folder with the splits, or with one of ``TABLES`` (or that as ``.csv.gz``), or the file.
+    :param landmarks: path of the landmark table (``palcore.data.landmark_table``); None for ``landmarks.csv.gz`` or
+        ``landmarks.csv`` in ``data_dir``; False to leave them out.
+    :param undetected: ``"keep"``, or ``"leave_out"``: no landmarks (NaN) where no face was found, so that PAL ignores them.
+    :param labels: ``"own"``, or ``"ferplus"``: the expression on which more than half of FER+'s votes agree (``fer2013new.csv``
+        beside ``fer2013.csv``); faces without one are left out and counted in ``dropped``.
+    :param index_dir: where the csv file's faces and the landmark table are kept once read, see
+        ``palcore.data.folder_index.indexed``; a file that has changed is read again.
     """
     if labels not in LABELS:
         raise ValueError(f"labels {labels!r} of fer2013: choose from {', '.join(LABELS)}")
@@ -258,30 +268,3 @@ def list_faces(data_dir, split, landmarks=None, undetected="keep", labels="own",
     if table is not None and landmarks is not False:
         listing = with_landmark_problems(listing, f"landmark table {table}", pixels=in_pixels)
     return _with_ferplus(listing, folder, csv) if labels == "ferplus" and len(listing) else listing
-
-
-def load(data_dir, split, image_size=None, seed=0, landmarks=None, undetected="keep", labels="own", index_dir=None):
-    """FER2013 from ``train/ validation/ test/`` with seven folders each, or from ``fer2013.csv``.
-
-    The validation split is the challenge's ``PublicTest``, the test split its ``PrivateTest``. Faces are called
-    ``validation/angry/NAME.jpg``; those of the csv file ``fer2013.csv:ROW``, counted from 0.
-
-    In a quarter of the faces the landmark detector finds none. They keep what the table has for them: in the table made with
-    this study's FER2013, the predictor's answer to a box at the centre, which lies on the face more often than not, since the
-    faces were cut out alike. Leaving those faces out would change the benchmark.
-
-    :param data_dir: the folder with the splits, or with one of ``TABLES`` (or that as ``.csv.gz``), or the file.
-    :param split: ``train``, ``validation`` or ``test``.
-    :param image_size: side in pixels; None for 48.
-    :param seed: not used, since nothing is drawn at random; every data set takes one.
-    :param landmarks: path of the landmark table (``palcore.data.landmark_table``); None for ``landmarks.csv.gz`` or
-        ``landmarks.csv`` in ``data_dir``.
-    :param undetected: ``"keep"``, or ``"leave_out"``: no landmarks (NaN) where no face was found, so that PAL ignores them.
-    :param labels: ``"own"``, or ``"ferplus"``: the expression on which more than half of FER+'s votes agree (``fer2013new.csv``
-        beside ``fer2013.csv``); faces without one are left out and counted in ``dropped``.
-    :param index_dir: where the csv file's faces and the landmark table are kept once read, see
-        ``palcore.data.folder_index.indexed``; a file that has changed is read again.
-    :raises FileNotFoundError: where images or landmarks are missing.
-    :raises ValueError: for contents that make no sense, or landmarks that lack a face.
-    """
-    return faces_of(list_faces(data_dir, split, landmarks, undetected, labels, index_dir), image_size)

@@ -12,7 +12,6 @@ import numpy as np
 INDEX_DIR = Path("runs") / "index"
 """Where indexes are kept by default, beside the runs: a licensed folder may be read-only."""
 
-
 DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError)
 """What reading an index that is not whole can raise."""
 
@@ -48,6 +47,11 @@ def folder_signature(paths, wanted=None):
             digest.update(f"{path.stat().st_size} {path.stat().st_mtime_ns}".encode())
         digest.update(f"\0{path.name}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def index_key(name, path):
+    """``NAME-1a2b3c4d``: the name helps people, and the digits, of the whole path, tell two copies of a data set apart."""
+    return f"{name}-{hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:8]}"
 
 
 def _read(folder):

@@ -1,6 +1,6 @@
-"""Changes to a training face that move its landmarks along.
+"""Maps that move an image and its landmarks together.
 
-A change is a ``(3, 3)`` matrix that maps image fractions (from the top-left corner, as landmarks are) to image fractions.
+A map is a ``(3, 3)`` matrix from image fractions (from the top-left corner, as landmarks are) to image fractions.
 Matrices multiply, so a flip, a rotation and a crop cost one interpolation of the image.
 """
 
@@ -21,19 +21,6 @@ def _mirror_index():
 
 FLIP_INDEX = _mirror_index()
 """``(68,)``: which landmark takes each one's place when the face is mirrored (left brow and right brow, and so on)."""
-
-RANGES = {"flip": 0.5, "angle": 0.15, "scale": 0.1, "shift": 0.08, "crop": 0.0}
-"""How strong augmentation is by default.
-
-- ``flip``: probability of mirroring, in [0, 1].
-- ``angle``: largest rotation either way, in radians.
-- ``scale``: largest enlargement or reduction, as a fraction.
-- ``shift``: largest shift along each axis, as a fraction of the image side.
-- ``crop``: largest part of the side that a random crop cuts away, in [0, 1).
-"""
-
-DRAWS = 8
-"""Random numbers that one change takes."""
 
 
 def flip_matrix():
@@ -62,40 +49,6 @@ def affine_matrix(angle=0.0, scale=1.0, shift=(0.0, 0.0)):
 def crop_matrix(left, top, width, height):
     """``(3, 3)`` map of image fractions that makes a box (given in fractions) the whole image."""
     return np.array([[1 / width, 0.0, -left / width], [0.0, 1 / height, -top / height], [0.0, 0.0, 1.0]])
-
-
-def check_ranges(augment):
-    """``RANGES`` with the entries of ``augment`` in place of the defaults; None for no augmentation.
-
-    :param augment: True, False, or a dictionary with some of the keys of ``RANGES``.
-    :raises ValueError: for anything else, or a value out of bounds.
-    """
-    if isinstance(augment, bool):
-        return dict(RANGES) if augment else None
-    if not isinstance(augment, dict):
-        raise ValueError(f"augment {augment!r}: give True, False, or a dictionary of {', '.join(RANGES)}")
-    for name, value in augment.items():
-        if name not in RANGES:
-            raise ValueError(f"unknown augmentation {name!r}: choose from {', '.join(RANGES)}")
-        bound = {"flip": 1.0, "angle": np.pi, "scale": 0.9, "shift": 1.0, "crop": 0.9}[name]
-        if not 0 <= value <= bound:
-            raise ValueError(f"augmentation {name} is {value!r}: it must be in [0, {bound:g}]")
-    return RANGES | augment
-
-
-def draw_matrix(draws, ranges=RANGES):
-    """The ``(3, 3)`` map that some random numbers stand for.
-
-    :param draws: ``(DRAWS,)`` uniform in [0, 1).
-    :param ranges: see ``RANGES``.
-    """
-    angle, scale, x, y = (2 * draws[:4] - 1) * (ranges["angle"], ranges["scale"], ranges["shift"], ranges["shift"])
-    matrix = affine_matrix(angle, 1 + scale, (x, y))
-    if ranges["crop"]:
-        side = 1 - ranges["crop"] * draws[4]
-        left, top = (1 - side) * draws[5:7]
-        matrix = matrix @ crop_matrix(left, top, side, side)
-    return matrix @ flip_matrix() if draws[7] < ranges["flip"] else matrix
 
 
 def transform_landmarks(landmarks, matrix):

@@ -34,14 +34,9 @@ def _read(path):
     return None, values
 
 
-def _read_all(paths):
-    return [_read(path) for path in paths]
-
-
 def landmarks_from_files(files, paths, frame, order):
     """Landmarks of some faces, each from its own file.
 
-    :param files: names of the faces.
     :param paths: their landmark files, in pixels, the first pixel's centre at (0, 0).
     :param frame: ``(width, height)`` of the images.
     :param order: one of ``ORDERS``.
@@ -52,7 +47,7 @@ def landmarks_from_files(files, paths, frame, order):
     if order not in ORDERS:
         raise ValueError(f"landmark_order {order!r}: choose from {', '.join(ORDERS)}")
     landmarks, problems = np.full((len(files), 68, 2), np.nan, np.float32), []
-    for row, (kind, values) in enumerate(in_pieces(_read_all, paths)):
+    for row, (kind, values) in enumerate(in_pieces(_read, paths)):
         if kind:
             problems.append(Problem(kind, str(files[row]), values))
         else:

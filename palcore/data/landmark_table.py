@@ -1,6 +1,5 @@
 """One csv file of landmarks for a whole data set: read, begun and continued."""
 
-import csv
 import gzip
 import zlib
 from pathlib import Path
@@ -100,7 +99,6 @@ def read_landmark_table(path, pixels=None):
     Two forms, told apart by their second column. ``file,found,x0,y0,...,x67,y67`` is the study's own: fractions of the
     image's sides from its top-left corner. ``file,detected,x0,...`` has pixels, the first pixel's centre at (0, 0).
 
-    :param path: the table.
     :param pixels: ``(width, height)`` of the images, needed for the second form.
     :return: ``(files, found, landmarks)``: list of names, ``(N,)`` bool, ``(N, 68, 2)`` float32 in fractions. Where no face
         was found, the landmarks are what the table has: a guess, or NaN.
@@ -116,32 +114,22 @@ def read_landmark_table(path, pixels=None):
     return files.tolist(), found, _fractions(landmarks, found, in_pixels, pixels, path).astype(np.float32)
 
 
-def _open(path, mode):
-    return (gzip.open if path.suffix == ".gz" else open)(path, mode, newline="", encoding="utf-8")
-
-
 def append_rows(path, files=(), found=(), landmarks=()):
     """Add faces to a table in the study's own form, beginning it where there is none.
 
     :param path: ``.csv`` or ``.csv.gz``.
-    :param files: names of the faces.
     :param found: whether a face was found in each.
     :param landmarks: ``(N, 68, 2)`` fractions; NaN where there are none.
     """
-    path = Path(path)
-    begins = not path.exists()
-    with _open(path, "at") as file:
-        writer = csv.writer(file)
-        if begins:
-            writer.writerow(COLUMNS)
-        for name, seen, points in zip(files, found, landmarks, strict=True):
-            writer.writerow([name, int(seen), *(f"{value:.5f}" for value in np.asarray(points).ravel())])
+    rows = pd.DataFrame(np.reshape(landmarks, (-1, 136)), columns=COORDINATES)
+    rows.insert(0, "file", files)
+    rows.insert(1, "found", np.asarray(found, int))
+    rows.to_csv(path, mode="a", header=not Path(path).exists(), index=False, float_format="%.5f", na_rep="nan")
 
 
 def landmarks_of(files, path, frames, undetected="keep", key=str, examine=examine_landmark_table):
     """Landmarks of some faces from a table that should have at least those.
 
-    :param files: their names.
     :param path: the table, see ``read_landmark_table``.
     :param frames: width and height of the images, of all alike or ``(N, 2)``.
     :param undetected: ``"keep"`` what the table has where no face was found, or ``"leave_out"``: NaN, so that PAL ignores the

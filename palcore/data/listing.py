@@ -1,7 +1,7 @@
 """What a data set's folder holds, with everything that is wrong with it: ``load`` stops at the first problem, the check lists all.
 
-A data set is one module with ``PUBLISHED``, ``SIDE`` and two functions: ``list_faces(data_dir, split, landmarks=None, ...)``, which
-never stops at a bad file, and ``load(data_dir, split, image_size=None, seed=0, ...)``, which is ``faces_of`` that listing.
+A data set is one module with ``PUBLISHED``, ``SIDE`` and ``list_faces(data_dir, split, landmarks=None, ...)``, which never stops at
+a bad file; ``palcore.data.load`` is ``faces_of`` that listing.
 """
 
 import warnings

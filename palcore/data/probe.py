@@ -53,16 +53,20 @@ def found_names(folder, names):
     return found
 
 
-def in_pieces(function, items, what=None):
-    """``function`` of consecutive pieces of ``items``, results in order; by a process for each core where there are many.
+def _of_piece(function, piece):
+    return [function(item) for item in piece]
 
-    :param function: of a list; it and what it returns can be pickled.
+
+def in_pieces(function, items, what=None):
+    """``function`` of each of ``items``, results in order; by a process for each core where there are many.
+
+    :param function: it and what it returns can be pickled.
     :param what: shown with a progress bar; None for no bar.
     """
     pieces = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    results = map(function, pieces)
+    results = (_of_piece(function, piece) for piece in pieces)
     if len(items) >= MANY:
-        results = joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(function)(piece) for piece in pieces)
+        results = joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(_of_piece)(function, piece) for piece in pieces)
     collected = []
     with progress_bar(total=len(items), desc=what, disable=what is None, unit="face") as bar:
         for piece, result in zip(pieces, results, strict=True):
@@ -71,26 +75,21 @@ def in_pieces(function, items, what=None):
     return collected
 
 
-def _probe_all(paths):
-    """Width, height and orientation of each, or the kind of problem and the sentence."""
-    found = []
-    for path in paths:
-        try:
-            found.append(probe_image(path))
-        except (FileNotFoundError, ValueError) as problem:
-            found.append(("image missing" if isinstance(problem, FileNotFoundError) else "image unreadable", str(problem)))
-    return found
+def _probe(path):
+    """Width, height and orientation, or the kind of problem and the sentence."""
+    try:
+        return probe_image(path)
+    except (FileNotFoundError, ValueError) as problem:
+        return "image missing" if isinstance(problem, FileNotFoundError) else "image unreadable", str(problem)
 
 
 def probe_images(paths, what=None):
     """Sizes of many image files, as they are shown.
 
-    :param paths: a sequence.
-    :param what: see ``in_pieces``.
     :return: ``(sizes, orientations, problems)``: ``(N, 2)`` int32 width and height, 0 where there are none; ``(N,)`` uint8, EXIF's
         number; and ``{row: (kind, sentence)}``.
     """
-    found = in_pieces(_probe_all, list(paths), what)
+    found = in_pieces(_probe, list(paths), what)
     problems = {row: facts for row, facts in enumerate(found) if len(facts) == 2}
     facts = np.array([(0, 0, 1) if row in problems else facts for row, facts in enumerate(found)], np.int32).reshape(-1, 3)
     return facts[:, :2], facts[:, 2].astype(np.uint8), problems
@@ -144,7 +143,6 @@ def faces_in_folders(root, classes, name, wanted):
 def look_at_images(files, paths, side, name):
     """The sizes of a split's images, and what can be seen to be wrong without decoding them.
 
-    :param files: names of the faces.
     :param paths: their image files.
     :param side: in pixels, of the owner's images.
     :return: ``(frames, orientations, usual, problems)``: as ``probe_images``, ``(width, height)`` of most, and ``Problem`` s, among

@@ -11,7 +11,7 @@ from palcore.data.images import read_probed
 from palcore.data.landmark_files import ORDERS, landmarks_from_files
 from palcore.data.landmark_fit import as_shown, with_landmark_problems
 from palcore.data.landmark_table import landmarks_of
-from palcore.data.listing import UNKNOWN, Listing, Problem, faces_of
+from palcore.data.listing import UNKNOWN, Listing, Problem
 from palcore.data.probe import elsewhere, faces_in_folders, first_file, found_names, look_at_images
 from palcore.data.splits import VALIDATION_SHARE, split_rows
 
@@ -158,9 +158,23 @@ def _with_landmarks(listing, data_dir, root, given, frame, orientations, order, 
 
 
 def list_faces(data_dir, split, landmarks=None, landmark_order="row_column", undetected="keep", seed=0):
-    """One split as it lies in the folder, see ``palcore.data.listing``; a face whose label is wrong counts as train.
+    """RAF-DB's basic expressions as its owners ship them, or in the common copies with a folder for each label.
 
-    :param landmarks: as for ``load``, or False to leave them out.
+    ``Image/aligned/train_00001_aligned.jpg`` with ``EmoLabel/list_patition_label.txt``, or ``DATASET/train/5/`` and so on. Faces
+    are called as in the owner's list, ``train_00001.jpg``, in both. The validation split is a tenth of train, with the same
+    mixture of expressions; a face whose label is wrong counts as train.
+
+    The release has 5 and 37 landmarks, not 68. Those are read from ``landmarks/train_00001_aligned.txt``: 68 lines of two
+    numbers in pixels, the first pixel's centre at (0, 0), **the row first and then the column**; values outside the image are
+    legal. Or from a landmark table (``palcore.data.landmark_table``), whose names may have folders and ``_aligned``.
+
+    :param data_dir: the folder with ``Image/`` and ``EmoLabel/``, or with ``basic/`` that holds those, or with ``DATASET/``, or
+        with what that holds.
+    :param landmarks: folder of text files, or a landmark table; None for ``landmarks/`` or ``landmarks.csv.gz`` beside ``Image/``
+        or ``DATASET/``; False for none.
+    :param landmark_order: what the text files' numbers are: ``row_column`` or ``x_y``.
+    :param undetected: of a table, see ``palcore.data.landmark_table.landmarks_of``.
+    :param seed: draws the validation faces from train.
     """
     data_dir = Path(data_dir)
     part = "test" if split == "test" else "train"
@@ -182,8 +196,8 @@ def read_groups(data_dir, files):
 
     Each file has five lines of two numbers, landmarks in the picture that the face was cut from, and then three lines of one.
 
-    :param data_dir: as for ``load``; ``Annotation/`` lies beside ``EmoLabel/``, or beside ``DATASET/``.
-    :param files: the faces' names, as ``load`` gives them.
+    :param data_dir: as for ``list_faces``; ``Annotation/`` lies beside ``EmoLabel/``, or beside ``DATASET/``.
+    :param files: the faces' names, as ``list_faces`` gives them.
     :return: ``{kind: (N,) str}`` for each kind of ``GROUPS``.
     :raises FileNotFoundError: where the folder or a face's file is missing.
     :raises ValueError: for a file that has other lines or other numbers.
@@ -213,29 +227,3 @@ def _groups_of(path):
             meaning = ", ".join(f"{place} {name}" for place, name in enumerate(names))
             raise ValueError(f"{kind} {number} in {path}: it must be one of {meaning}")
     return [names[int(number)] for names, [number] in zip(GROUPS.values(), lines[5:], strict=True)]
-
-
-def load(data_dir, split, image_size=None, seed=0, landmarks=None, landmark_order="row_column", undetected="keep"):
-    """RAF-DB's basic expressions as its owners ship them, or in the common copies with a folder for each label.
-
-    ``Image/aligned/train_00001_aligned.jpg`` with ``EmoLabel/list_patition_label.txt``, or ``DATASET/train/5/`` and so on. Faces
-    are called as in the owner's list, ``train_00001.jpg``, in both. The validation split is a tenth of train, with the same
-    mixture of expressions.
-
-    The release has 5 and 37 landmarks, not 68. Those are read from ``landmarks/train_00001_aligned.txt``: 68 lines of two
-    numbers in pixels, the first pixel's centre at (0, 0), **the row first and then the column**; values outside the image are
-    legal. Or from a landmark table (``palcore.data.landmark_table``), whose names may have folders and ``_aligned``.
-
-    :param data_dir: the folder with ``Image/`` and ``EmoLabel/``, or with ``basic/`` that holds those, or with ``DATASET/``, or
-        with what that holds.
-    :param split: ``train``, ``validation`` or ``test``.
-    :param image_size: side in pixels; None for 100.
-    :param seed: draws the validation faces from train.
-    :param landmarks: folder of text files, or a landmark table; None for ``landmarks/`` or ``landmarks.csv.gz`` beside ``Image/``
-        or ``DATASET/``.
-    :param landmark_order: what the text files' numbers are: ``row_column`` or ``x_y``.
-    :param undetected: of a table, see ``palcore.data.landmark_table.landmarks_of``.
-    :raises FileNotFoundError: where images or landmarks are missing.
-    :raises ValueError: for contents that make no sense.
-    """
-    return faces_of(list_faces(data_dir, split, landmarks, landmark_order, undetected, seed), image_size)

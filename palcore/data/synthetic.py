@@ -229,10 +229,8 @@ def load(data_dir, split, image_size=None, shortcut=0.9, seed=0, count=None):
         depend on it.
     :param seed: another seed draws other faces.
     :param count: how many faces; None for the split's own number (``COUNTS``). The classes take turns.
-    :raises ValueError: for a ``data_dir``, a shortcut outside [0, 1], or fewer than one face.
+    :raises ValueError: for a shortcut outside [0, 1], fewer than one face, or a size too small for one.
     """
-    if data_dir is not None:
-        raise ValueError(f"data_dir {data_dir} for the synthetic faces: they are drawn, leave it out")
     if shortcut is not None and not 0 <= shortcut <= 1:
         raise ValueError(f"shortcut {shortcut!r} of the synthetic faces: it must be in [0, 1], or None for no patch")
     count = COUNTS[split] if count is None else count

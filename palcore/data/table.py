@@ -95,7 +95,7 @@ class Faces:
 
     def counts(self):
         """Faces per expression, ``{name: count}`` in the order of ``EMOTIONS``."""
-        return dict(zip(EMOTIONS, np.bincount(self.labels, minlength=len(EMOTIONS)).tolist(), strict=True))
+        return class_counts(self.labels)
 
     def fingerprint(self):
         """Sixteen hexadecimal digits of the SHA-256 of files, labels and landmarks: which faces a run has seen."""
@@ -104,6 +104,11 @@ class Faces:
         digest.update(self.labels.astype("<i8").tobytes())
         digest.update(np.round(self.landmarks.astype("<f4"), 5).tobytes())
         return digest.hexdigest()[:16]
+
+
+def class_counts(labels):
+    """``{expression: count}`` in the order of ``EMOTIONS``; labels below 0, which make no sense, are left out."""
+    return dict(zip(EMOTIONS, np.bincount(labels[labels >= 0], minlength=len(EMOTIONS)).tolist(), strict=True))
 
 
 def changed(faces, change, landmarks, size=None):

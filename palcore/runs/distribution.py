@@ -99,8 +99,6 @@ def fit(classifier, model, batches, validation, devices, **options):
     :param classifier: the plain one, whose layers ``model`` trains.
     :param batches: ``palcore.data.batches.FaceBatches``, of this process's share. On several devices of TensorFlow a callback has
         to set their epoch.
-    :param validation: likewise.
-    :param options: for Keras.
     :return: Keras's history.
     """
     if devices.count == 1 or keras.backend.backend() == "jax":

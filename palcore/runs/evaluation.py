@@ -12,7 +12,7 @@ from palcore.data.batches import FaceBatches
 from palcore.data.changes import CONDITIONS
 from palcore.evaluation import evaluate
 from palcore.models import with_attribution
-from palcore.runs.faces import describe_data, reading_threads, tested_faces
+from palcore.runs.faces import describe_data, tested_faces
 from palcore.runs.options import options_of
 from palcore.runs.records import identity, read_record, save_record, write_arrays
 from palcore.runs.reliance import reliance
@@ -36,12 +36,12 @@ def evaluate_conditions(options, classifier, watched, tests):
         ``<condition>_labels``, ``<condition>_probabilities`` and ``<condition>_correlation``. Of the conditions that ``robustness``
         adds there is ``<condition>_called`` in place of labels and probabilities.
     """
-    metrics, predictions, threads = {}, {}, reading_threads(options)
+    metrics, predictions = {}, {}
     for condition, faces in tests.items():
-        metrics[condition], arrays = evaluate(watched, FaceBatches(faces, options.batch_size, threads=threads), options.sigma)
+        metrics[condition], arrays = evaluate(watched, FaceBatches(faces, options.batch_size), options.sigma)
         if condition == "test":
             patch = options.dataset == "synthetic" and options.shortcut is not None and not options.placed
-            metrics[condition] |= reliance(classifier, watched, faces, options.sigma, patch, options.batch_size, threads)
+            metrics[condition] |= reliance(classifier, watched, faces, options.sigma, patch, options.batch_size)
         if condition in CONDITIONS:
             arrays = {"called": np.argmax(arrays["probabilities"], axis=-1), "correlation": arrays["correlation"]}
         for name, array in arrays.items():

@@ -1,7 +1,6 @@
 """What a run's faces are: the options' data set, and every change that the options ask for."""
 
 import hashlib
-import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from palcore.data import load
+from palcore.data.batches import reading_threads
 from palcore.data.changes import (
     CONDITIONS,
     crop_faces,
@@ -32,6 +32,11 @@ class RunFaces:
     validation: Faces
     tests: dict
     window: np.ndarray | None
+
+    @property
+    def splits(self):
+        """``{split or condition: faces}``, as a record names them."""
+        return {"train": self.train, "validation": self.validation, **self.tests}
 
 
 def load_faces(options, split, index_dir=None, **changes):
@@ -104,11 +109,6 @@ def tested_faces(options, window=None, index_dir=None):
     return conditions
 
 
-def reading_threads(options):
-    """Files are decoded side by side; drawn faces are kept once drawn, and several threads would only draw some of them twice."""
-    return 1 if options.dataset == "synthetic" else min(8, os.cpu_count() or 1)
-
-
 MOST_DIGESTED = 50_000
 """From twice as many faces on, every second or third alone is looked at for ``pixel_fingerprint``."""
 
@@ -130,9 +130,19 @@ def pixel_fingerprint(images, threads=1):
 
 def describe_data(faces):
     """``{split or condition: {"faces": count, "fingerprint": ...}}`` for a record, with what was ``dropped``, if anything."""
+    return {
+        name: {"faces": len(split), "fingerprint": split.fingerprint()} | ({"dropped": split.dropped} if split.dropped else {})
+        for name, split in faces.items()
+    }
 
-    def facts(split):
-        dropped = {"dropped": split.dropped} if split.dropped else {}
-        return {"faces": len(split), "fingerprint": split.fingerprint(), **dropped}
 
-    return {name: facts(split) for name, split in faces.items()}
+def run_data(faces):
+    """``describe_data`` of all faces of a run, with the fingerprint of the pixels of its three splits.
+
+    :param faces: ``RunFaces``.
+    """
+    data = describe_data(faces.splits)
+    for split in ("train", "validation", "test"):
+        some = faces.splits[split]
+        data[split]["pixels"] = pixel_fingerprint(some.images, reading_threads(some))
+    return data

@@ -17,18 +17,17 @@ SAMPLE, STEPS, TOGETHER = 140, 16, 35
 """Faces whose integrated gradients are taken, evenly over the split; points on the way; faces at a time."""
 
 
-def probabilities_of(classifier, faces, batch_size=64, threads=1):
+def probabilities_of(classifier, faces, batch_size=64):
     """The seven probabilities of each face, ``(N, 7)`` float64, from a classifier that ends in logits."""
-    batches = FaceBatches(faces, batch_size, threads=threads)
+    batches = FaceBatches(faces, batch_size)
     logits = [classifier.predict_on_batch(batches[index][0]) for index in range(len(batches))]
     return softmax(np.concatenate(logits).astype(np.float64), axis=-1)
 
 
-def covering_costs(classifier, faces, boxes, batch_size=64, threads=1):
+def covering_costs(classifier, faces, boxes, batch_size=64):
     """How much is lost when a place is covered in the image's mean colour.
 
     :param classifier: the plain classifier, ending in logits.
-    :param faces: ``palcore.data.table.Faces``.
     :param boxes: ``{place: a box for each face}``, see ``palcore.data.changes.boxes_of``.
     :return: ``{place: {"probability": ..., "accuracy": ...}}``: the mean change of the true class's probability, and that of the
         accuracy; below 0 where the answer depends on the place.
@@ -36,7 +35,7 @@ def covering_costs(classifier, faces, boxes, batch_size=64, threads=1):
     rows = np.arange(len(faces))
 
     def known(faces):
-        found = probabilities_of(classifier, faces, batch_size, threads)
+        found = probabilities_of(classifier, faces, batch_size)
         return found[rows, faces.labels], np.argmax(found, axis=-1) == faces.labels
 
     probability, right = known(faces)
@@ -79,13 +78,12 @@ def attribution_maps(classifier, watched, faces):
     return np.concatenate(trained), np.concatenate(integrated)
 
 
-def reliance(classifier, watched, faces, sigma, patch=False, batch_size=64, threads=1):
+def reliance(classifier, watched, faces, sigma, patch=False, batch_size=64):
     """What a classifier's answers on some faces depend on: eyes, mouth, a place off the face, and a shortcut's patch.
 
     :param classifier: the plain classifier, ending in logits.
     :param watched: the same with its attribution, ``palcore.models.with_attribution`` with the strategy ``mean``.
     :param faces: ``palcore.data.table.Faces``, with their true landmarks.
-    :param sigma: width of a landmark's Gaussian.
     :param patch: whether the drawn faces' patch is in the pictures.
     :return: ``{"reliance": {place: ...}, "integrated_gradients": their attribution_scores}``. For each place ``probability`` and
         ``accuracy`` (``covering_costs``, all faces); on ``SAMPLE`` faces, evenly over the split, the mean ``share`` of the positive
@@ -94,7 +92,7 @@ def reliance(classifier, watched, faces, sigma, patch=False, batch_size=64, thre
     avoid = np.array(PATCH_BOX) if patch else None
     boxes = {place: boxes_of(faces, place, avoid) for place in PLACES}
     boxes |= {"patch": boxes_of(faces, PATCH_BOX)} if patch else {}
-    costs = covering_costs(classifier, faces, boxes, batch_size, threads)
+    costs = covering_costs(classifier, faces, boxes, batch_size)
     known = np.flatnonzero([box is not None for box in boxes[PLACES[0]]])
     sample = known[np.unique(np.linspace(0, len(known) - 1, SAMPLE).astype(int))] if len(known) else known
     if not len(sample):

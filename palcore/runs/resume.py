@@ -95,8 +95,6 @@ class Progress(keras.callbacks.Callback):
     A run that goes on so ends bit for bit as one that never stopped, on a processor with the same number of threads (``threads`` in
     the record): TensorFlow splits sums among them, and with another number the last digits differ.
 
-    :param folder: of the run.
-    :param model: the compiled model.
     :param batches: what it is trained on; it is told the epoch.
     :param facts: JSON dictionary of all that makes the run what it is; a state with other facts is refused.
     :ivar epoch: epochs done.
@@ -161,7 +159,7 @@ class Progress(keras.callbacks.Callback):
         self.batches.set_epoch(epoch)
 
     def on_epoch_end(self, epoch, logs=None):
-        if not np.all(np.isfinite(losses_of(logs))):
+        if not np.all(np.isfinite([value for name, value in logs.items() if name.endswith("loss")])):
             raise NotANumber(epoch, None, logs)
         self.epoch = epoch + 1
         for name, value in logs.items():
@@ -206,10 +204,6 @@ def clear(folder):
     """Remove all that only a half-finished run needs."""
     for name in (STATE, STOPPED, GOOD):
         (Path(folder) / name).unlink(missing_ok=True)
-
-
-def losses_of(logs):
-    return [float(value) for name, value in logs.items() if name.endswith("loss")]
 
 
 class NotANumber(ArithmeticError):

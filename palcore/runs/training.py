@@ -15,7 +15,7 @@ from palcore.models import build_classifier, with_attribution
 from palcore.progress import attended
 from palcore.runs.distribution import data_parallel, fit, join_processes, on_one_device
 from palcore.runs.evaluation import evaluate_conditions, watched_model
-from palcore.runs.faces import describe_data, load_faces, pixel_fingerprint, reading_threads, run_faces, training_faces
+from palcore.runs.faces import load_faces, run_data, run_faces, training_faces
 from palcore.runs.options import OPTIONS, Options, check_options, options_of
 from palcore.runs.records import commit, run_facts, whole_file, write_arrays, write_record
 from palcore.runs.resume import GOOD, STOPPED, NotANumber, Progress, clear, only_process, stopped_by_sigterm, write_stopped
@@ -164,12 +164,10 @@ def train(options, verbose=None):
 def _train(options, folder, verbose):
     code = commit()  # now: the tree may change while this trains
     faces = run_faces(options, folder.parent / "index")
-    guided, threads = options.strategy != "none", reading_threads(options)
     with data_parallel(options.distribute, options.batch_size) as devices:
         reading = {
             "batch_size": options.batch_size,
-            "attribution": guided,
-            "threads": threads,
+            "attribution": options.strategy != "none",
             "drop_remainder": devices.count > 1,  # the devices share every batch equally
             "share": (devices.process, devices.processes),
         }
@@ -185,11 +183,8 @@ def _train(options, folder, verbose):
         validation = FaceBatches(faces.validation, **reading)
         classifier, model = build(options, faces.train.images.size, steps=len(batches) * options.epochs)
         watched = watched_model(options, classifier)  # now: a layer that is not there fails before the first epoch
-        splits = {"train": faces.train, "validation": faces.validation, **faces.tests}
-        data = describe_data(splits)
-        for split in ("train", "validation", "test"):
-            data[split]["pixels"] = pixel_fingerprint(splits[split].images, threads)
-        facts = run_facts(options, faces.train.images.size, None if faces.window is None else faces.window.tolist(), data)
+        window = None if faces.window is None else faces.window.tolist()
+        facts = run_facts(options, faces.train.images.size, window, run_data(faces))
         progress = Progress(folder, model, batches, facts, code)
         stopped = None
         try:
@@ -225,7 +220,7 @@ def _train(options, folder, verbose):
         facts,
         parameters=classifier.count_params(),
         weights=weights_digest(classifier),
-        labels={name: split.counts() for name, split in splits.items()},
+        labels={name: split.counts() for name, split in faces.splits.items()},
         metrics=metrics,
         history=_history(progress.history, options.strategy),
         seconds=round(progress.seconds, 1),

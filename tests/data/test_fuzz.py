@@ -38,8 +38,8 @@ READERS = {
     "label list": (LIST, lambda path: rafdb._listed_rows(path.parent.parent, "train")),
     "landmark table": ("table.csv", landmark_table.examine_landmark_table),
     "packed landmark table": ("table.csv.gz", landmark_table.examine_landmark_table),
-    "expression": (NUMBER, lambda path: affectnet_forms._npy_faces(path.parent, ["3"])),
-    "landmark array": (POINTS, lambda path: affectnet_forms._npy_faces(path.parent, ["3"])),
+    "expression": (NUMBER, lambda path: affectnet_forms._npy_face(path.parent, "3")),
+    "landmark array": (POINTS, lambda path: affectnet_forms._npy_face(path.parent, "3")),
     "affectnet table": (
         "validation.csv",
         lambda path: affectnet_forms.read_csv_form(path, path.parent / "Manually_Annotated_Images"),

@@ -1,9 +1,9 @@
 """Every change that is made to faces on their way into a run or a test: each a function from ``Faces`` to ``Faces``.
 
-Images are changed when they are read. What changes a training face anew in each epoch (flip, shift, rotation, scale) is drawn by
-``palcore.data.batches`` from the same maps (``palcore.data.geometry``).
+Images are changed when they are read.
 """
 
+from palcore.data.changes.augmentation import augmented
 from palcore.data.changes.disturb import CONDITIONS, PLACES, boxes_of, covered, disturbed, patch_box, with_patch
 from palcore.data.changes.framing import WHOLE, crop_faces, face_windows, placed
 from palcore.data.changes.selection import noisy_labels, take_share
@@ -14,6 +14,7 @@ __all__ = [
     "PLACES",
     "SOURCES",
     "WHOLE",
+    "augmented",
     "boxes_of",
     "covered",
     "crop_faces",

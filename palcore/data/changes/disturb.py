@@ -28,10 +28,6 @@ BLURS = (0.01, 0.02, 0.04)
 """Standard deviation of the Gaussian blur, as fractions of the image side."""
 
 
-def _box(centre, size):
-    return np.array([*(centre - size / 2), *(centre + size / 2)])
-
-
 def _face_shares(boxes, hull, canvas=96):
     """How many pixels of the face's outline each of ``(N, 4)`` boxes covers."""
     face = np.zeros((canvas, canvas), np.uint8)
@@ -59,7 +55,8 @@ def patch_box(landmarks, place, avoid=None):
         return None
     size = np.minimum((landmarks.max(axis=0) - landmarks.min(axis=0)) * PATCH, 0.9)
     if place != "off":
-        return _box(landmarks[REGIONS[place]].mean(axis=0), size)
+        centre = landmarks[REGIONS[place]].mean(axis=0)
+        return np.concatenate([centre - size / 2, centre + size / 2])
     hull, middle = cv2.convexHull(landmarks.astype(np.float32))[:, 0], landmarks.mean(axis=0)
     columns, rows = (np.linspace(length / 2, 1 - length / 2, TRIED) for length in size)
     centres = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
@@ -96,14 +93,9 @@ def boxes_of(faces, place, avoid=None):
 def covered(faces, boxes):
     """Faces with a patch in their mean colour.
 
-    :param faces: ``palcore.data.table.Faces``.
     :param boxes: from ``boxes_of``.
     """
     return changed(faces, lambda image, row: with_patch(image, boxes[row]), faces.landmarks)
-
-
-def _patched(faces, place):
-    return covered(faces, boxes_of(faces, place))
 
 
 def _shifted(faces, share):
@@ -120,7 +112,7 @@ def _blurred(faces, share):
 
 
 CONDITIONS = {
-    **{f"patch_{place}": (_patched, place) for place in PLACES},
+    **{f"patch_{place}": (lambda faces, place: covered(faces, boxes_of(faces, place)), place) for place in PLACES},
     **{f"shift_{round(100 * share)}": (_shifted, share) for share in SHIFTS},
     **{f"blur_{round(100 * share)}": (_blurred, share) for share in BLURS},
 }
@@ -130,7 +122,6 @@ CONDITIONS = {
 def disturbed(faces, condition):
     """Faces under one of ``CONDITIONS``, landmarks moved along where the face moves, images made when they are asked for.
 
-    :param faces: ``palcore.data.table.Faces``.
     :param condition: a key of ``CONDITIONS``.
     :raises ValueError: for an unknown condition.
     """

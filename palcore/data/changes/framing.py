@@ -42,7 +42,6 @@ def crop_faces(faces, windows):
     That would not be fair at test time, when landmarks are not known: so validation and test faces are all cropped to one window,
     the mean of the training faces' own. It works as far as faces are framed alike.
 
-    :param faces: ``palcore.data.table.Faces``.
     :param windows: ``(N, 3)`` left, top and side as fractions, or one ``(3,)`` for all faces.
     """
     matrices = [crop_matrix(left, top, side, side) for left, top, side in np.broadcast_to(windows, (len(faces), 3))]
@@ -65,7 +64,6 @@ def placed(faces, side):
     Data sets are cut out around the face, so that a template of landmarks fits every face nearly as well as its own. Here it can't:
     where a face is, only its own landmarks tell. A face's place is a function of split and row alone, the same in every run.
 
-    :param faces: ``palcore.data.table.Faces``.
     :param side: of the ground, and so of the images now, in pixels.
     :return: faces whose side is between ``SHARES`` of the ground's.
     """

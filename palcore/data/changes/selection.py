@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from palcore import EMOTIONS
 from palcore.data.splits import stratified_split
 
 
 def take_share(faces, share, seed):
     """A stratified part of some faces.
 
-    :param faces: ``palcore.data.table.Faces``.
     :param share: in (0, 1]; 1 for all of them.
     :param seed: the same seed takes the same faces.
     :raises ValueError: as for ``stratified_split``.
@@ -20,10 +20,9 @@ def take_share(faces, share, seed):
     return faces.subset(stratified_split(faces.labels, share, seed)[1])
 
 
-def noisy_labels(faces, rate, seed, classes=7):
+def noisy_labels(faces, rate, seed):
     """Faces of which exactly the share ``rate`` (rounded) carries another class's label, each other class equally likely.
 
-    :param faces: ``palcore.data.table.Faces``.
     :param rate: in [0, 1].
     :param seed: the same seed changes the same labels in the same way.
     :raises ValueError: for a rate outside [0, 1].
@@ -33,5 +32,5 @@ def noisy_labels(faces, rate, seed, classes=7):
     rng = np.random.default_rng(seed)
     labels = np.array(faces.labels)
     rows = rng.choice(len(labels), round(rate * len(labels)), replace=False)
-    labels[rows] = (labels[rows] + rng.integers(1, classes, len(rows))) % classes
+    labels[rows] = (labels[rows] + rng.integers(1, len(EMOTIONS), len(rows))) % len(EMOTIONS)
     return replace(faces, labels=labels)

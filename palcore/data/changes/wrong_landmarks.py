@@ -33,17 +33,10 @@ def shuffled_landmarks(faces, seed):
 def jittered_landmarks(faces, deviation, seed):
     """Faces whose landmarks are moved at random, each by itself, the same way in every epoch.
 
-    :param faces: ``palcore.data.table.Faces``.
     :param deviation: standard deviation along each axis, as a fraction of the image side.
-    :param seed: of the noise.
     """
     noise = np.random.default_rng([seed, 3]).normal(0, deviation, faces.landmarks.shape)
     return replace(faces, landmarks=(faces.landmarks + noise).astype(np.float32))
-
-
-def _template(landmarks):
-    with np.errstate(invalid="ignore"):
-        return np.broadcast_to(np.nanmean(landmarks, axis=0), landmarks.shape)
 
 
 def _centre():
@@ -64,7 +57,6 @@ def landmarks_from(faces, source, seed=0):
 
     A face without landmarks (NaN) stays without under ``upside_down``; under ``template`` and ``centre`` it gets them.
 
-    :param faces: ``palcore.data.table.Faces``.
     :param source: one of ``SOURCES``.
     :param seed: of ``shuffled``.
     :raises ValueError: for an unknown source.
@@ -74,7 +66,8 @@ def landmarks_from(faces, source, seed=0):
     if source == "shuffled":
         return shuffled_landmarks(faces, seed)
     if source == "template":
-        landmarks = _template(faces.landmarks)
+        with np.errstate(invalid="ignore"):
+            landmarks = np.broadcast_to(np.nanmean(faces.landmarks, axis=0), faces.landmarks.shape)
     elif source == "upside_down":
         landmarks = faces.landmarks * [1, -1] + [0, 1]
     elif source == "centre":

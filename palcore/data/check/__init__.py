@@ -12,7 +12,7 @@ from palcore.data.check import faults
 from palcore.data.check.report import Report
 from palcore.data.listing import Problem
 from palcore.data.probe import SUFFIXES
-from palcore.data.table import SPLITS
+from palcore.data.table import SPLITS, class_counts
 from palcore.progress import progress_bar
 
 THREADS = 4
@@ -107,10 +107,6 @@ def _copy_problems(copies, tolerated):
     return problems
 
 
-def _class_counts(labels):
-    return dict(zip(EMOTIONS, np.bincount(labels[labels >= 0], minlength=len(EMOTIONS)).tolist(), strict=True))
-
-
 def _count_problems(name, counts, published):
     """Classes without a face, which no run can learn or be judged by; notes where the counts are not the owner's."""
     problems = {}
@@ -135,9 +131,7 @@ def check(name, data_dir, landmarks=None, progress=False, **options):
     """Look at every face of a data set and say all that is wrong.
 
     :param name: one of ``palcore.data.DATASETS``, but for the drawn faces.
-    :param data_dir: its folder.
     :param landmarks: where its landmarks are, as for ``palcore.data.load``.
-    :param progress: show a bar.
     :param options: others of the data set that say how a folder is read.
     :return: ``Report``.
     :raises ValueError: for an unknown name or option, or too few faces to have a validation split.
@@ -155,13 +149,14 @@ def check(name, data_dir, landmarks=None, progress=False, **options):
             problems[split] = problems[split] + seen
     published = module.PUBLISHED
     published = {split: {emotion: counts[emotion] for emotion in EMOTIONS} for split, counts in published.items()}
-    counts = {split: _class_counts(part.labels) for split, part in parts.items()}
+    counts = {split: class_counts(part.labels) for split, part in parts.items()}
     owned = dict(counts)
     if published and "validation" not in published:  # cut from train by this study
         owned["train"] = {emotion: counts["train"][emotion] + counts["validation"][emotion] for emotion in EMOTIONS}
         del owned["validation"]
-    table = faults.pictures_table({split: (part.files, part.labels, pictures[split].digests) for split, part in parts.items()})
-    copies, repeated = faults.find_copies(table)
+    copies, repeated = faults.find_copies(
+        {split: (part.files, part.labels, pictures[split].digests) for split, part in parts.items()}
+    )
     near, near_notes = _near_copies(parts, pictures)
     known = getattr(module, "KNOWN_COPIES", {})
     shipped = bool(known) and owned == published and all(repeated.get(pair, 0) <= count for pair, count in known.items())

@@ -144,18 +144,23 @@ def near_copies(hashes, thumbs, earlier_hashes, earlier_thumbs):
     return found
 
 
-def find_copies(pictures):
+def find_copies(parts):
     """Pictures that occur in more than one split, or more than once in one.
 
-    :param pictures: a table with columns ``split`` (``train``, ``validation``, ``test``, in that order), ``file``, ``label`` and
-        ``digest``.
+    :param parts: ``{split: (files, labels, digests)}`` of ``train``, ``validation`` and ``test``, in that order; a digest is None
+        where the picture could not be read, and that face is left out.
     :return: ``(copies, counts)``. ``copies`` has a row for each face whose picture stands in an earlier split too, with columns
         ``split``, ``file``, ``label``, and ``first_split``, ``first_file``, ``first_label`` of the first such face. ``counts`` says
         how many distinct pictures cross the splits (``crossing``), how many of those carry different labels
         (``crossing_with_other_label``), how many faces repeat an earlier one of their own split (``repeated_within``), and how
         many faces of a later split stand in an earlier one (``train/validation``, ``train/test``, ``validation/test``).
     """
-    splits = list(dict.fromkeys(pictures["split"]))
+    tables = [
+        pd.DataFrame({"split": split, "file": files, "label": labels, "digest": digests})
+        for split, (files, labels, digests) in parts.items()
+    ]
+    pictures = pd.concat(tables, ignore_index=True).dropna(subset="digest")
+    splits = list(parts)
     same = pictures.groupby("digest", sort=False)
     crossing = same["split"].nunique() > 1
     disagreeing = same["label"].nunique() > 1
@@ -172,15 +177,3 @@ def find_copies(pictures):
     joined = pictures.join(first, on="digest")
     copies = joined[joined["split"] != joined["first_split"]].drop(columns="digest").reset_index(drop=True)
     return copies, counts
-
-
-def pictures_table(parts):
-    """The table that ``find_copies`` takes, from ``{split: (files, labels, digests)}``; unreadable pictures are left out."""
-    columns = ["split", "file", "label", "digest"]
-    rows = [
-        (split, str(file), int(label), digest)
-        for split, (files, labels, digests) in parts.items()
-        for file, label, digest in zip(files, labels, digests, strict=True)
-        if digest is not None
-    ]
-    return pd.DataFrame(rows, columns=columns)

@@ -7,7 +7,6 @@ from palcore.data.check.faults import (
     find_copies,
     mirrored,
     picture_digest,
-    pictures_table,
     shape_problems,
 )
 from palcore.data.landmark_fit import FOLLOWS, edge_advantage
@@ -96,14 +95,12 @@ def test_landmarks_of_another_picture_are_told_from_those_of_a_copy():
 
 
 def test_copies_are_counted_by_hand():
-    pictures = pictures_table(
-        {
-            "train": (["a", "b", "c", "d"], [0, 1, 2, 3], [b"1", b"2", b"1", None]),
-            "validation": (["e", "f"], [1, 2], [b"2", b"3"]),
-            "test": (["g", "h", "i", "j"], [5, 2, 6, 6], [b"1", b"3", b"4", None]),
-        }
-    )
-    copies, counts = find_copies(pictures)
+    parts = {
+        "train": (["a", "b", "c", "d"], [0, 1, 2, 3], [b"1", b"2", b"1", None]),
+        "validation": (["e", "f"], [1, 2], [b"2", b"3"]),
+        "test": (["g", "h", "i", "j"], [5, 2, 6, 6], [b"1", b"3", b"4", None]),
+    }
+    copies, counts = find_copies(parts)
     assert [tuple(row) for row in copies.itertuples(index=False)] == [
         ("validation", "e", 1, "train", "b", 1),
         ("test", "g", 5, "train", "a", 0),
