@@ -237,12 +237,6 @@ def draw_class_shares(counts):
     return figure
 
 
-def _unit_square(axis, title):
-    axis.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor="0.5", linewidth=1))
-    axis.set(xlim=(-0.15, 1.15), ylim=(1.15, -0.15), aspect="equal", title=title)
-    axis.set(xlabel="x (image widths)", ylabel="y (image heights)")
-
-
 def draw_landmark_clouds(landmarks, mean, covariance, titles):
     """All landmarks of some faces, and beside them the mean and spread of others. Returns the figure.
 
@@ -265,6 +259,8 @@ def draw_landmark_clouds(landmarks, mean, covariance, titles):
             axes[1].add_patch(Ellipse(mean[row], size[1], size[0], angle=angle, color=colour, alpha=0.25, linewidth=0))
         axes[1].scatter(*np.asarray(mean)[rows].T, s=14, color=colour, label=region)
     for axis, title in zip(axes, titles, strict=True):
-        _unit_square(axis, title)
+        axis.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor="0.5", linewidth=1))
+        axis.set(xlim=(-0.15, 1.15), ylim=(1.15, -0.15), aspect="equal", title=title)
+        axis.set(xlabel="x (image widths)", ylabel="y (image heights)")
     figure.legend(frameon=False, loc="outside right center", markerscale=1.6)
     return figure

@@ -39,9 +39,7 @@ def mean_interval(values):
 def detectable(spread, seeds, level=LEVEL):
     """The smallest true difference that a paired t test over so many seeds finds in four cases of five.
 
-    :param spread: standard deviation of the differences between seeds.
-    :param seeds: how many.
-    :param level: of the test, two-sided.
+    :param spread: standard deviation of the differences between seeds; ``level`` is that of a two-sided test.
     :return: in the unit of ``spread``; NaN for fewer than two seeds.
     """
     if seeds < 2 or not np.isfinite(spread):

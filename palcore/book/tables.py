@@ -21,6 +21,10 @@ SUBSETS = {"uncopied": "copies", "detected": "guessed"}
 """Columns ``<name>_accuracy`` of FER2013's runs: the accuracy without the test faces of a list in ``check/fer2013_faces.json``."""
 
 
+NUMBER = re.compile(r"[-+]?\d[\d.,]*( %)?( (\[.*\]|(to|of) .*))?|-|")
+"""A cell of a table that stands to the right: a number, perhaps with its interval, or a dash for none."""
+
+
 def results_folder(results=None):
     """Where records lie, in ``runs``, and what else was committed; None: the study's own ``results``."""
     return repository_root() / "results" if results is None else Path(results)
@@ -161,7 +165,8 @@ def to_html(frame, first=""):
     :param first: heading of the first column.
     """
     frame = frame.map(_text)
-    sides = ["right" if all(map(_numeric, frame.iloc[:, place])) else "left" for place in range(frame.shape[1])]
+    numbers = [all(map(NUMBER.fullmatch, frame.iloc[:, place])) for place in range(frame.shape[1])]
+    sides = ["right" if right else "left" for right in numbers]
     edges = [f"padding: 0.2em 0.7em; text-align: {side}" for side in ("left", *sides)]
     heads = [f'<th scope="col" style="{edge}">{_inline(name)}</th>' for name, edge in zip([first, *frame], edges, strict=True)]
     rows = []
@@ -174,10 +179,6 @@ def to_html(frame, first=""):
 
 def _text(cell):
     return number(cell, 0 if float(cell).is_integer() else 3) if isinstance(cell, int | float) else str(cell)
-
-
-def _numeric(text):
-    return re.fullmatch(r"[-+]?\d[\d.,]*( %)?( (\[.*\]|(to|of) .*))?|-|", text) is not None
 
 
 def _inline(text):

@@ -90,12 +90,6 @@ def _npy_part(data_dir, part, index_dir):
     return arrays, facts, files, _Pictures(folder / "images", arrays["pictures"]), problems
 
 
-def _numbered(names):
-    """Names made unique: a picture's second face is ``PICTURE#2``."""
-    nth = pd.Series(names).groupby(names).cumcount() + 1
-    return np.array([name if number == 1 else f"{name}#{number}" for name, number in zip(names, nth, strict=True)], str)
-
-
 def _csv_part(data_dir, part, index_dir, missing_share):
     """Likewise, for the form with a table for each part; faces are called as their pictures in the table."""
     table = first_file(data_dir, TABLES[part]) or first_file(data_dir / LISTS, TABLES[part])
@@ -112,7 +106,9 @@ def _csv_part(data_dir, part, index_dir, missing_share):
         return [Problem("table", str(table), str(problem))]
     if not len(arrays["names"]):
         return [Problem("layout", str(table), f"{table} names no faces of the seven expressions: check data_dir")]
-    files = _numbered(arrays["names"])
+    names = pd.Series(arrays["names"])
+    nth = names.groupby(names).cumcount() + 1
+    files = names.where(nth == 1, names + "#" + nth.astype(str)).to_numpy(str)  # a picture's second face is PICTURE#2
     missing = [sentence for _, kind, sentence in facts["problems"] if kind == "image missing"]
     many = len(missing) > missing_share * len(files)
     problems = []

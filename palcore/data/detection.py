@@ -192,7 +192,7 @@ def write_landmarks(names, read, out, detect, progress=None):
     Rows collect in ``OUT.part``, which becomes the table once every face is done. A table of this form that is there already
     is completed. Images that cannot be read are left out and named in the result; the next run tries them again.
 
-    :param names: every face's name, as the data set's loader calls it; no two alike.
+    :param names: every face's name; no two alike.
     :param read: function of a position in ``names`` that returns the image, ``(H, W, 3)`` uint8 RGB.
     :param out: the table, ``.csv`` or ``.csv.gz`` (``palcore.data.landmark_table``, the study's own form).
     :param detect: function of an image that returns ``(found, landmarks (68, 2) in fractions)``, such as ``dlib_detector()``.
@@ -251,12 +251,9 @@ def write_landmarks(names, read, out, detect, progress=None):
 def landmark_dataset(name, data_dir, out=None, detect=None):
     """Write the landmark table of all splits of a data set, with a progress bar.
 
-    :param name: one of ``palcore.data.DATASETS``, but for the drawn faces.
     :param out: the table; None for ``landmarks.csv.gz`` in that folder, where the data set's loader finds it.
     :param detect: see ``write_landmarks``; None for ``dlib_detector()``.
     :return: ``(path of the table, Summary)``.
-    :raises ValueError: for a folder that makes no sense, and as for ``write_landmarks``.
-    :raises FileNotFoundError: for a folder or file that is missing, or a missing extra ``landmarks``.
     """
     parts = [list_faces(name, data_dir, split, landmarks=False) for split in SPLITS]
     for problem in (problem for part in parts for problem in part.problems if problem.kind in ("layout", "table")):

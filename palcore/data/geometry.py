@@ -1,7 +1,7 @@
 """Maps that move an image and its landmarks together.
 
 A map is a ``(3, 3)`` matrix from image fractions (from the top-left corner, as landmarks are) to image fractions.
-Matrices multiply, so a flip, a rotation and a crop cost one interpolation of the image.
+Matrices multiply, the change that is made first on the right, so that several cost one interpolation of the image.
 """
 
 import cv2
@@ -47,12 +47,12 @@ def affine_matrix(angle=0.0, scale=1.0, shift=(0.0, 0.0)):
 
 
 def crop_matrix(left, top, width, height):
-    """``(3, 3)`` map of image fractions that makes a box (given in fractions) the whole image."""
+    """``(3, 3)`` map of image fractions that makes a box, given in fractions, the whole image; it may reach beyond it."""
     return np.array([[1 / width, 0.0, -left / width], [0.0, 1 / height, -top / height], [0.0, 0.0, 1.0]])
 
 
 def transform_landmarks(landmarks, matrix):
-    """Landmarks ``(68, 2)`` moved by a map of fractions; a map that mirrors exchanges left and right landmarks too."""
+    """Landmarks ``(68, 2)`` moved by a map of fractions, float32; a map that mirrors exchanges left and right landmarks too."""
     moved = landmarks @ matrix[:2, :2].T + matrix[:2, 2]
     if matrix[0, 0] * matrix[1, 1] < matrix[0, 1] * matrix[1, 0]:
         moved = moved[FLIP_INDEX]
@@ -60,7 +60,9 @@ def transform_landmarks(landmarks, matrix):
 
 
 def transform_image(image, matrix):
-    """An image ``(H, W, 3)`` uint8 moved by a map of fractions, linear interpolation; beyond the edge the edge repeats.
+    """An image ``(H, W, 3)`` uint8 moved by a map of fractions, of the same size as before.
+
+    Interpolation is linear, and beyond the image its edge repeats.
 
     Fractions count from the image's corner, and pixel i has its centre at (i + 0.5) / W: hence the half pixels.
     """

@@ -39,10 +39,7 @@ def landmarks_from_files(files, paths, frame, order):
 
     :param paths: their landmark files, in pixels, the first pixel's centre at (0, 0).
     :param frame: ``(width, height)`` of the images.
-    :param order: one of ``ORDERS``.
-    :return: ``(landmarks, problems)``: ``(N, 68, 2)`` float32 in fractions, NaN where there are none, and a list of
-        ``palcore.data.listing.Problem``.
-    :raises ValueError: for an unknown order.
+    :return: ``(landmarks, problems)``: ``(N, 68, 2)`` float32 in fractions, NaN where there are none, and a list of ``Problem``.
     """
     if order not in ORDERS:
         raise ValueError(f"landmark_order {order!r}: choose from {', '.join(ORDERS)}")

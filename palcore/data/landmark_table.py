@@ -103,8 +103,7 @@ def read_landmark_table(path, pixels=None):
     :return: ``(files, found, landmarks)``: list of names, ``(N,)`` bool, ``(N, 68, 2)`` float32 in fractions. Where no face
         was found, the landmarks are what the table has: a guess, or NaN.
     :raises FileNotFoundError: where there is no such file.
-    :raises ValueError: for another header, a name that occurs twice, coordinates that are no numbers, not finite where a face
-        was found, or pixels in a table of fractions.
+    :raises ValueError: for the first thing that is wrong with it.
     """
     files, found, landmarks, in_pixels, problems = examine_landmark_table(path)
     if problems:
@@ -118,7 +117,6 @@ def append_rows(path, files=(), found=(), landmarks=()):
     """Add faces to a table in the study's own form, beginning it where there is none.
 
     :param path: ``.csv`` or ``.csv.gz``.
-    :param found: whether a face was found in each.
     :param landmarks: ``(N, 68, 2)`` fractions; NaN where there are none.
     """
     rows = pd.DataFrame(np.reshape(landmarks, (-1, 136)), columns=COORDINATES)
@@ -135,7 +133,6 @@ def landmarks_of(files, path, frames, undetected="keep", key=str, examine=examin
     :param undetected: ``"keep"`` what the table has where no face was found, or ``"leave_out"``: NaN, so that PAL ignores the
         face while the cross-entropy does not.
     :param key: what makes a name of the table the face's name.
-    :param examine: reads the table, as ``examine_landmark_table`` does.
     :return: ``(landmarks, problems, names, in_pixels)``: ``(N, 68, 2)`` float32 in fractions, NaN for faces that the table lacks; a
         list of ``palcore.data.listing.Problem``; all names in the table; and whether it is in pixels.
     :raises ValueError: for an unknown ``undetected``.

@@ -120,7 +120,6 @@ def elsewhere(data_dir, fits):
 def faces_in_folders(root, classes, name, wanted):
     """The image files of one split, where the folder that a file lies in is its label.
 
-    :param root: the split's folder.
     :param classes: ``{folder: label}``.
     :param name: of the data set; it and ``wanted``, such as ``each part has 1 to 7``, are for the sentences.
     :return: ``(faces, problems)``: ``(path, label)`` of each, and a ``Problem`` for each folder that lacks or is unknown.
@@ -143,7 +142,6 @@ def faces_in_folders(root, classes, name, wanted):
 def look_at_images(files, paths, side, name):
     """The sizes of a split's images, and what can be seen to be wrong without decoding them.
 
-    :param paths: their image files.
     :param side: in pixels, of the owner's images.
     :return: ``(frames, orientations, usual, problems)``: as ``probe_images``, ``(width, height)`` of most, and ``Problem`` s, among
         them those of images that have another size than most, whose landmarks would be misplaced.

@@ -23,6 +23,8 @@ MOVEMENTS = (
     "mouth_open",  # AU 25 + 26
     "lip_stretch",  # AU 20; negative: AU 23
 )
+"""What moves a face, with the action units of FACS that it stands for."""
+
 EXPRESSIONS = {
     "surprise": (0.9, 0.2, 0.0, 0.8, 0.0, 0.0, 0.9, -0.2),
     "fear": (0.6, 0.6, 0.4, 0.8, 0.0, -0.2, 0.4, 0.8),
@@ -52,10 +54,13 @@ PATCH_BOX = (0.0, 1 - PATCH_SIDE, PATCH_SIDE, 1.0)
 """Left, top, right and bottom of the patch, as fractions of the image's sides."""
 
 SMALLEST = 16
+"""Side in pixels below which features are smaller than a pixel."""
+
 OVERSAMPLING = 4
+"""Faces are drawn at so many times their side and then shrunk by area, which smooths their edges."""
 
 KEPT_BYTES = 256 * 2**20
-"""Room for drawn faces, per split that is loaded."""
+"""Bytes in which the drawn faces of a split are kept; those beyond are drawn anew each time."""
 
 
 def _brows(movement):
@@ -71,10 +76,8 @@ def _brows(movement):
 def _eyes(movement):
     half = np.clip(0.085 * (1 + 0.7 * movement["lid_open"]), 0.02, 0.17)
     lower = 0.06 * (1 - 0.3 * max(-movement["lid_open"], 0))
-    left = np.array([[-0.62, 0], [-0.49, -half], [-0.35, -half], [-0.22, 0.01], [-0.35, lower], [-0.49, lower]]) + [
-        0,
-        -0.28,
-    ]
+    left = np.array([[-0.62, 0], [-0.49, -half], [-0.35, -half], [-0.22, 0.01], [-0.35, lower], [-0.49, lower]])
+    left[:, 1] -= 0.28
     right = (left * [-1, 1])[[3, 2, 1, 0, 5, 4]]
     return np.concatenate([left, right])
 
@@ -114,7 +117,11 @@ def _jaw(movement):
 
 
 def _describe(seed, split, row, label):
-    """Everything about one face but its patch: landmarks ``(68, 2)`` in fractions, the map to fractions, a generator."""
+    """Everything about one face but its patch.
+
+    :return: landmarks ``(68, 2)`` in fractions; the function that takes points of the upright face, whose jaw spans -1 to 1, to
+        fractions of the image; and the generator, which goes on to draw colours, light and noise.
+    """
     rng = np.random.default_rng([seed, SPLITS.index(split), row])
     strength = rng.uniform(0.55, 1.15)
     values = strength * np.array(EXPRESSIONS[EMOTIONS[label]]) + rng.normal(0, 0.11, len(MOVEMENTS))
@@ -185,15 +192,8 @@ def _draw(seed, split, row, label, size):
     return np.clip(np.round(picture), 0, 255).astype(np.uint8)
 
 
-def _patch_label(seed, split, row, label, shortcut):
-    """The label that the patch shows. Its generator is its own, so that the face is the same for every ``shortcut``."""
-    rng = np.random.default_rng([seed, SPLITS.index(split), row, 1])
-    agrees, other = rng.random() < shortcut, int(rng.integers(len(EMOTIONS)))
-    return label if agrees else other
-
-
 class _Painter:
-    """Draws faces by row, and keeps the first ones it has room for.
+    """Draws faces by row, with their patch, and keeps the first ones, as many as ``KEPT_BYTES`` hold.
 
     Threads may draw the same face twice; the bytes are the same, and a face counts as drawn only once it is all there.
     """
@@ -211,7 +211,10 @@ class _Painter:
         image = _draw(self.seed, self.split, int(row), label, self.size)
         if self.shortcut is not None:
             side = round(PATCH_SIDE * self.size)
-            image[-side:, :side] = PATCH_COLOURS[_patch_label(self.seed, self.split, int(row), label, self.shortcut)]
+            # Of its own numbers, so that the face is the same for every shortcut.
+            rng = np.random.default_rng([self.seed, SPLITS.index(self.split), int(row), 1])
+            agrees, other = rng.random() < self.shortcut, rng.integers(len(EMOTIONS))
+            image[-side:, :side] = PATCH_COLOURS[label if agrees else other]
         if row < len(self.drawn):
             self.cache[row] = image
             self.drawn[row] = True
@@ -229,7 +232,7 @@ def load(data_dir, split, image_size=None, shortcut=0.9, seed=0, count=None):
         depend on it.
     :param seed: another seed draws other faces.
     :param count: how many faces; None for the split's own number (``COUNTS``). The classes take turns.
-    :raises ValueError: for a shortcut outside [0, 1], fewer than one face, or a size too small for one.
+    :raises ValueError: for a shortcut outside [0, 1], fewer than one face, a negative seed, or a side below ``SMALLEST``.
     """
     if shortcut is not None and not 0 <= shortcut <= 1:
         raise ValueError(f"shortcut {shortcut!r} of the synthetic faces: it must be in [0, 1], or None for no patch")

@@ -117,7 +117,7 @@ def changed(faces, change, landmarks, size=None):
     :param faces: ``Faces``.
     :param change: ``change(image (H, W, 3) uint8 as stored, row)`` returns an image; it must always do the same.
     :param landmarks: ``(N, 68, 2)``, those of the changed images.
-    :param size: side of the changed images in pixels; None for what it was.
+    :param size: side of the changed images; None for what it was.
     """
     images = faces.images
     read = LazyImages(np.arange(len(faces)), lambda row: change(images.read(images.items[row]), row), size or images.size)

@@ -46,9 +46,7 @@ def join_processes(distribute):
 def data_parallel(distribute, batch_size):
     """Models built and trained within are so on all devices; yields ``Devices``.
 
-    :param distribute: ``"none"`` for one device, or ``"data"``.
-    :param batch_size: faces of the whole batch, which the number of devices must divide.
-    :raises ValueError: where it does not, and for several machines on TensorFlow.
+    :raises ValueError: where the number of devices does not divide the batch, and for several machines on TensorFlow.
     """
     if distribute == "none":
         yield Devices()
@@ -99,7 +97,6 @@ def fit(classifier, model, batches, validation, devices, **options):
     :param classifier: the plain one, whose layers ``model`` trains.
     :param batches: ``palcore.data.batches.FaceBatches``, of this process's share. On several devices of TensorFlow a callback has
         to set their epoch.
-    :return: Keras's history.
     """
     if devices.count == 1 or keras.backend.backend() == "jax":
         return model.fit(batches, validation_data=validation, **options)

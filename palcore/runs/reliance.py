@@ -81,9 +81,8 @@ def attribution_maps(classifier, watched, faces):
 def reliance(classifier, watched, faces, sigma, patch=False, batch_size=64):
     """What a classifier's answers on some faces depend on: eyes, mouth, a place off the face, and a shortcut's patch.
 
-    :param classifier: the plain classifier, ending in logits.
-    :param watched: the same with its attribution, ``palcore.models.with_attribution`` with the strategy ``mean``.
-    :param faces: ``palcore.data.table.Faces``, with their true landmarks.
+    :param classifier: ending in logits; ``watched`` is the same with its attribution, channels averaged.
+    :param faces: with their true landmarks.
     :param patch: whether the drawn faces' patch is in the pictures.
     :return: ``{"reliance": {place: ...}, "integrated_gradients": their attribution_scores}``. For each place ``probability`` and
         ``accuracy`` (``covering_costs``, all faces); on ``SAMPLE`` faces, evenly over the split, the mean ``share`` of the positive

@@ -217,7 +217,6 @@ class NotANumber(ArithmeticError):
 
 def write_stopped(progress, error, classifier):
     """Leave ``stopped.json`` (where the loss stopped being a number, on which files) and ``last_good.keras``."""
-    progress.restore()
     folder = progress.path.parent
     with whole_file(folder / GOOD, ".tmp.keras") as draft:
         classifier.save(draft)

@@ -130,12 +130,11 @@ def _count_problems(name, counts, published):
 def check(name, data_dir, landmarks=None, progress=False, **options):
     """Look at every face of a data set and say all that is wrong.
 
-    :param name: one of ``palcore.data.DATASETS``, but for the drawn faces.
     :param landmarks: where its landmarks are, as for ``palcore.data.load``.
     :param options: others of the data set that say how a folder is read.
     :return: ``Report``.
-    :raises ValueError: for an unknown name or option, or too few faces to have a validation split.
-    :raises FileNotFoundError: where ``data_dir`` is missing.
+    :raises ValueError: as ``palcore.data.list_faces``.
+    :raises FileNotFoundError: likewise.
     """
     parts, pictures, problems, owners, labels = {}, {}, {}, {}, {}
     for split in SPLITS:
