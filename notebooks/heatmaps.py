@@ -42,6 +42,8 @@ from palcore.book.figures import draw_grid, draw_landmarks
 from palcore.book.notebook import refuse_unknown_parameters
 from palcore.book.slider import FrameSlider, to_png
 from palcore.data import geometry, load
+from palcore.data.changes import augmented, crop_faces
+from palcore.data.changes.augmentation import DRAWS
 from palcore.heatmaps import REGIONS, SIGMA, blurred_heatmap, gaussian_heatmap, region_weights
 
 refuse_unknown_parameters(In)
@@ -182,12 +184,11 @@ Markdown(
 
 # %% [markdown]
 # How often does it happen? Landmarks share a pixel more often the coarser the picture is, and they leave the image when a face
-# is shifted, rotated or cropped, as training does to every face.
+# is shifted and rotated, as training does to every face, or cropped.
 
 # %% tags=["hide-input"]
 rng = np.random.default_rng(seed)
-matrices = [geometry.draw_matrix(draws) for draws in rng.random((faces_count, geometry.DRAWS))]
-moved = np.stack([geometry.transform_landmarks(face, matrix) for face, matrix in zip(landmarks, matrices, strict=True)])
+moved = augmented(faces, rng.random((faces_count, DRAWS)))
 rows = {}
 for size in (image_size, 48, 28, 14):
     cells = np.floor(landmarks * size)
@@ -198,9 +199,9 @@ assert merged.iloc[:, 0].is_monotonic_increasing and merged.iloc[-1, 0] > 5
 merged.round(2)
 
 # %% tags=["hide-input"]
-moved_and_cropped = [geometry.draw_matrix(draws, geometry.check_ranges({"crop": 0.4})) for draws in rng.random((faces_count, 8))]
-cropped = np.stack([geometry.transform_landmarks(*pair) for pair in zip(landmarks, moved_and_cropped, strict=True)])
-outside = [np.any((places < 0) | (places >= 1), axis=-1).mean() for places in (landmarks, moved, cropped)]
+sides = rng.uniform(0.6, 1, (faces_count, 1))
+cropped = crop_faces(moved, np.hstack([rng.random((faces_count, 2)) * (1 - sides), sides]))
+outside = [np.any((some.landmarks < 0) | (some.landmarks >= 1), axis=-1).mean() for some in (faces, moved, cropped)]
 assert outside[0] <= outside[1] < outside[2]
 Markdown(
     f"Of the landmarks of these faces {100 * outside[0]:.1f} % lie outside the image, {100 * outside[1]:.1f} % after one random "
@@ -344,9 +345,9 @@ np.testing.assert_allclose(written_out, draw(points[None], 7)[0], atol=1e-4)
 # %% tags=["hide-input"]
 fine = 64
 centres = (np.arange(7 * fine) + 0.5) / (7 * fine)
-exact_maps = draw(moved[:4], 7)
+exact_maps = draw(moved.landmarks[:4], 7)
 brute_maps = []
-for places in moved[:4].astype(np.float64):
+for places in moved.landmarks[:4].astype(np.float64):
     columns, rows = (np.exp(-((centres - places[:, axis, None]) ** 2) / (2 * SIGMA**2)) for axis in (0, 1))
     brute_maps.append((rows.T @ columns).reshape(7, fine, 7, fine).mean(axis=(1, 3)))
 worst = np.abs(exact_maps - brute_maps).max() / exact_maps.max()
