@@ -12,8 +12,7 @@ BASELINE, GUIDED = {"color": COLOURS[0], "fmt": "o"}, {"color": COLOURS[1], "fmt
 def draw_differences(axes, rows, places, margin):
     """Paired differences as points with 95 % intervals, those of the single seeds as small dots, a line at zero.
 
-    :param rows: ``{label: (difference, low, high, [difference of each seed])}`` in points.
-    :param places: ``{label: height}``.
+    :param rows: ``{label: (difference, low, high, [difference of each seed])}`` in points, drawn at the heights ``places``.
     :param margin: in points: what counts as no difference is shaded; None shades nothing.
     """
     if margin is not None:
@@ -27,10 +26,7 @@ def draw_differences(axes, rows, places, margin):
 
 
 def draw_effects(groups, margin):
-    """Effects one below the other, groups on scales of their own, see ``draw_differences``. Returns the figure.
-
-    :param groups: a dictionary of rows for each group.
-    """
+    """Effects one below the other, each group of rows on a scale of its own, see ``draw_differences``. Returns the figure."""
     counts = [max(len(rows), 1) for rows in groups]
     size = (9, 1.0 + 0.6 * sum(counts) + 0.5 * len(groups))
     figure, axes = plt.subplots(len(groups), 1, figsize=size, squeeze=False, height_ratios=counts, layout="constrained")

@@ -34,7 +34,7 @@ def show_map(axes, values, image=None, **options):
     """Draw a map over the unit square, dimly over its image where one is given.
 
     :param values: ``(h, w)``; stretched from its least to its greatest value.
-    :param image: ``(H, W, 3)`` uint8, or None.
+    :param image: ``(H, W, 3)`` uint8.
     """
     square = (0, 1, 1, 0)
     if image is not None:
@@ -59,11 +59,7 @@ def draw_faces(images, landmarks, heatmaps, labels):
 
 
 def draw_history(history, attribution_loss="PAL (minus correlation)"):
-    """Both terms of the loss and the accuracy against the epoch, training and validation. Returns the figure.
-
-    :param history: of a run's record.
-    :param attribution_loss: label of the second term.
-    """
+    """Both terms of a record's ``history`` and the accuracy against the epoch, training and validation. Returns the figure."""
     panels = [
         ("expression_loss", "cross-entropy (nats)"),
         ("attribution_loss", attribution_loss),

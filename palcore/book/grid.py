@@ -107,10 +107,7 @@ def share_words(share):
 
 
 def settings_sentence(dataset):
-    """What all runs of a data set share unless a table says otherwise, in words, from ``workflow/grid.yml`` and the defaults.
-
-    :param dataset: a data set that the grid has settings for.
-    """
+    """What all runs of a data set share unless a table says otherwise, in words, from ``workflow/grid.yml`` and the defaults."""
     grid, _, known = read()
     settings = known | grid["settings"][dataset]
     # None stands for a half of compact's channels (palcore.runs.options); other backbones have all.

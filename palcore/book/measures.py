@@ -33,9 +33,7 @@ RELIANCE = {
 def scores_table(runs, arms, scores):
     """Means and intervals over seeds, in per cent; arms without a run have dashes.
 
-    :param runs: from ``palcore.book.tables.by_arm``.
-    :param arms: labels.
-    :param scores: ``{column: heading}``.
+    :param runs: from ``palcore.book.tables.by_arm``; ``scores`` is ``{column: heading}``.
     """
     numbers = summary(runs, arms, scores)
     shown = pd.DataFrame({"seeds": numbers[("seeds", "")].astype(str)})
@@ -45,12 +43,7 @@ def scores_table(runs, arms, scores):
 
 
 def differences_table(found, pairs, heading):
-    """Differences as texts.
-
-    :param found: from ``palcore.book.tables.comparisons``.
-    :param pairs: ``{label: label of its baseline}``.
-    :param heading: of the score.
-    """
+    """Differences as texts, from ``palcore.book.tables.comparisons`` and the same ``pairs``."""
     rows = {}
     for label, row in found.iterrows():
         rows[label] = {

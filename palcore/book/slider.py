@@ -32,7 +32,7 @@ class FrameSlider:
     A notebook cell that ends with a ``FrameSlider`` shows it. The page gets the HTML, a print gets the still: both are in the
     cell's output.
 
-    :param frames: ``{value: png}``, the slider's values as text in their order, and each frame as PNG in bytes (``to_png``).
+    :param frames: ``{value: png}``, the slider's values as text in their order, and each frame as ``to_png`` gives it.
     :param label: what the values are, shown before the slider.
     :param alt: describes the figure to a reader who cannot see it; the value of each frame is added.
     :param start: the value that is shown first, and in print; None for the first.

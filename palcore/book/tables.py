@@ -72,7 +72,6 @@ def _with_subsets(table, folder):
 def by_arm(table, arms):
     """The runs of some arms, with a column ``arm``, in the arms' order.
 
-    :param table: from ``read_runs``.
     :param arms: ``{label: {seed: name of the run}}``.
     """
     parts = [table.loc[[name for name in names.values() if name in table.index]].assign(arm=label) for label, names in arms.items()]
@@ -115,7 +114,6 @@ def comparisons(runs, pairs, score, margin=None):
     """Arms against their baselines, paired by seed: see ``palcore.book.statistics.paired`` for the columns.
 
     :param pairs: ``{label: label of its baseline}``; those that share no seed are left out.
-    :param score: a column of the runs.
     """
     found = {label: seed_differences(runs, score, label, base) for label, base in pairs.items()}
     return pd.DataFrame({label: paired(values, margin) for label, values in found.items() if len(values)}).T
@@ -126,7 +124,6 @@ def best_on_validation(runs, labels):
 
     Only seeds that all arms share are compared: those that the chosen arm got afterwards say nothing about the others.
 
-    :param labels: of the arms; those without a run are left out.
     :return: the label, or None where no arm has a run or no seed is shared.
     """
     seen = {label: own for label in labels if len(own := runs[runs["arm"] == label])}
@@ -161,8 +158,7 @@ def to_html(frame, first=""):
 
     Cells may hold ``[text](address)``, ``code`` in backticks and formulas between dollars.
 
-    :param frame: texts or numbers; its index is the first column.
-    :param first: heading of the first column.
+    :param frame: texts or numbers; its index is the first column, with the heading ``first``.
     """
     frame = frame.map(_text)
     numbers = [all(map(NUMBER.fullmatch, frame.iloc[:, place])) for place in range(frame.shape[1])]
@@ -191,7 +187,7 @@ def _inline(text):
 def command(config):
     """The papermill line that repeats a run: the options that differ from the notebook's own.
 
-    :param config: a record's ``config``, or a row of ``read_runs``.
+    :param config: of a record, or a row of ``read_runs``.
     """
     words = ["papermill", "notebooks/train.ipynb", "OUT.ipynb"]
     words += ["-p", "data_dir", "DIR"] if config["dataset"] != "synthetic" else []
@@ -206,7 +202,6 @@ def command(config):
 def listing(runs, scores):
     """Every run, one a row: its record, seed, scores in per cent, minutes, device, commit, and the command that made it.
 
-    :param runs: from ``read_runs``.
     :param scores: ``{column: heading}``.
     """
     shown = pd.DataFrame(index=[f"[{name}](../results/runs/{name}.json)" for name in runs.index])

@@ -83,8 +83,7 @@ def edge_advantage(images, landmarks, others=None):
     others; the mean of the differences is divided by their standard deviation.
 
     :param images: ``N`` of them, each ``(H, W, 3)`` uint8.
-    :param landmarks: ``(N, 68, 2)`` in fractions.
-    :param others: likewise; None for those of the face half the sample away.
+    :param others: ``(N, 68, 2)`` in fractions, as ``landmarks``; None for those of the face half the sample away.
     :return: about 1 for right landmarks, about 0 where they belong to other images.
     """
     others = np.roll(landmarks, -(len(landmarks) // 2), axis=0) if others is None else others
@@ -181,7 +180,6 @@ def _resized_problem(listing, rows, where):
 def with_landmark_problems(listing, where, remedy="make the table again", pixels=False):
     """A listing with whatever is wrong with its landmarks added to its problems.
 
-    :param listing: ``palcore.data.listing.Listing``.
     :param where: what the landmarks were read from and how, for the sentences.
     :param remedy: what to do where x and y are exchanged.
     :param pixels: whether they were in pixels of the images.

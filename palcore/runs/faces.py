@@ -119,8 +119,7 @@ def pixel_fingerprint(images, threads=1):
     ``Faces.fingerprint`` tells names, labels and landmarks apart, not another copy of the same pictures. All images are read once,
     so that a bad one is found before the first epoch.
 
-    :param images: ``palcore.data.table.LazyImages``.
-    :param threads: how many images are read at once.
+    :param images: ``palcore.data.table.LazyImages``, of which ``threads`` are read at once.
     """
     rows = range(0, len(images), max(1, len(images) // MOST_DIGESTED))
     with ThreadPoolExecutor(threads) as pool:

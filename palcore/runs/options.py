@@ -164,8 +164,8 @@ def check_options(**values):
 def options_of(config, **places):
     """The options among some values: a record's ``config``, or a notebook's ``globals()``.
 
-    :param config: ``{name: value}``; names that are no options are left out, options that are missing take their defaults.
+    Names that are no options are left out, options that are missing take their defaults.
+
     :param places: what a record leaves out: ``data_dir``, ``landmarks``, ``weights``, ``out_dir``.
-    :raises ValueError: as ``check_options``.
     """
     return check_options(**{**{name: value for name, value in config.items() if name in OPTIONS}, **places})

@@ -79,9 +79,7 @@ def mirrored(landmarks):
 def shape_problems(files, landmarks):
     """Faces whose own landmarks make no face in their image: mirrored, off the image, far too small or large.
 
-    :param files: ``(N,)`` names.
     :param landmarks: ``(N, 68, 2)`` in fractions; faces without any are left out.
-    :return: a list of ``palcore.data.listing.Problem``.
     """
     finite = np.isfinite(landmarks).all(axis=(1, 2))
     problems = []
@@ -108,7 +106,6 @@ def borrowed_landmarks(files, landmarks, hashes, owners):
     """Faces with exactly the landmarks of another face whose picture differs.
 
     :param files: ``(N,)`` names.
-    :param landmarks: ``(N, 68, 2)``.
     :param hashes: ``(N, 2)`` as ``picture_hash``; 0 for those that could not be read, which are left out. Pictures that are nearly
         the same may share landmarks.
     :param owners: a dictionary, empty at first, that is passed on from split to split: which face has which landmarks.
