@@ -132,7 +132,14 @@ def logits_of(name, output, producers, head):
             f"classifier {name!r} gives probabilities: its outputs are not negative and sum to one, and where its softmax lies "
             "cannot be told: give the model without it, one that ends in logits"
         )
-    if np.all((values >= 0) & (values <= 1)) and np.ptp(values) > 0.5:
+    totals = values.sum(axis=-1)
+    one_sign, varied = np.abs(totals) == np.abs(values).sum(axis=-1), np.ptp(values, axis=0).max() > 1e-3
+    if np.all(one_sign) and varied and np.allclose(totals, totals[0], rtol=1e-2):
+        raise ValueError(
+            f"classifier {name!r} gives outputs of one sign that always sum to {totals[0]:.4g}, as percentages do, which are no "
+            "logits: give the model without that ending"
+        )
+    if np.all((values >= 0) & (values <= 1)) and (np.ptp(values) > 0.5 or (varied and np.all(values > 0))):
         raise ValueError(
             f"classifier {name!r} gives outputs that stay within [0, 1], as a sigmoid does, which are no logits: give the model "
             "without that ending"

@@ -1,9 +1,12 @@
+import sys
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from palcore.attribution import AttributionHead, attribution_map, attribution_score
+from palcore.attribution import STRATEGIES, AttributionHead, attribution_map, attribution_score, value_and_gradient
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import with_attribution
 from tests.backend_case import faces, network, pal_value_and_gradients
@@ -161,6 +164,56 @@ def test_batch_norm_and_dropout_in_the_head_keep_their_state():
 def test_unknown_options_are_refused(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         with_attribution(network("relu"), "last", **options)
+
+
+@pytest.mark.parametrize("shape", [(None, 5), (None, 3, 3, 2, 4)])
+def test_features_that_are_no_map_are_refused(shape):
+    features = keras.Input(batch_shape=shape)
+    head = keras.Model(features, keras.layers.Dense(2)(keras.layers.Flatten()(features)))
+    with pytest.raises(ValueError, match="features of shape .* for an attribution: choose a layer whose output is a map"):
+        AttributionHead(head).build(shape)
+
+
+def test_a_head_that_is_not_built_is_built_with_it():
+    layer = AttributionHead(keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)]))
+    layer.build((None, 1, 2, 1))
+    assert len(layer.trainable_variables) == 2
+    assert layer(np.ones((1, 1, 2, 1)))["expression"].shape == (1, 2)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_shapes_are_known_before_anything_is_computed(strategy):
+    model = with_attribution(network("relu"), "last", "grad_input", strategy)
+    shapes = {name: tuple(tensor.shape[1:]) for name, tensor in model.output.items()}
+    assert shapes == {name: tuple(array.shape[1:]) for name, array in model(faces()[0]).items()}
+    assert {tensor.dtype for tensor in model.output.values()} == {"float32"}
+
+
+def test_options_and_name_are_in_the_file(tmp_path):
+    """Models that were saved are found again by that name."""
+    assert keras.saving.get_registered_name(AttributionHead) == "palcore>AttributionHead"
+    model = with_attribution(network("tanh"), "last", "grad", "half", "logits")
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    head = again.get_layer("attribution_head")
+    assert (head.method, head.strategy, head.score) == ("grad", "half", "logits")
+    np.testing.assert_allclose(again(faces()[0])["attribution"], model(faces()[0])["attribution"], rtol=1e-5)
+
+
+def test_derivatives_are_the_backends_own(monkeypatch):
+    """What they are worth is seen in test_backends.py."""
+    jax = SimpleNamespace(value_and_grad=lambda function, has_aux: lambda inputs: (function, has_aux))
+    monkeypatch.setitem(sys.modules, "jax", jax)
+    value, gradient = value_and_gradient(lambda x: keras.ops.sum(x**2), np.ones(2))
+    assert (float(value), gradient.numpy().tolist()) == (2, [2, 2])
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert value_and_gradient(len, np.ones(2), has_aux=True) == (len, True)
+
+
+def test_another_backend_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(ValueError, match="Keras backend 'torch' for derivatives: set KERAS_BACKEND to tensorflow or jax"):
+        value_and_gradient(lambda x: x, np.ones(2))
 
 
 def test_half_of_one_channel_is_refused():

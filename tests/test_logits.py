@@ -133,9 +133,16 @@ REFUSED = {
         ),
         "squares": lambda x: (lambda z: z / ops.sum(z, axis=-1, keepdims=True))(ops.square(layers.Dense(5)(x))),
     },
+    "gives outputs of one sign that always sum to": {
+        "percentages": lambda x: 100.0 * layers.Dense(5, activation="softmax")(x),
+        "turned round": lambda x: 1.0 - layers.Dense(5, activation="softmax")(x),
+        "negative": lambda x: -layers.Dense(5, activation="softmax")(x),
+    },
     r"gives outputs that stay within \[0, 1\], as a sigmoid does": {
         "steeper": lambda x: layers.Lambda(lambda z: ops.sigmoid(3 * z))(layers.Dense(5)(x)),
         "hard": lambda x: layers.Dense(5, activation="hard_sigmoid")(4.0 * x),
+        "a class left out": lambda x: layers.Dense(6, activation="softmax")(x)[:, :5],
+        "a gate on a softmax": lambda x: layers.Dense(5, activation="softmax")(x) * layers.Dense(1, activation="sigmoid")(x),
         "two averaged": lambda x: layers.Average()([ops.sigmoid(layers.Dense(5)(4.0 * x)) for _ in range(2)]),
     },
 }

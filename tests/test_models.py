@@ -104,13 +104,14 @@ def softmax_in(form):
 def test_any_functional_classifier_is_split_and_its_softmax_cut_off(form):
     classifier = softmax_in(form)
     x = np.random.default_rng(0).normal(0, 1, (3, 8, 8, 3)).astype(np.float32)
-    before = keras.ops.convert_to_numpy(keras.tree.flatten(classifier(x))[0])
+    given = [x] if form == "list" else x
+    before = keras.ops.convert_to_numpy(keras.tree.flatten(classifier(given))[0])
     for name in (None, "conv"):
         outputs = with_attribution(classifier, name)(x)
         assert outputs["attribution"].shape == (3, 6, 6)
         np.testing.assert_allclose(keras.ops.softmax(outputs["expression"]), before, rtol=1e-4, atol=1e-6)
         assert np.ptp(np.sum(outputs["expression"], axis=-1)) > 1e-4
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(keras.tree.flatten(classifier(x))[0]), before)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(keras.tree.flatten(classifier(given))[0]), before)
 
 
 @pytest.mark.parametrize("form", ["dense", "nested"])

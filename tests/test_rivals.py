@@ -13,6 +13,7 @@ from palcore.losses import (
     PrivilegedAttributionLoss,
     RightReasonsLoss,
     attribution_loss,
+    has_landmarks,
     landmark_neighbourhood,
 )
 from palcore.models import with_attribution
@@ -40,6 +41,17 @@ def test_neighbourhood_is_the_disc_that_the_evaluation_draws():
     one = convert(landmark_neighbourhood(np.array([[[0.25, 0.75]]]), (2, 2), 0.12))
     assert one[0, 1, 0] == pytest.approx(np.pi * 0.12**2 * 4, rel=0.1)
     assert one.sum() == one[0, 1, 0]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (60, 7)])
+def test_neighbourhood_is_told_at_48_points_or_more_along_each_side(rng, size):
+    landmarks = rng.uniform(0, 1, (2, 5, 2)).astype(np.float32)
+    rows, columns = (cells * -(-48 // cells) for cells in size)
+    x, y = (np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows
+    squares = (landmarks[:, :, None, None, 0] - x) ** 2 + (landmarks[:, :, None, None, 1] - y[:, None]) ** 2
+    near = (squares.min(axis=1) <= 0.1**2).reshape(2, size[0], rows // size[0], size[1], columns // size[1])
+    found = convert(landmark_neighbourhood(landmarks, size, 0.1))
+    np.testing.assert_allclose(found, near.mean(axis=(2, 4)), atol=1.5 * size[0] * size[1] / (rows * columns))
 
 
 def test_neighbourhood_leaves_out_what_is_weighted_zero_or_missing():
@@ -118,9 +130,16 @@ def test_a_face_without_landmarks_costs_nothing_and_leaves_the_others_alone(rng,
     assert loss(landmarks, maps).numpy().tolist() == [0, alone[1]]
 
 
+def test_a_face_has_landmarks_where_one_of_them_has_both_coordinates():
+    landmarks = np.full((4, 68, 2), np.nan)
+    landmarks[0] = landmarks[1, 5] = landmarks[2, :, 0] = 0.5
+    assert convert(has_landmarks(landmarks)).tolist() == [1, 1, 0, 0]
+
+
 @pytest.mark.parametrize("kind", RIVALS)
 def test_config_round_trip(kind):
     loss = kind(sigma=0.1, landmark_weights=np.arange(68))
+    assert keras.saving.get_registered_name(kind) == f"palcore>{kind.__name__}"
     again = keras.losses.deserialize(keras.losses.serialize(loss))
     assert isinstance(again, kind)
     assert again.get_config() == loss.get_config()

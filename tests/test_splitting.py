@@ -8,7 +8,7 @@ import pytest
 
 from palcore.attribution import AttributionHead
 from palcore.models import with_attribution
-from palcore.splitting import split_at
+from palcore.splitting import split_at, split_classifier
 
 layers = keras.layers
 SIZE = 12
@@ -233,15 +233,38 @@ def test_a_map_of_tokens_can_be_asked_for_by_name():
     assert split_at(vision_transformer(True), "tokens")[1].shape == (None, 4, 4, 8)
 
 
-def test_gates_and_scalings_are_no_default():
+GATES = {
+    "kept": (lambda x: layers.GlobalAveragePooling2D(keepdims=True)(x), layers.Multiply(name="gated")),
+    "reshaped": (lambda x: layers.Reshape((1, 1, 8))(layers.GlobalAveragePooling2D()(x)), layers.Multiply(name="gated")),
+    "vector": (layers.GlobalAveragePooling2D(), layers.Lambda(lambda pair: pair[0] * pair[1][:, None, None], name="gated")),
+}
+
+
+@pytest.mark.parametrize("form", GATES)
+def test_gates_are_no_default(form):
+    squeeze, join = GATES[form]
     given = image()
     deep = layers.Conv2D(8, 3, activation="relu", name="deep")(layers.Rescaling(1 / 2)(given))
-    gate = layers.Dense(8, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(deep))
-    squeezed = layers.Multiply(name="gated")([deep, gate])
-    model = keras.Model(given, top(layers.Dropout(0.1)(layers.AveragePooling2D(2)(squeezed))))
-    assert with_attribution(model).attributed_layer == "gated"
-    with pytest.raises(ValueError, match="no convolutional map to attribute among .*rescaling.*: name a layer"):
-        with_attribution(keras.Model(given, top(layers.Rescaling(1 / 2)(given))))
+    gated = join([deep, layers.Dense(8, activation="sigmoid")(squeeze(deep))])
+    model = keras.Model(given, top(layers.Dropout(0.1)(layers.AveragePooling2D(2)(gated))))
+    assert split_classifier(model).step.path == "gated"
+
+
+def test_one_cell_is_no_map():
+    given = image()
+    deep = layers.Conv2D(8, 3, activation="relu", name="deep")(given)
+    squeezed = layers.Conv2D(8, 1, name="squeezed")(layers.GlobalAveragePooling2D(keepdims=True)(deep))
+    classifier = keras.Model(given, top(squeezed))
+    assert split_classifier(classifier).step.path == "deep"
+    with pytest.raises(ValueError, match="no layer 'squeezed' with a map of features in .*: choose from deep$"):
+        split_classifier(classifier, "squeezed")
+
+
+@pytest.mark.parametrize("scaling", [layers.Rescaling(1 / 2), lambda x: x / 2.0, layers.Normalization(mean=1.0, variance=1.0)])
+def test_what_learns_nothing_is_no_default(scaling):
+    given = image()
+    with pytest.raises(ValueError, match="no convolutional map to attribute among .*, .*: name a layer"):
+        split_classifier(keras.Model(given, top(layers.ReLU()(scaling(given)))))
 
 
 def test_the_default_map_is_said_once_and_a_named_one_is_not(capsys):
@@ -289,7 +312,7 @@ def scores_at_each_place():
 
 
 REFUSED = {
-    "layer 'deep' of .* has a map of open size .*: build the classifier with a fixed size of image": (open_size, None),
+    r"layer 'deep' of .* has a map of open size .*: build .* with a fixed size .* in place of \(None, None, 3\)": (open_size, None),
     "layer 'deep' .* open size": (open_size, "deep"),
     "layer 'active' of .* has its channels first, .*: build the classifier with data_format='channels_last'": (
         channels_first,

@@ -5,6 +5,7 @@ One convention for the orientation that EXIF holds: an image is what a viewer sh
 
 import os
 import stat
+import warnings
 
 import cv2
 import numpy as np
@@ -75,7 +76,8 @@ def probe_image(path):
     :raises FileNotFoundError: where there is no such file.
     :raises ValueError: where the file is no image, too large, or cut short.
     """
-    with _open(path) as file:
+    # Pillow warns of large files and damaged EXIF data on its way; what matters of that is refused.
+    with _open(path) as file, warnings.catch_warnings(action="ignore"):
         (width, height), orientation, form = _header(path, file)
         try:
             file.seek(max(file.seek(0, os.SEEK_END) - TAIL, 0))
@@ -96,7 +98,8 @@ def read_image(path, probed=False):
     """
     with _open(path) as file:
         if not probed:
-            _header(path, file)
+            with warnings.catch_warnings(action="ignore"):
+                _header(path, file)
             file.seek(0)
         encoded = np.frombuffer(file.read(), np.uint8)
     try:

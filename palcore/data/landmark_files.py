@@ -49,5 +49,6 @@ def landmarks_from_files(files, paths, frame, order):
             problems.append(Problem(kind, str(files[row]), values))
         else:
             points = values[:, ::-1] if order == "row_column" else values
-            landmarks[row] = (points + 0.5) / frame
+            with np.errstate(over="ignore"):  # 1e300 becomes infinite, and is refused as that
+                landmarks[row] = (points + 0.5) / frame
     return landmarks, problems

@@ -4,7 +4,15 @@ import pytest
 from matplotlib.patches import Ellipse
 
 from palcore import EMOTIONS
-from palcore.book.figures import draw_class_shares, draw_landmark_clouds
+from palcore.book.figures import (
+    draw_attributions,
+    draw_class_shares,
+    draw_confusion,
+    draw_faces,
+    draw_history,
+    draw_landmark_clouds,
+    draw_predictions,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +47,34 @@ def test_an_ellipse_has_the_landmark_s_standard_deviations():
     assert len(ellipses) == 68
     assert (ellipses[0].width, ellipses[0].height) == pytest.approx((0.12, 0.04))
     assert ellipses[0].angle % 180 == pytest.approx(30)
+
+
+def test_faces_stand_above_their_maps(rng):
+    images, maps = rng.integers(0, 255, (2, 8, 8, 3), np.uint8), rng.uniform(0, 1, (2, 4, 4))
+    figure = draw_faces(images, rng.uniform(0, 1, (2, 68, 2)), maps, [0, 3])
+    assert [axis.get_title() for axis in figure.axes] == [EMOTIONS[0], EMOTIONS[3], "", ""]
+    np.testing.assert_array_equal(figure.axes[3].images[0].get_array(), maps[1])
+    figure = draw_attributions(images, {"one": maps, "other": -maps})
+    np.testing.assert_array_equal(figure.axes[4].images[-1].get_array(), -maps[0])
+    assert [axis.texts[0].get_text() for axis in figure.axes[::2]] == ["face", "one", "other"]
+
+
+def test_a_history_has_the_panels_that_the_run_has():
+    history = {f"{part}{name}": [2.0, 1.0] for part in ("", "val_") for name in ("expression_loss", "expression_accuracy")}
+    figure = draw_history(history)
+    assert [axis.get_ylabel() for axis in figure.axes] == ["cross-entropy (nats)", "accuracy"]
+    assert figure.axes[1].lines[1].get_xydata().tolist() == [[1, 2], [2, 1]]
+
+
+def test_a_confusion_is_in_per_cent_of_the_true_class():
+    axis = draw_confusion(np.eye(7, dtype=int) * 3 + np.eye(7, k=1, dtype=int)).axes[0]
+    assert [text.get_text() for text in axis.texts[:3]] == ["75", "25", "0"]
+    assert [text.get_color() for text in axis.texts[:2]] == ["black", "white"]
+
+
+def test_predictions_have_a_bar_for_each_network_and_expression(rng):
+    face = rng.integers(0, 255, (8, 8, 3), np.uint8)
+    said = {emotion: float(emotion == "fear") for emotion in EMOTIONS}
+    figure = draw_predictions([face, face], [{"plain": (said, face), "PAL": (said, face)}] * 2)
+    assert [axis.get_title() for axis in figure.axes[:4]] == ["face", "plain", "PAL", ""]
+    assert [bar.get_width() for bar in figure.axes[7].patches] == [100 * said[emotion] for emotion in EMOTIONS] * 2

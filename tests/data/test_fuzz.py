@@ -104,7 +104,6 @@ WORDS = st.sampled_from(
 DAMAGE = st.lists(st.tuples(st.floats(0, 1), st.one_of(WORDS, st.binary(max_size=8)), st.integers(0, 12)), min_size=1, max_size=4)
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("reader", READERS)
 @settings(max_examples=EXAMPLES, deadline=None, derandomize="FUZZ" not in os.environ, suppress_health_check=list(HealthCheck))
 @given(

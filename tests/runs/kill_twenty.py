@@ -3,8 +3,9 @@
 python tests/runs/kill_twenty.py [KILLS [OUT.json]]
 
 A run is killed, taken up by the same call, and killed again, until it reaches its end; it has to end with the record, predictions
-and weights of the one left alone, bit for bit. What came out is written to ``results/kills.json``. TensorFlow is imported once:
-each process is a fork of this one, which itself computes nothing. What answers rely on is not measured, for the sake of time.
+and weights of the one left alone, bit for bit. What came out is written to ``results/kills.json``, for the backend that
+``KERAS_BACKEND`` names. It is imported once: each process is a fork of this one, which itself computes nothing. What answers
+rely on is not measured, for the sake of time.
 """
 
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
 from palcore.data import load  # noqa: E402
@@ -151,7 +153,8 @@ def main(kills=20, out="results/kills.json"):
         weights = weights_digest(read_model(place / "alone" / "classifier.keras"))  # at the end: a fork after it may hang
         assert weights == alone[0]["weights"]
     facts = {"weights": weights, "epochs": EPOCHS, "commit": commit(), "device": device(), "versions": versions()}
-    write_json(out, {"kills": rows, "runs": ended, **facts})
+    backends = json.loads(Path(out).read_text()) if Path(out).exists() else {}
+    write_json(out, {**backends, keras.backend.backend(): {"kills": rows, "runs": ended, **facts}})
     sys.exit(0 if all(row["same"] for row in ended) else 1)
 
 

@@ -1,5 +1,7 @@
 """Class imbalance: what the options ``class_weight`` and ``sampling`` do to the loss and to the faces that are shown."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -88,3 +90,19 @@ def test_rare_classes_weigh_more():
     assert {label: round(weight, 3) for label, weight in weights.items()} == {
         label: round(12271 / 7 / count, 3) for label, count in enumerate(counts)
     }
+
+
+@pytest.mark.parametrize(
+    ("dataset", "own"),
+    [
+        ("synthetic", {"shortcut": 0.9, "seed": 4}),
+        ("rafdb", {"landmarks": "points", "landmark_order": "x_y"}),
+        ("fer2013", {"landmarks": "points", "index_dir": "kept", "labels": "ferplus"}),
+        ("affectnet", {"landmarks": "points", "index_dir": "kept"}),
+    ],
+)
+def test_each_data_set_is_given_its_own_options(dataset, own, monkeypatch):
+    options = {"data_dir": "there", "image_size": 48, "placed": False, "shortcut": 0.9, "seed": 4, "labels": "ferplus"}
+    options = SimpleNamespace(dataset=dataset, landmarks="points", landmark_order="x_y", **options)
+    monkeypatch.setattr(run_faces, "load", lambda *given, **options: (given, options))
+    assert run_faces.load_faces(options, "test", "kept") == ((dataset, "there", "test"), {"image_size": 48, **own})

@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from palcore.__main__ import app
 from palcore.data import fer2013, load
 from palcore.data.check import check
-from palcore.data.check.report import report_lines, report_record
+from palcore.data.check.report import Report, report_lines, report_record
 from palcore.data.landmark_fit import with_landmark_problems
 from palcore.data.listing import Listing
 from palcore.data.table import SPLITS
@@ -360,6 +361,30 @@ def test_validation_faces_that_are_training_faces_are_a_note(copy):
     assert report.fatal == []
     assert found(report, False) == [
         ("validation", "copy", f"{validation} of validation is the same picture as {train} of train"),
+    ]
+
+
+def test_a_test_picture_that_was_mirrored_and_saved_again_into_train_is_counted(copy):
+    folder, names = copy("fer2013")
+    train, test = (next(name for name in names if name.startswith(f"{split}/happy")) for split in ("train", "test"))
+    cv2.imwrite(str(folder / train), cv2.imread(str(folder / test))[:, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    report = check("fer2013", folder)
+    assert ("test", "near copy", f"{test} of test is the mirror image of {train} of train") in found(report, False)
+    assert report.near["train/test"] == 1
+    lines = report_lines(report)
+    assert "1 test faces have nearly the picture of a train face, or its mirror image" in lines
+
+
+def test_copies_and_other_labels_are_counted_in_the_text():
+    counted = {"crossing": 2, "crossing_with_other_label": 1, "repeated_within": 0, "train/test": 2, "train/validation": 0}
+    labels = {"test": {"FER+": {"agreement": 0.719, "faces": 2720}}, "train": {}}
+    lines = report_lines(Report("mine", {}, {}, {}, {"train": {"blank": 3}}, counted, {}, labels, {}))
+    assert lines[-5:] == [
+        "train: 3 left out: blank",
+        "2 pictures stand in more than one split, 1 of them with different labels; 0 faces repeat an earlier one of their split",
+        "2 test faces are also train faces",
+        "test: 2,720 faces have a label of FER+, and 71.9% of those are the owner's too",
+        "nothing that would break or bias a run",
     ]
 
 
