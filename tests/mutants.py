@@ -207,6 +207,8 @@ def try_module(name, how_many, old):
         valid = ((operator, *tried) for operator, *change in shuffled if (tried := changed_by(source, *change)))
         drawn, killed, slow = list(itertools.islice(valid, how_many)), 0, 0
     tried, survivors = killed + len(drawn), []
+    # As each change is tried, but without one: else all would seem to be noticed.
+    assert fork(lambda: run(sorted(seconds, key=seconds.get)), 10 * SECONDS) == 0, f"the tests of {name} fail in another order"
     for number, (operator, changed, line, was, now) in enumerate(drawn, 1):
         tests = sorted(tests_of(source, line, contexts) or seconds, key=lambda test: seconds.get(test, 0))
         path.write_text(changed)
