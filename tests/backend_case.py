@@ -65,17 +65,17 @@ def pal_value_and_gradients(model, images, landmarks, loss=None):
     return float(value), found
 
 
+def compile_total(model, loss=None, weight=0.7):
+    losses = {
+        "expression": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        "attribution": loss or PrivilegedAttributionLoss(sigma=0.1),
+    }
+    model.compile("sgd", losses, loss_weights={"expression": 1.0, "attribution": weight}, jit_compile=False)
+
+
 def total_value_and_gradients(model, images, landmarks, labels, loss=None, weight=0.7):
     """The whole loss of a training step, cross-entropy plus ``weight`` times PAL, as ``compile`` and Keras put it together."""
-    model.compile(
-        "sgd",
-        loss={
-            "expression": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            "attribution": loss or PrivilegedAttributionLoss(sigma=0.1),
-        },
-        loss_weights={"expression": 1.0, "attribution": weight},
-        jit_compile=False,
-    )
+    compile_total(model, loss, weight)
     targets = {"expression": labels, "attribution": landmarks}
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -130,10 +130,12 @@ def measure(results, key, model, images, landmarks, loss=None):
         targets = {"expression": labels, "attribution": landmarks}
         return float(model.compute_loss(images, targets, model(images)))
 
-    for term, compute, (value, gradients) in (
+    terms = (
         ("pal", pal, pal_value_and_gradients(model, images, landmarks, loss)),
-        ("total", total, total_value_and_gradients(model, images, landmarks, labels, loss)),  # which compiles the model too
-    ):
+        ("total", total, total_value_and_gradients(model, images, landmarks, labels, loss)),
+    )
+    compile_total(model, loss)  # anew: the means of its losses hold what JAX traced
+    for term, compute, (value, gradients) in terms:
         results[f"{key}/{term}/value"] = value
         results[f"{key}/{term}/gradient"] = np.concatenate([gradient.ravel() for gradient in gradients.values()])
         # Along the gradient, where the slope is steepest, and halfway between it and a random direction.

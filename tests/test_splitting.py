@@ -147,6 +147,7 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_front_and_head_are_the_classifier_again(form, tmp_path):
     """The logits, the weights, the names; and the training model survives saving."""
+    keras.utils.set_random_seed(3)  # some draws of these few weights have dead units only
     classifier = FORMS[form](tmp_path)
     x = np.round(pictures())
     expected = convert(classifier(x, training=False))

@@ -110,7 +110,7 @@ def notebook_inputs(notebook, root=ROOT):
 
     Of palcore, the modules that it imports, directly or not, and those that a table such as `DATASETS` holds under a name that is
     used as a string by the notebook or by such a module. Of `workflow/` and the notebooks, files whose name is such a string, or
-    part of one; of `results/`, folders where the names of both are.
+    part of one; of `results/`, folders where one piece of code has the names of both.
 
     :return: `{module: Code}`, and the files as a sorted list of paths.
     :raises ValueError: for a cell or a module that is not Python.
@@ -130,8 +130,9 @@ def notebook_inputs(notebook, root=ROOT):
         parts = {part for text in strings for part in text.split("/")}
         names |= {value for code in codes for key, value in code.entries if key in strings}
         files |= {path for name, path in places.items() if name in parts}
-    if "results" in parts:
-        folders = [folder for folder in root.glob("results/*") if folder.name in parts]
+    for code in codes:
+        parts = {part for text in code.strings for part in text.split("/")}
+        folders = [folder for folder in root.glob("results/*") if {"results", folder.name} <= parts]
         files |= {path for folder in folders for path in folder.rglob("*") if path.is_file()}
     return modules, sorted(files - {Path(notebook)})
 

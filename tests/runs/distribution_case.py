@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from palcore.data import load
-from palcore.runs import faces, training
+from palcore.runs import faces, records, training
 from palcore.runs.options import check_options
 
 
@@ -31,6 +31,7 @@ if __name__ == "__main__":
         [processor] = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
     faces.load_faces, training.evaluate_conditions = load_faces, evaluate
+    records.model_card = lambda *arguments: "of a test that measures little"
     folder, *values = sys.argv[1:]
     for value in values:
         small = {"width_multiplier": 0.125, "units": 16, "dropout": 0.0, "epochs": 2, "batch_size": 14, "learning_rate": 1e-4}
