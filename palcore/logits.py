@@ -122,7 +122,9 @@ def logits_of(name, output, producers, head):
         raise ValueError(
             f"classifier {name!r} ends in a sigmoid, and its outputs are no logits: give the model without that activation"
         )
-    features = np.random.default_rng(0).normal(0, 1, (2, *head.inputs[0].shape[1:])) * [[[[1]]], [[[100]]]]
+    # Eight, since a head that saturates may well answer two with nothing but numbers between 0 and 1.
+    scales = np.repeat([1.0, 100.0], 4)[:, None, None, None]
+    features = np.random.default_rng(0).normal(0, 1, (8, *head.inputs[0].shape[1:])) * scales
     values = ops.convert_to_numpy(ops.cast(head(features.astype(np.float32), training=False), "float32"))
     if np.all(values >= 0) and np.allclose(values.sum(axis=-1), 1, atol=1e-2):
         if ending.mixes(output):

@@ -24,7 +24,7 @@ PLACES = {"predict": NOTEBOOKS}
 """Chapters that run where JupyterLab runs them, beside the notebooks; the others run in an empty folder."""
 
 
-DEAR = ("attribution", "channel_strategies")
+DEAR = ("attribution", "second_derivative", "channel_strategies")
 """Chapters that train several networks: `make test` leaves them to `make book`, and `make test TESTS="-m dear"` has them."""
 
 

@@ -69,6 +69,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(alone, tmp_pat
 
 def test_sigterm_ends_a_run_with_a_sentence_and_the_test_is_repeated(alone, tmp_path, capsys, monkeypatch):
     folder = tmp_path / "run"
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as a process has it whose command line has run nothing yet
     options = check_options(**OPTIONS, out_dir=str(folder))
     with monkeypatch.context() as patch:
         patch.setattr(training, "evaluate_conditions", lambda *arguments: os.kill(os.getpid(), signal.SIGTERM))
