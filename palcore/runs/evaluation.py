@@ -110,7 +110,7 @@ def read_classifier(run, record):
 
 def read_arrays(path):
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except FileNotFoundError:
         raise FileNotFoundError(f"no {path.name} in {path.parent}: give the folder that a training run has written") from None

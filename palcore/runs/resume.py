@@ -129,7 +129,7 @@ class Progress(keras.callbacks.Callback):
 
     def _read(self):
         try:
-            with np.load(self.path, allow_pickle=False) as arrays:
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 state = json.loads(arrays["state"].tobytes())
                 return state, [arrays[str(place)] for place in range(len(arrays.files) - 1)]
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
