@@ -28,10 +28,10 @@
 # deleted afterwards.
 
 # %% tags=["parameters"]
-photo = None  # a picture of any size; None: that of the camera below, or a drawn face
+photo = None  # a file; None: the camera's picture, or a drawn face
 webcam = False  # True, in JupyterLab: a form that takes a picture
-find_faces = None  # look for faces in the picture and cut them out; None: where the extra `landmarks` is installed
-runs = None  # folders of one run or several, as a list; None: the newest without PAL and with it in runs/
+find_faces = None  # cut faces out; None: where dlib is installed
+runs = None  # a list of run folders; None: the newest two in runs/
 seed = 0
 
 # %% tags=["remove-input"]
