@@ -14,7 +14,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; d
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export KERAS_BACKEND ?= tensorflow
-# Whoever sets this pays for it in each of many processes: importing TensorFlow took 28 s of processor time without its bytecode, 10 with it.
+# Whoever sets this pays for it in each of many processes: results/cost/commands.json has what importing TensorFlow takes without its bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
 # Snakemake lives in an environment of its own: it holds back packages that the study pins.
