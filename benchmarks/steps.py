@@ -108,7 +108,7 @@ def write_for_torch(path, classifier, batch, half=False, rate=1e-4):
         arrays[f"kernel{number}"], arrays[f"bias{number}"] = layer.get_weights()
     cells = classifier.get_layer("block5_conv3").output.shape[1]
     heatmaps = keras.ops.convert_to_numpy(gaussian_heatmap(landmarks, cells))
-    pictures = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+    pictures = np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)  # bfloat16 is no type of NumPy's own
     np.savez(path, images=pictures, labels=labels, heatmaps=heatmaps, half=half, side=cells // 2, rate=rate, **arrays)
 
 
@@ -180,13 +180,12 @@ def half_precision():
     return next((flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags), None)
 
 
-def loops(rounds=7):
-    """``by_hand`` in float32, and in bfloat16 where the processor has instructions for it."""
-    found = by_hand(rounds=rounds)
+def loops_in_half_precision(rounds=7):
+    """``by_hand`` in bfloat16, where the processor has instructions for it."""
     if half_precision():
-        return found | by_hand(rounds=rounds, precision="mixed_bfloat16")
+        return by_hand(rounds=rounds, precision="mixed_bfloat16")
     reason = "this processor has neither AMX nor AVX512-BF16"
-    return found | {"torch_bfloat16": {"what": "our faces a second over those of a PyTorch loop, bfloat16", "not_measured": reason}}
+    return {"torch_bfloat16": {"what": "our faces a second over those of a PyTorch loop, bfloat16", "not_measured": reason}}
 
 
 def backends(size=48, count=16, rounds=7):

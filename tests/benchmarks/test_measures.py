@@ -1,5 +1,6 @@
 """Each measure in a form that takes seconds: what it returns makes sense, and the arithmetic that it counts is right."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -33,14 +34,20 @@ def test_loops_by_hand_begin_with_the_same_loss(tmp_path):
     assert set(found["same_loss"]["losses"]) == {"ours", "keras_twice"}
 
 
-def test_what_pytorch_is_given(tmp_path):
-    classifier, batch = models.classifier_with_weights("vgg16", 32, units=8), models.fixed_batch(32, 2)
+@pytest.mark.parametrize("precision, error", [("float32", 1e-5), ("mixed_bfloat16", 1e-2)])
+def test_what_pytorch_is_given(tmp_path, precision, error):
+    keras.config.set_dtype_policy(precision)
+    try:
+        classifier, batch = models.classifier_with_weights("vgg16", 32, units=8), models.fixed_batch(32, 2)
+    finally:
+        keras.config.set_dtype_policy("float32")
     steps.write_for_torch(tmp_path / "case.npz", classifier, batch)
     with np.load(tmp_path / "case.npz") as arrays:
+        assert all(arrays[name].dtype == np.float32 for name in ("images", "heatmaps", "kernel0", "bias15"))
         assert arrays["images"].shape == (2, 3, 32, 32) and arrays["heatmaps"].shape == (2, 2, 2)
         assert arrays["kernel0"].shape == (3, 3, 3, 64) and arrays["kernel13"].shape == (512, 8)
         assert arrays["kernel15"].shape == (8, 7) and "kernel16" not in arrays
-        np.testing.assert_allclose(arrays["images"][:, 0], batch[0][..., 0] / 127.5 - 1, atol=1e-5)
+        np.testing.assert_allclose(arrays["images"][:, 0], batch[0][..., 0] / 127.5 - 1, atol=error)
 
 
 def test_peak_memory_is_that_of_two_processes(monkeypatch):
