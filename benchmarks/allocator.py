@@ -11,7 +11,12 @@ import numpy as np
 from benchmarks.timing import answer, figure
 
 
-def allocator(size=48, count=64, steps=20, rounds=3):
+def allocator():
+    """``one_size`` for maps that glibc can be told to keep, and for ``large`` ones above the 32 MiB that it always hands back."""
+    return one_size(48, 64, steps=20) | {f"{name}_large": found for name, found in one_size(112, 64, steps=4).items()}
+
+
+def one_size(size, count, steps, rounds=3):
     """Page faults and processor time a face of training through ``fit``: freed memory given back, over kept.
 
     Where the machine has jemalloc, also what preloading it makes of it.
@@ -36,6 +41,8 @@ def allocator(size=48, count=64, steps=20, rounds=3):
         over = {key: columns["jemalloc"][key] / columns["kept"][key] for key in ("wall", "processor")}
         words = f"time with jemalloc preloaded over glibc with freed memory kept: {what}"
         result["jemalloc"] = figure(words, over["wall"], over["processor"])
+    else:
+        result["jemalloc"] = {"what": f"time with jemalloc preloaded: {what}", "not_measured": "jemalloc is not installed"}
     return result
 
 

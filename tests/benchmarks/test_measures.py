@@ -88,6 +88,26 @@ def test_the_allocator_is_measured_in_training():
     assert set(found) == {"wall", "processor", "faults"} and found["processor"] > 0
 
 
+@pytest.mark.parametrize("library", [None, "libjemalloc.so.2"])
+def test_the_allocator_at_two_sizes(monkeypatch, library):
+    times = {"kept": 1.0, "given_back": 1.5}
+
+    def answer(module, way, size, count, steps, **extra):
+        wall = 0.8 if "LD_PRELOAD" in extra else times[way]
+        return {"wall": wall, "processor": 2 * wall, "faults": 10}
+
+    monkeypatch.setattr(allocator, "answer", answer)
+    monkeypatch.setattr(allocator.ctypes.util, "find_library", lambda name: library)
+    found = allocator.allocator()
+    assert set(found) == {"allocator", "jemalloc", "allocator_large", "jemalloc_large"}
+    assert found["allocator"]["median"] == found["allocator_large"]["processor"]["median"] == 1.5
+    assert "112 px" in found["jemalloc_large"]["what"]
+    if library:
+        assert found["jemalloc_large"]["median"] == 0.8
+    else:
+        assert found["jemalloc_large"]["not_measured"] == "jemalloc is not installed"
+
+
 def test_arithmetic_is_counted():
     classifier = models.classifier_with_weights("compact", 32, **SMALL)
     model = models.compiled(classifier)
