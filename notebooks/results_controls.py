@@ -50,7 +50,7 @@ page.figure("aligned-landmarks")
 # %% mystnb={"figure": {"caption": "Accuracy on validation faces after each epoch: mean over seeds, band from the least to the greatest."}, "image": {"alt": "Validation accuracy against the epoch for own and wrong landmarks."}} tags=["remove-input"]
 page.curves("aligned-landmarks")
 
-# %% mystnb={"figure": {"caption": "Attributions of one network an arm on the same test faces, with each face's own landmarks in white."}, "image": {"alt": "Maps of the attribution for networks trained with own landmarks, a template and an upside-down shape, on the same faces."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Attributions of one network an arm on the same six test faces, with each face's own landmarks in white, and their mean over all test faces. Yellow is most, blue least; the pictures themselves are not ours to show."}, "image": {"alt": "Maps of the attribution for networks trained with own landmarks, a template and an upside-down shape, on the same faces."}} tags=["remove-input"]
 page.maps("aligned-landmarks")
 
 # %% tags=["remove-input"]
@@ -70,6 +70,9 @@ page.figure("placed")
 
 # %% mystnb={"figure": {"caption": "Accuracy on validation faces after each epoch, faces placed at random: mean over seeds, band from the least to the greatest."}, "image": {"alt": "Validation accuracy against the epoch on placed faces for each arm."}} tags=["remove-input"]
 page.curves("placed")
+
+# %% mystnb={"figure": {"caption": "Attributions of one network an arm on the same six faces placed at random, with each face's own landmarks in white, and their mean over all test faces."}, "image": {"alt": "Maps of the attribution on placed faces for networks trained without PAL, with own landmarks and with a template."}} tags=["remove-input"]
+page.maps("placed")
 
 # %% tags=["remove-input"]
 page.tables("placed")

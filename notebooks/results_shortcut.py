@@ -48,6 +48,9 @@ page.figure("shortcut")
 # %% mystnb={"figure": {"caption": "Accuracy on validation faces after each epoch: mean over seeds, band from the least to the greatest."}, "image": {"alt": "Validation accuracy against the epoch for each arm, one line and band each."}} tags=["remove-input"]
 page.curves("shortcut")
 
+# %% mystnb={"figure": {"caption": "Attributions of one network an arm on the same six test faces, patch at random, with each face's own landmarks in white, and their mean over all test faces. Yellow is most, blue least; the patch is in the lower left corner."}, "image": {"alt": "Maps of the attribution for networks trained without PAL, with own landmarks and with wrong ones, on the same faces."}} tags=["remove-input"]
+page.maps("shortcut")
+
 # %% tags=["remove-input"]
 page.tables("shortcut")
 

@@ -99,18 +99,21 @@ def draw_recalls(recalls, names):
 
 
 def draw_maps(arms):
-    """The attributions of some arms on the same six faces, a row an arm, with the landmarks in white. Returns the figure.
+    """The attributions of some arms on the same faces, a row an arm, landmarks in white; last the mean over all test faces.
 
-    :param arms: ``{label: arrays}`` with ``maps (N, h, w)``, ``landmarks (N, 68, 2)`` and, where they may be shown, ``images
-        (N, H, W, 3)`` uint8.
+    :param arms: ``{label: arrays}`` of ``workflow/attribution_maps.py``: ``maps (N, h, w)``, ``landmarks (N, 68, 2)`` and
+        ``mean (h, w)``.
+    :return: the figure.
     """
-    first = next(iter(arms.values()))
-    count = min(6, len(first["maps"]))
-    figure, axes = plt.subplots(len(arms), count, figsize=(1.6 * count + 0.8, 1.7 * len(arms)), squeeze=False, layout="constrained")
+    count = len(next(iter(arms.values()))["maps"])
+    size = (1.2 * (count + 1) + 1.6, 1.25 * len(arms) + 0.3)
+    figure, axes = plt.subplots(len(arms), count + 1, figsize=size, squeeze=False, layout="constrained")
     for row, (label, arrays) in zip(axes, arms.items(), strict=True):
-        for face, axis in enumerate(row):
-            image = arrays["images"][face] if "images" in arrays else None
-            show_map(axis, np.asarray(arrays["maps"][face], float), image)
-            axis.scatter(*arrays["landmarks"][face].T, s=2, color="white", linewidth=0)
-        row[0].text(-0.08, 0.5, label, rotation=90, ha="right", va="center", transform=row[0].transAxes)
+        for axis, values, landmarks in zip(row, arrays["maps"], arrays["landmarks"], strict=False):
+            show_map(axis, np.asarray(values, float))
+            axis.scatter(*np.asarray(landmarks, float).T, s=2, color="white", linewidth=0)
+        show_map(row[-1], np.asarray(arrays["mean"], float))
+        row[0].text(-0.08, 0.5, label, ha="right", va="center", transform=row[0].transAxes)
+    for column, axis in enumerate(axes[0]):
+        axis.set_title(f"face {column + 1}" if column < count else "mean of all")
     return figure
