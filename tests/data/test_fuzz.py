@@ -1,10 +1,15 @@
 """Readers of files that others made: whatever is in them, the answer is faces, problems or one sentence, and never another error.
 
-Valid files are damaged at random places, cut, or replaced by anything. `FUZZ=20000 pytest tests/data/test_fuzz.py` tries longer.
+Valid files are damaged at random places, cut, or replaced by anything. `python -m tests.data.test_fuzz 600` tries for ten minutes a
+reader, and writes how many files that were into results/quality/fuzz.json.
 """
 
+import contextlib
 import gzip
-import os
+import sys
+import tempfile
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +28,7 @@ from tests.copies import (
 )
 from tests.data.test_ferplus import write_ferplus
 
-EXAMPLES = int(os.environ.get("FUZZ", "20"))
+EXAMPLES = 20
 LIST, TEXT = "EmoLabel/list_patition_label.txt", "landmarks/test_0003_aligned.txt"
 NUMBER, POINTS = "val_set/annotations/3_exp.npy", "val_set/annotations/3_lnd.npy"
 
@@ -52,10 +57,8 @@ READERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def write_files(folder):
     """``{reader: (path, its valid content)}``, all in one folder."""
-    folder = tmp_path_factory.mktemp("fuzz")
     drawn = write_rafdb(folder)
     write_affectnet(folder)
     write_affectnet_csv(folder)
@@ -69,6 +72,11 @@ def files(tmp_path_factory):
     for name in ("x.jpg", "x.png", "x.webp"):
         write_image(folder / name, drawn_faces("test", 24)[0][0])
     return {reader: (folder / name, (folder / name).read_bytes()) for reader, (name, _) in READERS.items()}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return write_files(tmp_path_factory.mktemp("fuzz"))
 
 
 def damaged(content, damage):
@@ -104,17 +112,16 @@ WORDS = st.sampled_from(
 DAMAGE = st.lists(st.tuples(st.floats(0, 1), st.one_of(WORDS, st.binary(max_size=8)), st.integers(0, 12)), min_size=1, max_size=4)
 
 
-@pytest.mark.parametrize("reader", READERS)
-@settings(max_examples=EXAMPLES, deadline=None, derandomize="FUZZ" not in os.environ, suppress_health_check=list(HealthCheck))
-@given(
-    damage=DAMAGE,
-    cut=st.floats(0, 1),
-    anything=st.binary(max_size=60),
-    kind=st.sampled_from(["damaged", "damaged", "cut", "anything"]),
-)
-@example(damage=[], cut=0.0, anything=b"", kind="anything")
-@example(damage=[(0.7482522436832072, b"nan", 3)], cut=0.0, anything=b"", kind="damaged")  # pandas' sentence has two lines
-def test_nothing_in_a_file_is_a_surprise(reader, files, damage, cut, anything, kind):
+CASE = {
+    "damage": DAMAGE,
+    "cut": st.floats(0, 1),
+    "anything": st.binary(max_size=60),
+    "kind": st.sampled_from(["damaged", "damaged", "cut", "anything"]),
+}
+
+
+def read_damaged(reader, files, damage, cut, anything, kind):
+    """Read a file that is no longer what it was: faces, or an error with one line that names the file."""
     path, content = files[reader]
     data = {"damaged": damaged(content, damage), "cut": content[: int(cut * len(content))], "anything": anything}[kind]
     path.write_bytes(data)
@@ -126,7 +133,59 @@ def test_nothing_in_a_file_is_a_surprise(reader, files, damage, cut, anything, k
         path.write_bytes(content)
 
 
+@pytest.mark.parametrize("reader", READERS)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(**CASE)
+@example(damage=[], cut=0.0, anything=b"", kind="anything")
+@example(damage=[(0.7482522436832072, b"nan", 3)], cut=0.0, anything=b"", kind="damaged")  # pandas' sentence has two lines
+def test_nothing_in_a_file_is_a_surprise(reader, files, damage, cut, anything, kind):
+    read_damaged(reader, files, damage, cut, anything, kind)
+
+
 def test_what_is_tried_is_valid_before_it_is_damaged(files):
     for reader, (path, _) in files.items():
         READERS[reader][1](path)
     assert np.load(files["landmark array"][0]).size == 136
+
+
+class Enough(BaseException):
+    """The time is up: no error that Hypothesis would look into."""
+
+
+def fuzz(reader, files, seconds):
+    """`{"files", "seconds", "processor_seconds"}` of reading damaged files for so long; raises what a reader must not raise."""
+    tried, start, used = 0, time.monotonic(), time.process_time()
+
+    @settings(max_examples=10**9, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(**CASE)
+    def go_on(damage, cut, anything, kind):
+        nonlocal tried
+        if time.monotonic() - start > seconds:
+            raise Enough
+        read_damaged(reader, files, damage, cut, anything, kind)
+        tried += 1
+
+    with contextlib.suppress(Enough):
+        go_on()
+    return {
+        "files": tried,
+        "seconds": round(time.monotonic() - start),
+        "processor_seconds": round(time.process_time() - used),
+    }
+
+
+def test_fuzzing_ends_in_time(files):
+    found = fuzz("votes", files, 0.5)
+    assert found["files"] > 0 and found["seconds"] < 60
+
+
+if __name__ == "__main__":
+    from palcore.runs.records import commit, repository_root, write_json
+
+    record = {"commit": commit(), "readers": {}}
+    with tempfile.TemporaryDirectory() as place:
+        written = write_files(Path(place))
+        for name in READERS:
+            record["readers"][name] = fuzz(name, written, float(sys.argv[1]))
+            write_json(repository_root() / "results" / "quality" / "fuzz.json", record)
+            print(name, record["readers"][name], flush=True)
