@@ -29,10 +29,12 @@ import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from IPython.display import Markdown
+import pandas as pd
+from IPython.display import HTML, Markdown, display
 
 from palcore.book import figures as plots
 from palcore.book.notebook import refuse_unknown_parameters
+from palcore.book.tables import to_html
 from palcore.runs.records import repository_root
 
 refuse_unknown_parameters(In)
@@ -53,24 +55,23 @@ def median(name):
     return f"not measured ({found['not_measured']})" if "not_measured" in found else f"{found['median']:.3g}"
 
 
-def table(names):
-    """The figures as a table: median and spread, the same by processor time, target and verdict."""
-    rows = {}
-    for found in names.values():
-        processor = found.get("processor")
-        rows[found["what"]] = {
+def show_tables(*names):
+    """A table for each kind of figure: median and spread, the median by processor time, target and verdict."""
+    kinds = {}
+    for found in measured(*names).values():
+        kind, _, of = found["what"].rpartition(": ")
+        kinds.setdefault(kind, {})[of] = {
             "median": f"{found['median']:.3g}",
             "spread": f"{found['low']:.3g} to {found['high']:.3g}",
-            "by processor time": f"{processor['median']:.3g}" if processor else "",
+            "by processor time": f"{found['processor']['median']:.3g}" if "processor" in found else "",
             "target": found.get("target", ""),
-            "met": {True: "yes", False: "**no**"}.get(found.get("met"), ""),
+            "met": {True: "yes", False: "no"}.get(found.get("met"), ""),
         }
-    lines = ["| | median | spread | by processor time | target | met |", "|---|---|---|---|---|---|"]
-    lines += [f"| {what} | " + " | ".join(row.values()) + " |" for what, row in rows.items()]
-    return Markdown("\n".join(lines))
+    for kind, rows in kinds.items():
+        display(HTML(to_html(pd.DataFrame(rows).T, kind[:1].upper() + kind[1:])))
 
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 targeted = [found for found in figures.values() if "target" in found]
 missed = [found for found in targeted if not found["met"]]
 last = [figures[name] for name in ("pal_vgg16", "pal_resnet50", "pal_compact_48") if name in figures]
@@ -96,7 +97,7 @@ Markdown(
 # cheap, whatever the network, and `block4_conv3` of VGG16, with three convolutions behind it, is dearer. The bars are medians, the
 # lines reach from the lowest to the highest round, and each mark is a target.
 
-# %% mystnb={"image": {"alt": "Bars of the time and memory of a step with PAL over one without, for five networks and layers, each with its target."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Bars of the time and memory of a step with PAL over one without, for five networks and layers, each with its target."}} tags=["remove-input"]
 shown = measured("pal_", "memory_")
 names = [found["what"].partition(": ")[2] + (", memory" if name.startswith("memory") else "") for name, found in shown.items()]
 figure, axes = plt.subplots(figsize=(7.6, 0.8 + 0.42 * len(shown)), layout="constrained")
@@ -109,12 +110,11 @@ for place, (name, found) in enumerate(shown.items()):
 axes.axvline(1, color="black", linewidth=1)
 axes.set_yticks(range(len(names)), names)
 axes.invert_yaxis()
-axes.set(xlabel="with PAL, over the same without")
+axes.set_xlabel("with PAL, over the same without")
+# %% tags=["remove-input"]
+show_tables("pal_", "memory_")
 
-# %% tags=["hide-input"]
-table(shown)
-
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 runs = sorted({count for found in measured("pal_").values() for count in found["head_runs"]})
 sentence = f"In the traced step each layer of the head is called {' or '.join(map(str, runs))} time{'s' if runs != [1] else ''}."
 if "pal_vgg16" in figures:
@@ -137,12 +137,12 @@ Markdown(sentence if runs else "")
 # the Keras loop asks the network for its logits, and again for the attribution. All begin with the same weights and the same faces, and
 # the first losses are compared.
 
-# %% tags=["hide-input"]
-table(measured("same_loss", "keras_twice", "torch"))
+# %% tags=["remove-input"]
+show_tables("same_loss", "keras_twice", "torch")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 left_out = [f"- {found['what']}: {found['not_measured']}." for found in figures.values() if "not_measured" in found]
-Markdown("Not measured:\n\n" + "\n".join(left_out) if left_out else "")
+display(Markdown("Not measured:\n\n" + "\n".join(left_out))) if left_out else None
 
 # %% [markdown]
 # ## What this machine could do at best
@@ -151,10 +151,10 @@ Markdown("Not measured:\n\n" + "\n".join(left_out) if left_out else "")
 # maps like VGG16's. The step's arithmetic is counted from its layers, as
 # written: where a library finds a way with fewer multiplications, a share can pass 1.
 
-# %% tags=["hide-input"]
-table(measured("ceiling"))
+# %% tags=["remove-input"]
+show_tables("ceiling")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 rates = {}
 for found in measured("ceiling").values():
     rates |= found["gigaflop_per_second"]
@@ -173,10 +173,10 @@ Markdown(sentence)
 # The source reads a text file for each face, sets 68 pixels of a black image and blurs it. We draw in the graph, at the cells
 # of the attribution map, from 136 numbers. Its batches are images and heatmap images, read one at a time.
 
-# %% tags=["hide-input"]
-table(measured("heatmap", "input", "threads", "epoch"))
+# %% tags=["remove-input"]
+show_tables("heatmap", "input", "threads", "epoch")
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 read = figures.get("input", {})
 Markdown(
     f"One thread reads and decodes {read['faces'] / read['seconds']['ours']:.0f} faces of 224 pixels a second, and "
@@ -192,23 +192,28 @@ Markdown(
 # once, and every step fetches it again, page by page. {py:mod}`palcore.data.memory` undoes that. glibc still hands back blocks above
 # 32 MiB, which large batches of large images have; jemalloc, preloaded with `LD_PRELOAD`, keeps these too.
 
-# %% tags=["hide-input"]
-table(measured("allocator", "jemalloc"))
+# %% tags=["remove-input"]
+show_tables("allocator", "jemalloc")
 
 # %% [markdown]
 # ## JAX
 #
 # The same step, from the same weights, in two processes that took turns.
 
-# %% tags=["hide-input"]
-table(measured("jax"))
+# %% tags=["remove-input"]
+show_tables("jax")
 
 # %% [markdown]
 # ## On a GPU
 
-# %% tags=["hide-input"]
+# %% tags=["remove-input"]
 gpu = record["gpu"]
-Markdown(f"**Not measured**: {gpu['not_measured']}.") if "not_measured" in gpu else table(gpu)
+if "not_measured" in gpu:
+    display(Markdown(f"**Not measured**: {gpu['not_measured']}."))
+else:
+    figures = gpu
+    show_tables("")
+
 
 # %% [markdown]
 # What a GPU makes of these ratios is not known here: nothing on this page can be carried over. {doc}`../book/several_devices` says how to

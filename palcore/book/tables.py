@@ -153,8 +153,12 @@ def between(row, words="between {} and {}"):
     return words.format(*(number(100 * row[part], 1, True) for part in ("low", "high"))) if np.isfinite(row["low"]) else "-"
 
 
+LONG = 32
+"""A column with a text of more characters than this breaks its lines."""
+
+
 def to_html(frame, first=""):
-    """A table for a page: cells with room around them, numbers to the right, wide tables scroll by themselves.
+    """A table for a page: cells with room around them, numbers to the right, long texts in lines; wide tables scroll by themselves.
 
     Cells may hold ``[text](address)``, ``code`` in backticks and formulas between dollars.
 
@@ -163,7 +167,9 @@ def to_html(frame, first=""):
     frame = frame.map(_text)
     numbers = [all(map(NUMBER.fullmatch, frame.iloc[:, place])) for place in range(frame.shape[1])]
     sides = ["right" if right else "left" for right in numbers]
-    edges = [f"padding: 0.2em 0.7em; text-align: {side}" for side in ("left", *sides)]
+    columns = [[first, *map(str, frame.index)], *([name, *frame[name]] for name in frame)]
+    wraps = ["; white-space: normal; min-width: 12em" if max(map(len, texts)) > LONG else "" for texts in columns]
+    edges = [f"padding: 0.2em 0.7em; text-align: {side}{wrap}" for side, wrap in zip(("left", *sides), wraps, strict=True)]
     heads = [f'<th scope="col" style="{edge}">{_inline(name)}</th>' for name, edge in zip([first, *frame], edges, strict=True)]
     rows = []
     for label, cells in zip(frame.index, frame.to_numpy(), strict=True):
