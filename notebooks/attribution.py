@@ -120,7 +120,7 @@ for name, network in networks.items():
     named = {"patch as in training": tests, "patch at random": random_patch}
     found = {place: np.argmax(network.predict(split.images[:], verbose=0), axis=-1) for place, split in named.items()}
     rows[name] = {f"accuracy, {place}": np.mean(found[place] == split.labels) for place, split in named.items()}
-pd.DataFrame(rows).T.rename_axis("network").round(3)
+pd.DataFrame(rows).T.rename_axis(columns="network").round(3)
 
 # %% [markdown]
 # Where each of them looks, and how it came to look there. Move the slider; each map is stretched from its least to its

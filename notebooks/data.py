@@ -128,7 +128,7 @@ orders = {
     "AffectNet": dict(enumerate(EXPRESSIONS)),
     "FER2013, csv": dict(enumerate(fer2013.CSV_LABELS)),
 }
-pd.DataFrame(orders).sort_index().fillna("").rename_axis("number")
+pd.DataFrame(orders).sort_index().fillna("").rename_axis(columns="number")
 
 # %% tags=["hide-input"]
 Markdown(

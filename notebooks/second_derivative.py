@@ -250,7 +250,7 @@ for name, kind in variants.items():
     broken_gradients[name] = found
     along = sum(np.sum(found[path] * way, dtype=np.float64) for path, way in check["direction"].items()) / check["slope"]
     table[name] = {"PAL": value, "slope by gradient": along, "by difference": check["differences"][best]}
-pd.DataFrame(table).T.rename_axis("attribution").round(5)
+pd.DataFrame(table).T.rename_axis(columns="attribution").round(5)
 
 # %% mystnb={"figure": {"caption": "Three versions with the same printed loss: what reaches the weights of each layer.", "name": "fig-second-derivative-4"}, "image": {"alt": "Bars on a logarithmic scale for three versions at each layer. The right one reaches all layers, first order only reaches none of the dense layers, detached reaches none at all."}} tags=["hide-input"]
 figure = plots.draw_gradient_sizes({name: size_by_layer(found) for name, found in broken_gradients.items()})
@@ -351,7 +351,7 @@ resize_table["disagreement (%)"] = 100 * (resize_table.iloc[:, 0] / resize_table
 wrong = resize_table["disagreement (%)"] > 2
 assert not wrong["two fixed matrices"]
 assert wrong["resize, bilinear"] == (backend == "tensorflow")
-resize_table.rename_axis(f"on {backend}").round(3)
+resize_table.rename_axis(columns=f"on {backend}").round(3)
 
 # %% [markdown]
 # On TensorFlow the slope through the resize is wrong: the second-order path is missing, and what is left is the path through the

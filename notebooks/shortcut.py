@@ -86,7 +86,7 @@ rows = {
     }
     for strategy, record in records.items()
 }
-pd.DataFrame(rows).T.rename_axis("strategy").round(3)
+pd.DataFrame(rows).T.rename_axis(columns="strategy").round(3)
 
 # %% [markdown]
 # ## Where each of them looks

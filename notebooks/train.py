@@ -128,7 +128,7 @@ figure = plots.draw_history(record["history"], terms.get(options.loss, "PAL (min
 import pandas as pd
 
 table = pd.DataFrame(record["metrics"]).T[["faces", "accuracy", "mean_class_accuracy", "macro_f1"]]
-table.index.name = "test faces"
+table.columns.name = "test faces"
 table.astype({"faces": int, "accuracy": float, "mean_class_accuracy": float, "macro_f1": float}).round(3)
 
 # %% mystnb={"figure": {"caption": "What is taken for what, in per cent of each true class.", "name": "fig-train-3"}, "image": {"alt": "Confusion matrix of the seven expressions on the test faces, in per cent of each true class."}} tags=["hide-input"]

@@ -102,7 +102,7 @@ def test_a_primary_comparison_is_stated_once_and_linked_from_elsewhere(show, tmp
     text, _ = show("results_faces", tmp_path)
     assert text.count("**P1: yes, higher.** On the faces of P1,") == 1
     # The same runs answer the question about strategies: the pair is not stated again, the short ones are apart.
-    assert "PAL (mean) against without PAL: the primary comparison [P1](results_faces.html) says it." in text
+    assert "PAL (mean) against without PAL is the primary comparison [P1](results_faces.html)." in text
     assert "PAL (mean), short is 5.0 points higher than without PAL, short (between" in text
     assert "Short: 4 epochs, 30 % of the faces." in text
     controls, _ = show("results_controls", tmp_path)
