@@ -126,7 +126,8 @@ class Page:
             if label not in pairs:
                 group = self.declared[comparison].group
                 home = next((page_of(key) for key, other in self.sections.items() if other.primary == group), "results")
-                parts.append(f"{label[:1].upper()}{label[1:]} against {base} is the primary comparison [{comparison}]({home}.html).")
+                pair = f"{label} against {base}"
+                parts.append(f"{pair[:1].upper()}{pair[1:]} is the primary comparison [{comparison}]({home}.html).")
         short = short_words(section)
         if short:
             parts.append(f"Short: {short}.")
