@@ -455,17 +455,17 @@ FrameSlider(
 # landmarks' Gaussians. The same start, the same steps, strategy `mean`:
 
 # %% tags=["hide-input"]
-middle = "$\\lambda$ = 1,\n$\\sigma$ = 3/112"
+middle = "λ = 1,\nσ = 3/112"
 choices = {
-    r"$\lambda$ = 0.1": {"pal_weight": 0.1},
-    r"$\lambda$ = 10": {"pal_weight": 10.0},
-    r"$\sigma$ = 16/112": {"sigma": 16 / 112},
+    "λ = 0.1": {"pal_weight": 0.1},
+    "λ = 10": {"pal_weight": 10.0},
+    "σ = 16/112": {"sigma": 16 / 112},
 }
-found = {r"$\lambda$ = 0": outcomes["none"][1], middle: outcomes["mean"][1]}
+found = {"λ = 0": outcomes["none"][1], middle: outcomes["mean"][1]}
 for name, changes in choices.items():
     found[name] = look(teach("mean", **changes)[0], images)[1]
 low, high, blunt = choices
-maps = {name: found[name].mean(axis=-1) for name in (r"$\lambda$ = 0", low, middle, high, blunt)}
+maps = {name: found[name].mean(axis=-1) for name in ("λ = 0", low, middle, high, blunt)}
 wide = ops.convert_to_numpy(gaussian_heatmap(landmarks, cells, 16 / 112))
 
 # %% mystnb={"figure": {"caption": "Three faces for several weights of PAL, and for a wide heatmap.", "name": "fig-channel-strategies-6"}, "image": {"alt": "Attributions of three faces for the weights 0, 0.1, 1 and 10 and for a wide sigma, beside the two heatmaps. They come closer to the heatmap with the weight, and turn into one hill with the wide sigma."}} tags=["hide-input"]
