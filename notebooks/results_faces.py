@@ -153,6 +153,21 @@ page.figure("noisy-labels")
 page.tables("noisy-labels")
 
 # %% [markdown]
+# ## From a network that knows faces
+#
+# The paper starts from pretrained backbones. This one is dlib's face-recognition network ({py:mod}`palcore.face_resnet`), at 112
+# pixels: it had learnt to tell people apart before it saw an expression.
+
+# %% tags=["remove-input"]
+page.answer("knows-faces")
+
+# %% mystnb={"figure": {"caption": "From a network that knows faces. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy without and with PAL from pretrained weights, and the paired differences."}} tags=["remove-input"]
+page.figure("knows-faces")
+
+# %% tags=["remove-input"]
+page.tables("knows-faces")
+
+# %% [markdown]
 # ## VGG16 and ResNet50
 #
 # Larger backbones at 112 pixels on all training faces need a GPU.

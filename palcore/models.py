@@ -6,11 +6,12 @@ import keras
 from keras import layers
 
 from palcore.attribution import AttributionHead
+from palcore.face_resnet import face_resnet, load_face_resnet
 from palcore.soundness import refuse_missing_second_gradient, refuse_moving_layers
 from palcore.splitting import split_classifier
 from palcore.weights import SCALINGS, load_backbone_weights, scaling_of
 
-BACKBONES = ("compact", "vgg16", "resnet50")
+BACKBONES = ("compact", "vgg16", "resnet50", "face_resnet")
 SMALLEST = 32
 """Pixels along the side that every backbone needs."""
 
@@ -47,6 +48,13 @@ def _application(name, image, weights):
     return backbone.output
 
 
+def _face_resnet(image, weights):
+    features = face_resnet(image)
+    if weights is not None:
+        load_face_resnet(keras.Model(image, features), weights)
+    return features
+
+
 def build_classifier(
     backbone="compact", image_size=64, weights=None, units=512, dropout=0.5, scaling=None, classes=7, width_multiplier=1.0
 ):
@@ -54,12 +62,15 @@ def build_classifier(
 
     Input: ``(N, image_size, image_size, 3)`` RGB in 0..255, uint8 or float; scaling happens inside. Output: ``(N, classes)``
     float32 logits. The map is flattened rather than pooled over space, since behind a global average the gradient of the
-    score is the same at every position. ``with_attribution`` takes ``block4_conv2``, ``block5_conv3`` or ``conv5_block3_out``.
+    score is the same at every position. ``with_attribution`` takes ``block4_conv2``, ``block5_conv3``, ``conv5_block3_out`` or
+    ``level3_block3_out``.
 
-    :param backbone: ``compact`` (1.1 million weights and the dense layers, for 48 to 64 px), ``vgg16`` or ``resnet50``.
+    :param backbone: ``compact`` (1.1 million weights and the dense layers, for 48 to 64 px), ``vgg16``, ``resnet50``, or
+        ``face_resnet`` (the first levels of ``palcore.face_resnet``, for 112 to 150 px).
     :param image_size: side of the input, in pixels, at least 32.
     :param weights: None (random), ``"imagenet"`` (downloaded by Keras), or a file for the backbone: Keras ``.weights.h5`` and
-        ``.h5``, whole ``.keras`` models, and VGG-Face's older ``.h5`` layouts.
+        ``.h5``, whole ``.keras`` models, and VGG-Face's older ``.h5`` layouts. ``face_resnet`` takes ``"dlib"`` (the file in the
+        package ``face-recognition-models``) or the path of dlib's file.
     :param units: width of each of the two dense layers.
     :param dropout: share of units dropped after the map and after the first dense layer, in [0, 1).
     :param scaling: how pixels become the backbone's input; one of ``palcore.weights.SCALINGS``. None takes the one of the
@@ -81,13 +92,18 @@ def build_classifier(
         raise ValueError(f"width_multiplier {width_multiplier!r} for backbone {backbone}: only compact takes one")
     if backbone == "compact" and weights is not None:
         raise ValueError(f"weights {weights!r} for backbone compact: it has none to load; choose vgg16 or resnet50, or None")
+    if weights == ("imagenet" if backbone == "face_resnet" else "dlib"):
+        raise ValueError(f"weights {weights!r} for backbone {backbone}: dlib's are those of face_resnet, imagenet's of the others")
     if scaling is None:
         scaling = scaling_of(backbone, weights)
     if scaling not in SCALINGS:
         raise ValueError(f"unknown scaling {scaling!r}: choose from {', '.join(SCALINGS)}")
     image = keras.Input((image_size, image_size, 3), name="image")
     scaled = SCALINGS[scaling](image)
-    features = _compact(scaled, width_multiplier) if backbone == "compact" else _application(backbone, scaled, weights)
+    if backbone == "compact":
+        features = _compact(scaled, width_multiplier)
+    else:
+        features = _face_resnet(scaled, weights) if backbone == "face_resnet" else _application(backbone, scaled, weights)
     # The head is differentiated twice: keep it in float32 whatever the precision of the features.
     hidden = layers.Flatten(name="flatten", dtype="float32")(features)
     hidden = layers.Dropout(dropout, name="drop1", dtype="float32")(hidden)

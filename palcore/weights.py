@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from palcore.face_resnet import DIVISOR, MEAN
+
 
 def _mean_bgr(*mean):
     def scale(image):
@@ -23,10 +25,11 @@ SCALINGS = {
     "imagenet": _mean_bgr(103.939, 116.779, 123.68),
     "vggface": _mean_bgr(93.5940, 104.7624, 129.1863),
     "vggface2": _mean_bgr(91.4953, 103.8827, 131.0912),
+    "dlib": lambda image: layers.Normalization(mean=list(MEAN), variance=[DIVISOR**2] * 3, name="scale", dtype="float32")(image),
 }
 """How RGB pixels in 0..255 become a backbone's input: ``unit`` maps them to [-1, 1]; the others reverse the channels to BGR and
 subtract a mean colour: ``imagenet`` that of ImageNet (Caffe's numbers, as Keras's VGG16 and ResNet50 expect), ``vggface`` that of
-VGG-Face (VGG16), ``vggface2`` that of VGGFace2 (ResNet50)."""
+VGG-Face (VGG16), ``vggface2`` that of VGGFace2 (ResNet50); ``dlib`` subtracts a mean colour in RGB and divides by 256."""
 
 VGGFACE_LAYER = re.compile(r"conv(\d)_(\d)")
 PARTS = ("1x1_proj", "1x1_reduce", "3x3", "1x1_increase")
@@ -93,12 +96,12 @@ def scaling_of(backbone, weights):
 
     A file in VGG-Face's or VGGFace2's layout, or one whose name says so, expects the mean colour of those faces.
 
-    :param backbone: ``compact``, ``vgg16`` or ``resnet50``.
-    :param weights: None, ``"imagenet"`` or a path.
+    :param backbone: one of ``palcore.models.BACKBONES``.
+    :param weights: None, ``"imagenet"``, ``"dlib"`` or a path.
     :raises ValueError: for an ``.h5`` file that cannot be read.
     """
-    if backbone == "compact":
-        return "unit"
+    if backbone in ("compact", "face_resnet"):
+        return "unit" if backbone == "compact" else "dlib"
     faces = "vggface2" if backbone == "resnet50" else "vggface"
     path = Path(os.path.expanduser(weights or ""))
     if "vggface" in re.sub("[_ -]", "", path.name.lower()):

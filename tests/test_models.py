@@ -17,7 +17,7 @@ def images(size, count=2, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3)).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("backbone", "cells"), [("compact", 6), ("vgg16", 3), ("resnet50", 2)])
+@pytest.mark.parametrize(("backbone", "cells"), [("compact", 6), ("vgg16", 3), ("resnet50", 2), ("face_resnet", 2)])
 def test_backbones_give_seven_logits_and_share_weights_with_the_training_model(backbone, cells):
     classifier = build_classifier(backbone, 48, units=8)
     model = with_attribution(classifier)
@@ -157,7 +157,9 @@ def test_the_default_layer_is_passed_by_every_path():
         (lambda: with_attribution(residual(), "inside"), "layer 'inside' of .* lies within a branch"),
         (lambda: with_attribution(residual(), "missing"), "no layer 'missing' with a map of features .*: choose from stem"),
         (lambda: with_attribution(layers.Dense(3)), "cannot be split into layers"),
-        (lambda: build_classifier("vgg19"), "unknown backbone 'vgg19': choose from compact, vgg16, resnet50"),
+        (lambda: build_classifier("vgg19"), "unknown backbone 'vgg19': choose from compact, vgg16, resnet50, face_resnet"),
+        (lambda: build_classifier("face_resnet", 48, "imagenet"), "weights 'imagenet' for backbone face_resnet: dlib's are those"),
+        (lambda: build_classifier("vgg16", 48, "dlib"), "weights 'dlib' for backbone vgg16: dlib's are those of face_resnet"),
         (lambda: build_classifier("compact", 16), "image_size 16 for backbone compact: it must be at least 32"),
         (lambda: build_classifier("compact", 48, "imagenet"), "weights 'imagenet' for backbone compact"),
         (lambda: build_classifier("compact", 48, dropout=1), "dropout 1: it must be in"),

@@ -140,6 +140,7 @@ def sections():
         Section("shortcut-landmarks", BOTH | OTHERS | MOVED, DRAWN, PAL),
         Section("faces-strategies", STRATEGIES),
         Section("width", BOTH),
+        Section("knows-faces", {label: arm | {"backbone": "face_resnet"} for label, arm in BOTH.items()}),
         Section("imbalance", balance, rare, "as they come"),
         *map(_backbones, ("faces-gpu", "rafdb", "affectnet")),
         _each("little-data", "train_share", {f"{_percent(share)} of the faces": share for share in (0.05, 0.1, 0.3, 1.0)}),

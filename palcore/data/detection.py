@@ -44,20 +44,21 @@ LICENCE = (
 EXTRA = "python -m pip install -e '.[landmarks]'"
 """What installs dlib and the predictor, in the study's folder."""
 
-PREDICTOR = ("face_recognition_models", "models/shape_predictor_68_face_landmarks.dat")
-"""Package and file in it. The package itself cannot be imported: it needs pkg_resources, which setuptools no longer has."""
+PACKAGE = "face_recognition_models"
+"""It holds dlib's trained files. It cannot be imported: it needs pkg_resources, which setuptools no longer has."""
+
+PREDICTOR = "models/shape_predictor_68_face_landmarks.dat"
 
 BATCH = 50
 """Faces after which the table is written: what an interruption costs at most."""
 
 
-def predictor_file():
-    """Path of the 68-point predictor in the package ``face-recognition-models``, which is not imported.
+def packaged_file(file):
+    """Path of a file in the package ``face-recognition-models``, which is not imported.
 
     :raises FileNotFoundError: where the package or the file in it is missing.
     """
-    package, file = PREDICTOR
-    spec = importlib.util.find_spec(package)
+    spec = importlib.util.find_spec(PACKAGE)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         if (Path(folder) / file).is_file():
             return Path(folder) / file
@@ -95,7 +96,7 @@ def dlib_detector():
     :raises FileNotFoundError: where the extra ``landmarks`` is not installed.
     """
     dlib = _dlib("landmarks")
-    path = predictor_file()
+    path = packaged_file(PREDICTOR)
     find, predict = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(path))
 
     def detect(image):

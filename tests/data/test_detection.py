@@ -12,11 +12,12 @@ from palcore.data import load
 from palcore.data.detection import (
     BATCH,
     PHOTO_SIDE,
+    PREDICTOR,
     Summary,
     centre_box,
     face_crops,
     landmark_dataset,
-    predictor_file,
+    packaged_file,
     square_around,
     working_image,
     write_landmarks,
@@ -187,11 +188,11 @@ def test_the_predictor_is_located_without_importing_its_package(tmp_path, monkey
     importlib.invalidate_caches()
     sentence = "no models/shape_predictor_68_face_landmarks.dat of the package face-recognition-models: in the study's folder run "
     with pytest.raises(FileNotFoundError) as problem:
-        predictor_file()
+        packaged_file(PREDICTOR)
     assert str(problem.value) == sentence + "python -m pip install -e '.[landmarks]'"
     file = package / "models" / "shape_predictor_68_face_landmarks.dat"
     file.write_bytes(b"")
-    assert predictor_file() == file
+    assert packaged_file(PREDICTOR) == file
 
 
 def test_a_missing_extra_is_named(monkeypatch):
@@ -202,7 +203,7 @@ def test_a_missing_extra_is_named(monkeypatch):
         "dlib is not installed, which finds the landmarks: in the study's folder run python -m pip install -e '.[landmarks]'"
     )
     with pytest.raises(FileNotFoundError, match="no models/shape_predictor_68"):
-        predictor_file()
+        packaged_file(PREDICTOR)
 
 
 @pytest.mark.parametrize(

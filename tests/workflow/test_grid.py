@@ -70,6 +70,7 @@ def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
         "noisy-labels": 2 * 3 * 3,
         "little-data": 2 * 4 * 3,
         "imbalance": 3 * 3,
+        "knows-faces": 2 * 3,
         "faces-gpu": 2 * 3 * 3,
         "rafdb": (2 * 4 + 2 * 4 + 3) * 3,
         "affectnet": (2 * 4 + 2 * 4 + 3) * 3,
