@@ -50,6 +50,15 @@ page.effects()
 page.tests()
 
 # %% [markdown]
+# ## Whose landmarks?
+#
+# If another face's landmarks, or one template for all faces, do as well as a face's own, PAL tells a network where faces are, and
+# nothing about this face. P2 and P3 ask that of real faces. What the other wrong landmarks show:
+
+# %% tags=["remove-input"]
+page.wrong_landmarks("shortcut", "aligned-landmarks")
+
+# %% [markdown]
 # ## Does the network look where it is told to, and does it rely on it?
 #
 # PAL trains the correlation of the attribution with a heatmap of the landmarks, so that this correlation rises is no finding.

@@ -109,6 +109,21 @@ def test_a_primary_comparison_is_stated_once_and_linked_from_elsewhere(show, tmp
     assert "**P2: " in controls and "Without PAL against PAL is the primary comparison [P1](results_faces.html)." in controls
 
 
+def test_wrong_landmarks_stand_beside_own_ones_without_a_verdict(show, tmp_path):
+    for cell in question_cells("shortcut"):
+        seed, source = cell.options["seed"], cell.options.get("landmark_source", "own")
+        loss = {"own": 0.0, "template": 0.02, "shuffled": 0.01 * seed - 0.02}[source]
+        write_run(tmp_path, cell, 0.5 + 0.001 * seed - loss * (1 + 0.01 * seed))
+    text, _ = show("results", tmp_path)
+    sentence = "On drawn faces, patch at random, the accuracy, beside that with each face's own landmarks, is "
+    assert text.count(sentence) == 1 and "On aligned real faces, the accuracy, beside" not in text
+    rest = text.split(sentence)[1]
+    assert (
+        rest.startswith("2.0 points lower with a template (between -2.1 and -2.0); ") and "with another face's landmarks (" in rest
+    )
+    assert rest.split("\n")[0].endswith("Exploratory, so without a verdict.")
+
+
 def test_a_page_shows_what_is_there_and_no_more(show, tmp_path):
     cells = question_cells("rivals")
     written = [cell for cell in cells if cell.options["seed"] < 2 and cell.options.get("loss", "pal") == "pal"]
