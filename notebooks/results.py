@@ -71,7 +71,7 @@ page.wrong_landmarks("shortcut", "aligned-landmarks")
 page.looks("faces", "shortcut")
 
 # %% [markdown]
-# ## What to bear in mind
+# ## Copies, guesses, small networks
 
 # %% tags=["remove-input"]
 display(Markdown(caveats(results_dir)))

@@ -15,6 +15,7 @@ LOOKS = {
     "test_energy": "attribution near landmarks (%)",
     "test_energy_chance": "by chance, near landmarks (%)",
     "test_integrated_gradients_pointing": "largest integrated gradient on a landmark (%)",
+    "test_integrated_gradients_pointing_chance": "by chance, integrated gradients (%)",
     "test_integrated_gradients_energy": "integrated gradients near landmarks (%)",
 }
 """Where the network looks, from what PAL trains to what it does not."""
@@ -116,16 +117,23 @@ def looks_sentence(runs):
     chance = _means(runs, "test_pointing_chance")
     text = f"with PAL the largest attribution lies on a landmark in {trained[0]} % of the test faces, without it in {trained[1]} %"
     text += f" (by chance in {chance[0]} %)" if chance else ""
-    return text + (f"; by integrated gradients, which PAL does not train, in {other[0]} and {other[1]} %." if other else ".")
+    if other:
+        text += f"; by integrated gradients, which PAL does not train, in {other[0]} and {other[1]} %"
+        chance = _means(runs, "test_integrated_gradients_pointing_chance")
+        text += f" (by chance in {chance[0]} %: their maps are finer)" if chance else ""
+    return f"{text}."
 
 
 def relies_sentence(runs):
-    """What covering the patch costs with and without PAL, beside the attribution's share there; empty where it is not known."""
+    """What covering a place costs with and without PAL: the patch, beside the attribution's share there, or eyes, mouth and off the
+    face; empty where it is not known."""
     shares, costs = _means(runs, "test_reliance_patch_share"), _means(runs, "test_reliance_patch_accuracy", True)
-    if costs is None:
-        return ""
-    text = f"covering the patch changes the accuracy by {costs[0]} points with PAL and by {costs[1]} without it"
-    return text + (f", while the patch holds {shares[0]} and {shares[1]} % of the attribution." if shares else ".")
+    if costs:
+        text = f"covering the patch changes the accuracy by {costs[0]} points with PAL and by {costs[1]} without it"
+        return text + (f", while the patch holds {shares[0]} and {shares[1]} % of the attribution." if shares else ".")
+    found = {words: _means(runs, f"test_reliance_{place}_accuracy", True) for place, words in PLACES.items()}
+    texts = [f"{words} by {costs[0]} points with PAL and by {costs[1]} without it" for words, costs in found.items() if costs]
+    return f"the accuracy changes when a place is covered: {'; '.join(texts)}." if texts else ""
 
 
 def caveats(results=None):
