@@ -1,5 +1,6 @@
 """The committed record is one run's, and the chapter says what it holds."""
 
+import html
 import json
 
 import nbformat
@@ -26,14 +27,16 @@ def chapter(tmp_path, results):
     )
     cells = nbformat.read(out, as_version=4).cells
     outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
-    return "\n".join("".join(output.get("data", {}).get("text/markdown", "")) for output in outputs)
+    kinds = ("text/markdown", "text/html")
+    return html.unescape("\n".join("".join(output.get("data", {}).get(kind, "")) for output in outputs for kind in kinds))
 
 
 def test_the_chapter_renders_from_the_committed_record(tmp_path):
     text = chapter(tmp_path, ROOT / "results")
     assert RECORD["device"] in text
     for found in RECORD["figures"].values():
-        assert found["what"] in text
+        kind, _, of = found["what"].rpartition(": ")
+        assert of in text and (found["what"] if "not_measured" in found else kind[:1].upper() + kind[1:]) in text
     assert "**Not measured**" in text and "no GPU was at hand" in text
 
 
