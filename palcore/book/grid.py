@@ -120,4 +120,5 @@ def settings_sentence(dataset):
         f"a dropout of {settings['dropout']:g}",
         f"{share_words(settings['train_share'])} training faces",
     ]
-    return f"Unless a table says otherwise, every run has {', '.join(parts[:-1])}, and {parts[-1]}: the same for all its arms."
+    shared = f"Unless a table says otherwise, every run has {', '.join(parts[:-1])}, and {parts[-1]}: the same for all its arms."
+    return f"{shared} PAL, where it is added, has a weight of {settings['pal_weight']:g}."

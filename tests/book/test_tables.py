@@ -108,7 +108,7 @@ def test_the_settings_in_words_are_those_of_the_grid():
         sentence = settings_sentence(dataset)
         assert f"backbone {words['backbone']}" in sentence and f" {words['epochs']} epochs " in sentence
         share = f"{100 * words['train_share']:g} % of the training faces" if "train_share" in words else "all training faces"
-        assert share in sentence
+        assert share in sentence and f"a weight of {words.get('pal_weight', 1):g}." in sentence
 
 
 def test_records_older_than_an_option_have_its_default(runs, tmp_path):
