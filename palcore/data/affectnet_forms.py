@@ -20,7 +20,7 @@ import pandas as pd
 from palcore import EMOTIONS
 from palcore.data.images import NO_PERMISSION, turned
 from palcore.data.landmark_fit import as_shown
-from palcore.data.listing import UNKNOWN, one_line
+from palcore.data.listing import UNKNOWN, no_cell_lost, one_line
 from palcore.data.probe import found_names, image_names, in_pieces, probe_images, seen_names
 from palcore.progress import progress_bar
 
@@ -203,10 +203,11 @@ def _pieces(table):
         if missing or not (headed or len(first) == len(COLUMNS)):
             lacking = f"lacks the column {missing[0]!r}" if missing else f"has {len(first)} columns"
             raise ValueError(f"{table} {lacking}: it has {', '.join(USED)}, ...")
-        given = {} if headed else {"header": None, "names": COLUMNS}
-        yield from pd.read_csv(
-            table, dtype=str, keep_default_na=False, chunksize=ROWS, skipinitialspace=True, encoding="utf-8-sig", **given
-        )
+        given = {"index_col": False} if headed else {"header": None, "names": COLUMNS, "index_col": False}
+        with no_cell_lost():
+            yield from pd.read_csv(
+                table, dtype=str, keep_default_na=False, chunksize=ROWS, skipinitialspace=True, encoding="utf-8-sig", **given
+            )
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError, zlib.error, gzip.BadGzipFile) as problem:
         raise ValueError(f"{table} cannot be read ({one_line(problem)}): it must be affectnet's csv file") from None
 

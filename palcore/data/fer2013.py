@@ -18,7 +18,7 @@ from palcore.data.folder_index import folder_signature, index_key, indexed
 from palcore.data.images import read_probed
 from palcore.data.landmark_fit import as_shown, with_landmark_problems
 from palcore.data.landmark_table import examine_landmark_table, landmarks_of
-from palcore.data.listing import UNKNOWN, Listing, Problem, one_line
+from palcore.data.listing import UNKNOWN, Listing, Problem, no_cell_lost, one_line
 from palcore.data.probe import elsewhere, faces_in_folders, first_file, look_at_images
 from palcore.data.table import class_counts
 
@@ -122,9 +122,9 @@ def _read_csv(path):
     :return: arrays ``SPLIT_rows (N,)``, ``SPLIT_images (N, 48, 48)``, ``SPLIT_labels (N,)``, and ``{split: problems}``.
     """
     rows = {split: ([], [], [], []) for split in USAGES}
-    problem = None
+    problem, whole = None, {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False}
     try:
-        with pd.read_csv(path, dtype=str, keep_default_na=False, chunksize=CHUNK, skipinitialspace=True, index_col=False) as pieces:
+        with no_cell_lost(), pd.read_csv(path, chunksize=CHUNK, **whole) as pieces:
             for piece in pieces:
                 missing = {"emotion", "pixels", "Usage"} - set(piece.columns)
                 if missing:

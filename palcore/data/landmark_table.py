@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from palcore.data.listing import KINDS, Problem, one_line
+from palcore.data.listing import KINDS, Problem, no_cell_lost, one_line
 
 COORDINATES = [f"{axis}{landmark}" for landmark in range(68) for axis in "xy"]
 COLUMNS = ["file", "found", *COORDINATES]
@@ -36,7 +36,8 @@ def examine_landmark_table(path, key=str):
     if not path.is_file():
         return nothing("layout", f"no landmark table {path}: `python -m palcore landmarks` makes one")
     try:
-        table = pd.read_csv(path, dtype={"file": str})
+        with no_cell_lost():
+            table = pd.read_csv(path, dtype={"file": str}, index_col=False)
     except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as problem:
         reason = one_line(problem)
         return nothing("table", f"landmark table {path} cannot be read ({reason}): it must be a whole .csv or .csv.gz file")

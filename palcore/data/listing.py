@@ -6,9 +6,11 @@ a bad file; ``palcore.data.load`` is ``faces_of`` that listing.
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 
 from palcore.data.table import Faces, LazyImages
 
@@ -39,6 +41,20 @@ UNKNOWN = -1
 def one_line(problem):
     """What an error of a library's says, which may have several lines."""
     return " ".join(str(problem).split())
+
+
+@contextmanager
+def no_cell_lost():
+    """Within it, ``pandas.read_csv(..., index_col=False)`` raises ``ParserError`` for rows longer than the header.
+
+    It would leave the last ones out with a warning; without ``index_col=False`` it would shift all names by one without a word.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            yield
+        except pd.errors.ParserWarning as problem:
+            raise pd.errors.ParserError(one_line(problem)) from None
 
 
 @dataclass(frozen=True)

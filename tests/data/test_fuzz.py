@@ -138,6 +138,7 @@ def read_damaged(reader, files, damage, cut, anything, kind):
 @given(**CASE)
 @example(damage=[], cut=0.0, anything=b"", kind="anything")
 @example(damage=[(0.7482522436832072, b"nan", 3)], cut=0.0, anything=b"", kind="damaged")  # pandas' sentence has two lines
+@example(damage=[(0.0, b"nan", 8)], cut=0.0, anything=b"", kind="damaged")  # a header with a name less: pandas warned only
 def test_nothing_in_a_file_is_a_surprise(reader, files, damage, cut, anything, kind):
     read_damaged(reader, files, damage, cut, anything, kind)
 
@@ -146,6 +147,25 @@ def test_what_is_tried_is_valid_before_it_is_damaged(files):
     for reader, (path, _) in files.items():
         READERS[reader][1](path)
     assert np.load(files["landmark array"][0]).size == 136
+
+
+@pytest.mark.parametrize("reader", ["landmark table", "affectnet table", "fer2013 table", "votes"])
+def test_a_name_less_in_the_header_shifts_no_column(reader, files):
+    """pandas takes the first cells for row names then, and every other column for its neighbour."""
+    path, content = files[reader]
+    header, rows = content.decode().split("\n", 1)
+    # A name that nobody needs to find; the table of landmarks has none such.
+    spare = {"affectnet table": ",arousal", "votes": ",Image name"}.get(reader, "")
+    names = header.replace(spare, "") if spare else header.replace("file,", "", 1).replace("emotion,", "", 1)
+    assert names != header
+    path.write_text(f"{names}\n{rows}")
+    try:
+        found = READERS[reader][1](path)
+        assert reader == "landmark table" and [problem.kind for problem in found[4]] == ["table"]
+    except ValueError as problem:
+        assert str(path) in str(problem) and reader != "landmark table"
+    finally:
+        path.write_bytes(content)
 
 
 class Enough(BaseException):

@@ -74,7 +74,14 @@ def test_what_a_stuck_command_started_ends_with_it(tmp_path):
 def test_a_command_ends_with_its_caller(tmp_path, number):
     command = ["sh", "-c", "echo $$ > started; exec sleep 60"]
     code = f"from workflow import watch\nwatch.end_on_signals()\nwatch.run({command}, cwd={str(tmp_path)!r})"
-    caller = subprocess.Popen(python(code), cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+    caller = subprocess.Popen(
+        python(code),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.DEVNULL,
+        # Tests that run in the background of a script inherit that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     started = tmp_path / "started"
     while not (started.exists() and started.read_text().strip()):
         assert caller.poll() is None
