@@ -190,7 +190,9 @@ Markdown(
 #
 # TensorFlow's generator dataset, which `fit` makes of our batches, tells the C library to hand freed memory back to the system at
 # once, and every step fetches it again, page by page. {py:mod}`palcore.data.memory` undoes that. glibc still hands back blocks above
-# 32 MiB, which large batches of large images have; jemalloc, preloaded with `LD_PRELOAD`, keeps these too.
+# 32 MiB, which large batches of large images have; jemalloc, preloaded with `LD_PRELOAD`, keeps these too. What that is worth depends
+# on the machine: on one without AVX-512 a face took 1.8 times the processor time without it, as that module's docstring says; the
+# tables have the one measured here.
 
 # %% tags=["remove-input"]
 show_tables("allocator", "jemalloc")
