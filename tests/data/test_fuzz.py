@@ -160,10 +160,11 @@ def test_a_name_less_in_the_header_shifts_no_column(reader, files):
     assert names != header
     path.write_text(f"{names}\n{rows}")
     try:
-        found = READERS[reader][1](path)
-        assert reader == "landmark table" and [problem.kind for problem in found[4]] == ["table"]
+        found = READERS[reader][1](path)  # two of them collect what is wrong
+        kinds = {"landmark table": lambda: found[4][0].kind, "fer2013 table": lambda: found[1]["train"][0][0]}
+        assert kinds[reader]() == "table"
     except ValueError as problem:
-        assert str(path) in str(problem) and reader != "landmark table"
+        assert str(path) in str(problem) and reader in ("affectnet table", "votes")
     finally:
         path.write_bytes(content)
 
