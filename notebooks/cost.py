@@ -110,7 +110,7 @@ for place, (name, found) in enumerate(shown.items()):
 axes.axvline(1, color="black", linewidth=1)
 axes.set_yticks(range(len(names)), names)
 axes.invert_yaxis()
-axes.set_xlabel("with PAL, over the same without")
+label = axes.set_xlabel("with PAL, over the same without")
 # %% tags=["remove-input"]
 show_tables("pal_", "memory_")
 
