@@ -34,7 +34,7 @@ from IPython.display import HTML, Markdown, display
 
 from palcore.book import figures as plots
 from palcore.book.notebook import refuse_unknown_parameters
-from palcore.book.tables import to_html
+from palcore.book.tables import read_question, to_html
 from palcore.runs.records import repository_root
 
 refuse_unknown_parameters(In)
@@ -97,10 +97,10 @@ Markdown(
 # cheap, whatever the network, and `block4_conv3` of VGG16, with three convolutions behind it, is dearer. The bars are medians, the
 # lines reach from the lowest to the highest round, and each mark is a target.
 
-# %% mystnb={"image": {"alt": "Bars of the time and memory of a step with PAL over one without, for five networks and layers, each with its target."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Time (blue) and memory (green) of a step with PAL over the same step without. Bars: medians; lines: from the lowest to the highest round; orange: the target.", "name": "fig-cost-1"}, "image": {"alt": "Bars of the time and memory of a step with PAL over one without, for five networks and layers, each with its target."}} tags=["remove-input"]
 shown = measured("pal_", "memory_")
-names = [found["what"].partition(": ")[2] + (", memory" if name.startswith("memory") else "") for name, found in shown.items()]
-figure, axes = plt.subplots(figsize=(7.6, 0.8 + 0.42 * len(shown)), layout="constrained")
+names = [found["what"].partition(": ")[2].replace(" px, batches of ", " px,\nbatches of ") for found in shown.values()]
+figure, axes = plt.subplots(figsize=(6.4, 0.8 + 0.5 * len(shown)), layout="constrained")
 for place, (name, found) in enumerate(shown.items()):
     colour = plots.COLOURS[2 if name.startswith("memory") else 0]
     reach = [[found["median"] - found["low"]], [found["high"] - found["median"]]]
@@ -204,6 +204,25 @@ show_tables("allocator", "jemalloc")
 
 # %% tags=["remove-input"]
 show_tables("jax")
+
+# %% [markdown]
+# And whole trainings with the settings of question `shortcut`: one on JAX for each arm, beside the five seeds on TensorFlow.
+
+# %% tags=["remove-input"]
+scores = {"accuracy, patch as in training (%)": "test", "accuracy, patch at random (%)": "shortcut_free"}
+arms, rows = {"without PAL": "none", "PAL": "mean"}, {}
+runs = read_question("shortcut", results_dir)
+for label, strategy in arms.items():
+    path = results / "benchmark" / "jax" / f"{strategy}.json"
+    same = runs[(runs["strategy"] == strategy) & (runs["landmark_source"] == "own")] if len(runs) else runs
+    for words, condition in scores.items() if path.is_file() and len(same) else ():
+        metrics, seen = json.loads(path.read_text())["metrics"], 100 * same[f"{condition}_accuracy"]
+        rows[f"{label}: {words}"] = {
+            "on JAX": f"{100 * metrics[condition]['accuracy']:.1f}",
+            "on TensorFlow": f"{seen.min():.1f} to {seen.max():.1f}",
+        }
+if rows:
+    display(HTML(to_html(pd.DataFrame(rows).T)))
 
 # %% [markdown]
 # ## On a GPU
