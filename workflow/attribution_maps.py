@@ -1,7 +1,7 @@
 """Where the networks of the primary questions look, on the same test faces: results/maps/CELL.npz, for the result pages.
 
-`python workflow/attribution_maps.py [fer2013=DIR ...]` takes every finished run in runs/grid that answers a primary comparison. A
-file holds `maps (6, h, w)` of six test faces evenly over the split, without the images, which are not ours to give; their
+`python workflow/attribution_maps.py [fer2013=DIR ...]` takes every finished run in runs/grid that answers a primary comparison and
+has no newer file. A file holds `maps (6, h, w)` of six test faces evenly over the split, without the images, which are not ours to give; their
 `landmarks (6, 68, 2)`; and `mean (h, w)` over all test faces. Faces whose landmarks are guesses, or that were trained on, are left
 out.
 """
@@ -61,8 +61,11 @@ def main(words):
             continue
         if dataset != "synthetic" and dataset not in folders:
             sys.exit(f"no folder for data set {dataset}, which {cell.name} is on: give it as {dataset}=DIR")
+        target = ROOT / "results" / "maps" / f"{cell.name}.npz"
+        if target.exists() and target.stat().st_mtime > (run / "record.json").stat().st_mtime:
+            continue
         left_out = sorted({*doubtful["copies"], *doubtful["guessed"]}) if dataset == "fer2013" else []
-        write_arrays(ROOT / "results" / "maps" / f"{cell.name}.npz", maps_of(run, folders.get(dataset), left_out))
+        write_arrays(target, maps_of(run, folders.get(dataset), left_out))
         print(cell.name, flush=True)
 
 
