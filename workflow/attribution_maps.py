@@ -1,9 +1,9 @@
 """Where the networks of the primary questions look, on the same test faces: results/maps/CELL.npz, for the result pages.
 
 `python workflow/attribution_maps.py [fer2013=DIR ...]` takes every finished run in runs/grid that answers a primary comparison and
-has no newer file. A file holds `maps (6, h, w)` of six test faces evenly over the split, without the images, which are not ours to give; their
-`landmarks (6, 68, 2)`; and `mean (h, w)` over all test faces. Faces whose landmarks are guesses, or that were trained on, are left
-out.
+has no newer file. A file holds `maps (6, h, w)` of six test faces evenly over the split, without the images, which are not ours to
+give; their `landmarks (6, 68, 2)`; and `mean (h, w)` over all test faces. Faces whose landmarks are guesses, or that were trained
+on, are left out.
 """
 
 import json
