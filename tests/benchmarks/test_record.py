@@ -8,6 +8,7 @@ import papermill
 import pytest
 
 from benchmarks.__main__ import SECTIONS, line, record
+from palcore.book.tables import read_question
 from palcore.runs.records import repository_root
 
 ROOT = repository_root(__file__)
@@ -53,3 +54,14 @@ def test_the_record_holds_every_figure_with_its_spread():
 def test_a_record_has_a_place_for_a_gpu(gpu):
     found = record({}, 1.0, 0.5, gpu)["gpu"]
     assert found == gpu or "no GPU" in found["not_measured"]
+
+
+@pytest.mark.parametrize("strategy", ["none", "mean"])
+@pytest.mark.parametrize("condition", ["test", "shortcut_free"])
+def test_a_whole_training_on_jax_scores_within_the_spread_of_tensorflows_seeds(strategy, condition):
+    on_jax = json.loads((ROOT / "results" / "benchmark" / "jax" / f"{strategy}.json").read_text())
+    runs = read_question("shortcut")
+    runs = runs[(runs["strategy"] == strategy) & (runs["landmark_source"] == "own")]
+    seeds = runs[f"{condition}_accuracy"]
+    assert on_jax["backend"] == "jax" and len(seeds) == 5
+    assert abs(on_jax["metrics"][condition]["accuracy"] - seeds.mean()) < 3 * seeds.std()
