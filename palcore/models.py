@@ -91,7 +91,7 @@ def build_classifier(
     if backbone != "compact" and width_multiplier != 1:
         raise ValueError(f"width_multiplier {width_multiplier!r} for backbone {backbone}: only compact takes one")
     if backbone == "compact" and weights is not None:
-        raise ValueError(f"weights {weights!r} for backbone compact: it has none to load; choose vgg16 or resnet50, or None")
+        raise ValueError(f"weights {weights!r} for backbone compact: it has none to load; choose another backbone, or None")
     if weights == ("imagenet" if backbone == "face_resnet" else "dlib"):
         raise ValueError(f"weights {weights!r} for backbone {backbone}: dlib's are those of face_resnet, imagenet's of the others")
     if scaling is None:

@@ -57,6 +57,21 @@ def differences_table(found, pairs, heading):
     return pd.DataFrame(rows).T
 
 
+def _apart(row):
+    """``2.1 points lower``."""
+    return f"{number(100 * abs(row['difference']))} points {'higher' if row['difference'] > 0 else 'lower'}"
+
+
+def wrong_landmarks_sentence(found):
+    """How PAL with wrong landmarks does beside PAL with each face's own; empty where no arm has two seeds.
+
+    :param found: ``palcore.book.tables.comparisons`` of the wrong ones with the own ones.
+    """
+    texts = [f"{_apart(row)} with {label} ({between(row)})" for label, row in found.iterrows() if np.isfinite(row["low"])]
+    whose = "the accuracy, beside that with each face's own landmarks, is"
+    return f"{whose} {'; '.join(texts)}. Exploratory, so without a verdict." if texts else ""
+
+
 def exploratory(found, pairs, heading):
     """Differences that are no primary comparisons, in one paragraph: intervals without a verdict. Parameters as above."""
     apart, single, texts = [], [], []
@@ -65,8 +80,7 @@ def exploratory(found, pairs, heading):
             single.append(label)
         elif row["low"] > 0 or row["high"] < 0:
             apart.append(label)
-            side = "higher" if row["difference"] > 0 else "lower"
-            texts.append(f"{label} is {number(100 * abs(row['difference']))} points {side} than {pairs[label]} ({between(row)})")
+            texts.append(f"{label} is {_apart(row)} than {pairs[label]} ({between(row)})")
     rest, parts = len(found) - len(apart) - len(single), []
     if texts:
         parts.append(f"intervals that leave out zero: {'; '.join(texts)}")

@@ -13,7 +13,6 @@ from palcore.book.grid import arm_cells, question_cells, read
 from palcore.book.notebook import refuse_unknown_parameters
 from palcore.book.sections import CONDITIONS, PAL, WITHOUT, WRONG, labelled, rivals, sections, short_words
 from palcore.book.tables import (
-    between,
     by_arm,
     comparisons,
     listing,
@@ -248,17 +247,9 @@ class Page:
             pairs = {label: PAL for label in WRONG if label in arms and label not in stated}
             if runs.empty or section.score not in runs:
                 continue
-            found = comparisons(runs, pairs, section.score, self.margin)
             where = "On drawn faces, patch at random" if name == "shortcut" else "On aligned real faces"
-            texts = [
-                f"{number(100 * abs(row['difference']))} points {'higher' if row['difference'] > 0 else 'lower'} with {label} "
-                f"({between(row)})"
-                for label, row in found.iterrows()
-                if np.isfinite(row["low"])
-            ]
-            if texts:
-                whose = "the accuracy, beside that with each face's own landmarks, is"
-                display(Markdown(f"{where}, {whose} {'; '.join(texts)}. Exploratory, so without a verdict."))
+            if sentence := measures.wrong_landmarks_sentence(comparisons(runs, pairs, section.score, self.margin)):
+                display(Markdown(f"{where}, {sentence}"))
 
     def tuning(self):
         """Show everything that was tried on the validation faces for the baseline's settings and PAL's weight, best first."""

@@ -122,9 +122,9 @@ def _read_csv(path):
     :return: arrays ``SPLIT_rows (N,)``, ``SPLIT_images (N, 48, 48)``, ``SPLIT_labels (N,)``, and ``{split: problems}``.
     """
     rows = {split: ([], [], [], []) for split in USAGES}
-    problem, whole = None, {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False}
+    problem, as_text = None, {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False}
     try:
-        with no_cell_lost(), pd.read_csv(path, chunksize=CHUNK, **whole) as pieces:
+        with no_cell_lost(), pd.read_csv(path, chunksize=CHUNK, **as_text) as pieces:
             for piece in pieces:
                 missing = {"emotion", "pixels", "Usage"} - set(piece.columns)
                 if missing:
