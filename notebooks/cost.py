@@ -55,10 +55,10 @@ def median(name):
     return f"not measured ({found['not_measured']})" if "not_measured" in found else f"{found['median']:.3g}"
 
 
-def show_tables(*names):
-    """A table for each kind of figure: median and spread, the median by processor time, target and verdict."""
+def show_tables(shown):
+    """A table for each kind of figure, ``{name: found}``: median and spread, the median by processor time, target and verdict."""
     kinds = {}
-    for found in measured(*names).values():
+    for found in shown.values():
         kind, _, of = found["what"].rpartition(": ")
         kinds.setdefault(kind, {})[of] = {
             "median": f"{found['median']:.3g}",
@@ -112,7 +112,7 @@ axes.set_yticks(range(len(names)), names)
 axes.invert_yaxis()
 label = axes.set_xlabel("with PAL, over the same without")
 # %% tags=["remove-input"]
-show_tables("pal_", "memory_")
+show_tables(shown)
 
 # %% tags=["remove-input"]
 runs = sorted({count for found in measured("pal_").values() for count in found["head_runs"]})
@@ -138,7 +138,7 @@ Markdown(sentence if runs else "")
 # the first losses are compared.
 
 # %% tags=["remove-input"]
-show_tables("same_loss", "keras_twice", "torch")
+show_tables(measured("same_loss", "keras_twice", "torch"))
 
 # %% tags=["remove-input"]
 left_out = [f"- {found['what']}: {found['not_measured']}." for found in figures.values() if "not_measured" in found]
@@ -152,7 +152,7 @@ display(Markdown("Not measured:\n\n" + "\n".join(left_out))) if left_out else No
 # written: where a library finds a way with fewer multiplications, a share can pass 1.
 
 # %% tags=["remove-input"]
-show_tables("ceiling")
+show_tables(measured("ceiling"))
 
 # %% tags=["remove-input"]
 rates = {}
@@ -174,7 +174,7 @@ Markdown(sentence)
 # of the attribution map, from 136 numbers. Its batches are images and heatmap images, read one at a time.
 
 # %% tags=["remove-input"]
-show_tables("heatmap", "input", "threads", "epoch")
+show_tables(measured("heatmap", "input", "threads", "epoch"))
 
 # %% tags=["remove-input"]
 read = figures.get("input", {})
@@ -191,11 +191,10 @@ Markdown(
 # TensorFlow's generator dataset, which `fit` makes of our batches, tells the C library to hand freed memory back to the system at
 # once, and every step fetches it again, page by page. {py:mod}`palcore.data.memory` undoes that. glibc still hands back blocks above
 # 32 MiB, which large batches of large images have; jemalloc, preloaded with `LD_PRELOAD`, keeps these too. What that is worth depends
-# on the machine: on one without AVX-512 a face took 1.8 times the processor time without it, as that module's docstring says; the
-# tables have the one measured here.
+# on the machine: on another it was far more than in these tables, as that module's docstring says.
 
 # %% tags=["remove-input"]
-show_tables("allocator", "jemalloc")
+show_tables(measured("allocator", "jemalloc"))
 
 # %% [markdown]
 # ## JAX
@@ -203,7 +202,7 @@ show_tables("allocator", "jemalloc")
 # The same step, from the same weights, in two processes that took turns.
 
 # %% tags=["remove-input"]
-show_tables("jax")
+show_tables(measured("jax"))
 
 # %% [markdown]
 # And whole trainings with the settings of question `shortcut`: one on JAX for each arm, beside the five seeds on TensorFlow.
@@ -232,9 +231,7 @@ gpu = record["gpu"]
 if "not_measured" in gpu:
     display(Markdown(f"**Not measured**: {gpu['not_measured']}."))
 else:
-    figures = gpu
-    show_tables("")
-
+    show_tables(gpu)
 
 # %% [markdown]
 # What a GPU makes of these ratios is not known here: nothing on this page can be carried over. {doc}`../book/several_devices` says how to
