@@ -7,6 +7,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -19,6 +20,12 @@ settings.load_profile("study")
 @pytest.fixture
 def rng():
     return np.random.default_rng(20220323)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Weights that a test draws are the same on every machine: what fails does so everywhere."""
+    keras.utils.set_random_seed(20220323)
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,14 @@ class OwnSoftmax(layers.Layer):
         return ops.exp(inputs) / ops.sum(ops.exp(inputs), axis=-1, keepdims=True)
 
 
+@keras.saving.register_keras_serializable("tests")
+class OwnSigmoid(layers.Dense):
+    """A dense layer whose ``activation`` does not say what it ends in."""
+
+    def call(self, inputs):
+        return ops.sigmoid(super().call(inputs))
+
+
 def dense(**kwargs):
     return layers.Dense(5, name="scores", **kwargs)
 
@@ -109,7 +117,13 @@ LOGITS = {
     "mixture of experts": lambda x: layers.Dot(axes=(1, 1))(
         [layers.Dense(2, activation="softmax")(x), layers.Reshape((2, 5))(layers.Dense(10)(x))]
     ),
+    "between 0 and 1, by chance": lambda x: layers.Dense(5, kernel_initializer=small, bias_initializer=between)(x),
+    "of one sum, by chance": lambda x: layers.Dense(5, kernel_initializer=small, bias_initializer=apart)(x),
 }
+
+# Weights of a layer behind a tanh, for logits that vary a little around the biases.
+small = keras.initializers.RandomUniform(-0.01, 0.01, seed=0)
+between, apart = keras.initializers.Constant(0.5), keras.initializers.Constant(9.0)
 
 
 @pytest.mark.parametrize("form", LOGITS)
@@ -140,6 +154,7 @@ REFUSED = {
     },
     r"gives outputs that stay within \[0, 1\], as a sigmoid does": {
         "steeper": lambda x: layers.Lambda(lambda z: ops.sigmoid(3 * z))(layers.Dense(5)(x)),
+        "own layer": lambda x: OwnSigmoid(5)(x),
         "hard": lambda x: layers.Dense(5, activation="hard_sigmoid")(4.0 * x),
         "a class left out": lambda x: layers.Dense(6, activation="softmax")(x)[:, :5],
         "a gate on a softmax": lambda x: layers.Dense(5, activation="softmax")(x) * layers.Dense(1, activation="sigmoid")(x),
