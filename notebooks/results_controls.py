@@ -95,7 +95,8 @@ page.tables("landmarks")
 # ## Rivals
 #
 # Other losses on the same output, and face crops. Each loss was tried with several weights and one seed; the accuracy on the
-# validation faces chose one of them, and that one got the other seeds. Face crops need no weight.
+# validation faces chose one of them, and that one got the other seeds. Face crops need no weight. The last tables have all weights
+# that were tried.
 
 # %% tags=["remove-input"]
 page.answer("rivals")
@@ -105,9 +106,6 @@ page.figure("rivals")
 
 # %% tags=["remove-input"]
 page.tables("rivals")
-
-# %% [markdown]
-# All weights that were tried:
 
 # %% tags=["remove-input"]
 page.tables("rivals, all weights")
