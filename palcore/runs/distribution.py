@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,34 @@ def _divisible(batch_size, count):
 def join_processes(distribute):
     """Meet the other processes of a run, where the environment says that there are any: Keras's variables, or a step of SLURM.
 
-    :return: the number of this process, 0 where it is alone.
+    :return: ``(number of this process, number of processes)``, (0, 1) where it is alone.
     """
     if distribute == "none" or keras.backend.backend() != "jax":
-        return 0
+        return 0, 1
     import jax
 
     tasks = os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES") or os.environ.get("SLURM_STEP_NUM_TASKS") or 1
     if int(tasks) > 1 and not jax.distributed.is_initialized():
         keras.distribution.initialize()
-    return jax.process_index()
+    return jax.process_index(), jax.process_count()
+
+
+def gathered(number, processes):
+    """A small whole number of each process, as a list that all have."""
+    if processes == 1:
+        return [number]
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(np.array(number, np.int32)).tolist()
+
+
+def from_first(data, processes):
+    """Bytes of the first process, in all of them; what the others give does not matter."""
+    from jax.experimental import multihost_utils
+
+    size = gathered(len(data), processes)[0]
+    own = np.frombuffer(data[:size], np.uint8)
+    return multihost_utils.broadcast_one_to_all(np.pad(own, (0, size - own.size))).tobytes()
 
 
 @contextmanager
@@ -53,8 +72,7 @@ def data_parallel(distribute, batch_size):
     elif keras.backend.backend() == "jax":
         import jax
 
-        join_processes(distribute)
-        devices = Devices(len(jax.devices()), jax.process_index(), jax.process_count())
+        devices = Devices(len(jax.devices()), *join_processes(distribute))
         _divisible(batch_size, devices.count)
         keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
         try:

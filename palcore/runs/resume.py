@@ -1,6 +1,7 @@
 """A run that may die at any moment: one process a folder, and the state from which the same command goes on."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from palcore.runs.distribution import from_first, gathered
 from palcore.runs.records import whole_file, write_json
 
 try:
@@ -95,7 +97,9 @@ class Progress(keras.callbacks.Callback):
     A run that goes on so ends bit for bit as one that never stopped, on a processor with the same number of threads (``threads`` in
     the record): TensorFlow splits sums among them, and with another number the last digits differ.
 
-    :param batches: what it is trained on; it is told the epoch.
+    Where several processes train together, and were not killed in the same epoch, all go on from where the first was.
+
+    :param batches: what it is trained on; it is told the epoch, and knows how many processes share it.
     :param facts: JSON dictionary of all that makes the run what it is; a state with other facts is refused.
     :ivar epoch: epochs done.
     :ivar history: ``{name: [value of each epoch]}``.
@@ -112,9 +116,17 @@ class Progress(keras.callbacks.Callback):
         model.optimizer.build(model.trainable_variables)
         measures = {id(variable) for variable in model.metrics_variables}
         self.variables = [variable for variable in model.variables if id(variable) not in measures] + model.optimizer.variables
-        if self.path.exists():
-            self._take_up(code)
+        epoch = self._checked() if self.path.exists() else -1
+        # All processes have the same weights; two that are epochs apart would wait for each other.
+        apart = len(set(gathered(epoch, batches.share[1]))) > 1
+        if apart:
+            state = from_first(self.path.read_bytes() if epoch >= 0 else b"", batches.share[1])
+            source = io.BytesIO(state) if state else None
         else:
+            source = self.path if epoch >= 0 else None
+        if source:
+            self._take_up(source, code)
+        if apart or not source:
             self.save()
 
     @property
@@ -127,29 +139,37 @@ class Progress(keras.callbacks.Callback):
         with whole_file(self.path) as draft, draft.open("wb") as file:
             np.savez(file, state=np.frombuffer(json.dumps(state).encode(), np.uint8), **arrays)
 
-    def _read(self):
+    def _read(self, source):
         try:
-            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with np.load(source, allow_pickle=False) as arrays:
                 state = json.loads(arrays["state"].tobytes())
                 return state, [arrays[str(place)] for place in range(len(arrays.files) - 1)]
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
             raise ValueError(f"{self.path} is damaged: remove it, and the run begins anew") from None
 
-    def restore(self):
-        """Give all variables their values after the last epoch; what else the file says."""
-        state, arrays = self._read()
-        for variable, array in zip(self.variables, arrays, strict=True):
-            variable.assign(array)
-        return state
-
-    def _take_up(self, code):
-        found = differences(self._read()[0]["facts"], json.loads(json.dumps(self.facts)))
+    def _checked(self):
+        """The epoch of this process's own state, which has to be one of the same run."""
+        state = self._read(self.path)[0]
+        found = differences(state["facts"], json.loads(json.dumps(self.facts)))
         if found:
             raise ValueError(
                 f"{self.path.parent} holds a half-finished run with {', '.join(found[:4])}{', ...' if found[4:] else ''}: "
                 f"give another out_dir, or remove {self.path} to begin anew"
             )
-        state = self.restore()
+        return state["epoch"]
+
+    def _assign(self, source):
+        state, arrays = self._read(source)
+        for variable, array in zip(self.variables, arrays, strict=True):
+            variable.assign(array)
+        return state
+
+    def restore(self):
+        """Give all variables their values after the last epoch."""
+        self._assign(self.path)
+
+    def _take_up(self, source, code):
+        state = self._assign(source)
         self.epoch, self.history, self._before = state["epoch"], state["history"], state["seconds"]
         self.codes = list(dict.fromkeys([*state["codes"], code]))
         print(f"{self.path.parent}: going on after epoch {self.epoch}", file=sys.stderr)

@@ -13,7 +13,7 @@ from palcore.heatmaps import region_weights
 from palcore.losses import attribution_loss
 from palcore.models import build_classifier, with_attribution
 from palcore.progress import attended
-from palcore.runs.distribution import data_parallel, fit, join_processes, on_one_device
+from palcore.runs.distribution import data_parallel, fit, gathered, join_processes, on_one_device
 from palcore.runs.evaluation import evaluate_conditions, watched_model
 from palcore.runs.faces import load_faces, run_data, run_faces, training_faces
 from palcore.runs.options import OPTIONS, Options, check_options, options_of
@@ -147,13 +147,17 @@ def train(options, verbose=None):
     :raises OSError: where a file can't be written.
     """
     folder = run_folder(options)
-    process = join_processes(options.distribute)
+    process, processes = join_processes(options.distribute)
     if process:  # the same numbers again, in a folder of its own
         folder = folder / f"process-{process}"
     with only_process(folder), stopped_by_sigterm(), _conditions(options):
-        if (folder / "record.json").exists():
+        record = folder / "record.json"
+        if gathered(record.exists(), processes)[0]:
             clear(folder)  # a process that was killed a moment after it wrote the record
-            raise FileExistsError(f"{folder} already holds a run's record.json: give another out_dir, or remove that folder")
+            raise FileExistsError(
+                f"{run_folder(options)} already holds a run's record.json: give another out_dir, or remove that folder"
+            )
+        record.unlink(missing_ok=True)  # of another process than the first, which was killed before it wrote its own
         try:
             return _train(options, folder, (1 if attended(sys.stdout) else 2) if verbose is None else verbose)
         except KeyboardInterrupt:

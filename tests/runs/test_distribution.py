@@ -1,11 +1,14 @@
 """Several devices train as one does: two virtual ones, and two processes that meet on the loopback."""
 
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -25,9 +28,23 @@ def start(folder, *values, **extra):
     return subprocess.Popen([sys.executable, CASE, folder, *values], env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def finish(process):
+def finish(process, code=0):
     _, said = process.communicate()
-    assert process.returncode == 0, said[-3000:]
+    assert process.returncode == code, said[-3000:]
+    return said
+
+
+def start_two(folder, first=None, second=None):
+    """Two processes of JAX that meet on the loopback; what each has in ``DIE``."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    meeting = {"XLA_FLAGS": QUICK, "KERAS_DISTRIBUTION_JOB_ADDRESSES": address, "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
+    deaths = [{"DIE": way} if way else {} for way in (first, second)]
+    return [
+        start(folder, "data", KERAS_BACKEND="jax", KERAS_DISTRIBUTION_PROCESS_ID=str(number), **meeting, **deaths[number])
+        for number in range(2)
+    ]
 
 
 def check_same_curve(one, several):
@@ -41,26 +58,63 @@ def check_same_curve(one, several):
     assert several["config"]["distribute"] == "data"
 
 
-def test_two_devices_of_tensorflow_give_the_loss_curve_of_one(tmp_path):
-    finish(start(tmp_path, "none", "data", KERAS_BACKEND="tensorflow"))
-    check_same_curve(tmp_path / "none", tmp_path / "data")
+@pytest.fixture(scope="module")
+def on_tensorflow(tmp_path_factory):
+    """A folder with a run on one device and one on two."""
+    folder = tmp_path_factory.mktemp("tensorflow")
+    finish(start(folder, "none", "data", KERAS_BACKEND="tensorflow"))
+    return folder
 
 
-def test_two_processes_of_jax_give_the_loss_curve_of_one(tmp_path):
-    finish(start(tmp_path, "none", KERAS_BACKEND="jax", XLA_FLAGS=QUICK))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    meeting = {"XLA_FLAGS": QUICK, "KERAS_DISTRIBUTION_JOB_ADDRESSES": address, "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
-    workers = [
-        start(tmp_path / "processes", "data", KERAS_BACKEND="jax", KERAS_DISTRIBUTION_PROCESS_ID=str(number), **meeting)
-        for number in range(2)
-    ]
-    for worker in workers:
+@pytest.fixture(scope="module")
+def on_jax(tmp_path_factory):
+    """A folder with a run on one device."""
+    folder = tmp_path_factory.mktemp("jax")
+    finish(start(folder, "none", KERAS_BACKEND="jax", XLA_FLAGS=QUICK))
+    return folder
+
+
+def test_two_devices_of_tensorflow_give_the_loss_curve_of_one(on_tensorflow):
+    check_same_curve(on_tensorflow / "none", on_tensorflow / "data")
+
+
+def test_two_processes_of_jax_give_the_loss_curve_of_one(tmp_path, on_jax):
+    for worker in start_two(tmp_path / "processes"):
         finish(worker)
     run = tmp_path / "processes" / "data"
-    check_same_curve(tmp_path / "none", run)
-    check_same_curve(tmp_path / "none", run / "process-1")
+    check_same_curve(on_jax / "none", run)
+    check_same_curve(on_jax / "none", run / "process-1")
+
+
+def test_two_devices_go_on_after_a_kill(tmp_path, on_tensorflow):
+    finish(start(tmp_path, "data", KERAS_BACKEND="tensorflow", DIE="before"), -signal.SIGKILL)
+    assert "going on after epoch 1" in finish(start(tmp_path, "data", KERAS_BACKEND="tensorflow"))
+    check_same_curve(on_tensorflow / "none", tmp_path / "data")
+
+
+def test_two_devices_stop_where_the_loss_is_no_number(tmp_path):
+    said = finish(start(tmp_path, "data", KERAS_BACKEND="tensorflow", POISON="1"), 1)
+    assert "FloatingPointError: the loss of" in said and "is not a number in epoch 2, step 3" in said
+    assert len(json.loads((tmp_path / "data" / "stopped.json").read_text())["files"]) == 14
+    good = keras.models.load_model(tmp_path / "data" / "last_good.keras")
+    assert all(np.isfinite(array).all() for array in good.get_weights())
+
+
+# The first dies an epoch before the second; or in the test, when the second has written its record.
+@pytest.mark.parametrize("first, second, kept", [pytest.param("before", "after", 1, marks=pytest.mark.dear), ("test", None, 2)])
+def test_processes_that_did_not_die_together_go_on_from_where_the_first_was(tmp_path, on_jax, first, second, kept):
+    workers = start_two(tmp_path, first, second)
+    assert workers[0].wait() == -signal.SIGKILL
+    if not second:
+        workers[1].kill()  # it would wait for the first
+    for worker in workers:
+        worker.communicate()
+    for worker in start_two(tmp_path):
+        assert f"going on after epoch {kept}" in finish(worker)
+    check_same_curve(on_jax / "none", tmp_path / "data")
+    check_same_curve(on_jax / "none", tmp_path / "data" / "process-1")
+    said = [finish(worker, 1) for worker in start_two(tmp_path)] if first == "test" else []
+    assert all("data already holds a run's record.json" in lines for lines in said)
 
 
 def test_shares_are_the_whole_batch_in_order():
