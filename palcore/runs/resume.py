@@ -99,15 +99,16 @@ class Progress(keras.callbacks.Callback):
 
     Where several processes train together, and were not killed in the same epoch, all go on from where the first was.
 
-    :param batches: what it is trained on; it is told the epoch, and knows how many processes share it.
+    :param batches: what it is trained on; it is told the epoch.
     :param facts: JSON dictionary of all that makes the run what it is; a state with other facts is refused.
+    :param processes: how many train together.
     :ivar epoch: epochs done.
     :ivar history: ``{name: [value of each epoch]}``.
     :ivar seconds: spent on them, by all processes.
     :raises ValueError: for the state of another run, or a damaged one.
     """
 
-    def __init__(self, folder, model, batches, facts, code=None):
+    def __init__(self, folder, model, batches, facts, code=None, processes=1):
         super().__init__()
         self.batches = batches
         self.path, self.facts, self.epoch, self.history, self.codes = folder / STATE, facts, 0, {}, [code]
@@ -118,9 +119,9 @@ class Progress(keras.callbacks.Callback):
         self.variables = [variable for variable in model.variables if id(variable) not in measures] + model.optimizer.variables
         epoch = self._checked() if self.path.exists() else -1
         # All processes have the same weights; two that are epochs apart would wait for each other.
-        apart = len(set(gathered(epoch, batches.share[1]))) > 1
+        apart = len(set(gathered(epoch, processes))) > 1
         if apart:
-            state = from_first(self.path.read_bytes() if epoch >= 0 else b"", batches.share[1])
+            state = from_first(self.path.read_bytes() if epoch >= 0 else b"", processes)
             source = io.BytesIO(state) if state else None
         else:
             source = self.path if epoch >= 0 else None

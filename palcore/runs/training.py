@@ -189,7 +189,7 @@ def _train(options, folder, verbose):
         watched = watched_model(options, classifier)  # now: a layer that is not there fails before the first epoch
         window = None if faces.window is None else faces.window.tolist()
         facts = run_facts(options, faces.train.images.size, window, run_data(faces))
-        progress = Progress(folder, model, batches, facts, code)
+        progress = Progress(folder, model, batches, facts, code, devices.processes)
         stopped = None
         try:
             if progress.epoch < options.epochs:
