@@ -66,7 +66,9 @@ def _array(path, what):
         if not path.is_file():
             raise FileNotFoundError
         # np.load would take what is no array for a pickle or an archive, and say so.
-        return np.lib.format.read_array(io.BytesIO(path.read_bytes()), allow_pickle=False).ravel()
+        values = np.lib.format.read_array(io.BytesIO(path.read_bytes()), allow_pickle=False).ravel()
+        values.tolist()  # a text may have characters that there are none of, which shows where it is looked at
+        return values
     except PermissionError:
         raise ValueError(f"{what} unreadable" if what != "label" else "label", NO_PERMISSION.format(path)) from None
     except FileNotFoundError:

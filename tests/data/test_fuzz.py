@@ -1,11 +1,12 @@
 """Readers of files that others made: whatever is in them, the answer is faces, problems or one sentence, and never another error.
 
-Valid files are damaged at random places, cut, or replaced by anything. `python -m tests.data.test_fuzz 600` tries for ten minutes a
-reader, and writes how many files that were into results/quality/fuzz.json.
+Valid files are damaged at random places, cut, or replaced by anything. `python -m tests.data.test_fuzz 600 [READER ...]` tries for ten
+minutes a reader, and writes how many files that were into results/quality/fuzz.json.
 """
 
 import contextlib
 import gzip
+import json
 import sys
 import tempfile
 import time
@@ -139,6 +140,7 @@ def read_damaged(reader, files, damage, cut, anything, kind):
 @example(damage=[], cut=0.0, anything=b"", kind="anything")
 @example(damage=[(0.7482522436832072, b"nan", 3)], cut=0.0, anything=b"", kind="damaged")  # pandas' sentence has two lines
 @example(damage=[(0.0, b"nan", 8)], cut=0.0, anything=b"", kind="damaged")  # a header with a name less: pandas warned only
+@example(damage=[(0.984375, b"nan", 0)], cut=0.0, anything=b"", kind="damaged")  # an array of text with no character's number
 def test_nothing_in_a_file_is_a_surprise(reader, files, damage, cut, anything, kind):
     read_damaged(reader, files, damage, cut, anything, kind)
 
@@ -203,10 +205,12 @@ def test_fuzzing_ends_in_time(files):
 if __name__ == "__main__":
     from palcore.runs.records import commit, repository_root, write_json
 
-    record = {"commit": commit(), "readers": {}}
+    seconds, *names = sys.argv[1:]
+    path = repository_root() / "results" / "quality" / "fuzz.json"
+    record = json.loads(path.read_text()) if path.exists() else {}
     with tempfile.TemporaryDirectory() as place:
         written = write_files(Path(place))
-        for name in READERS:
-            record["readers"][name] = fuzz(name, written, float(sys.argv[1]))
-            write_json(repository_root() / "results" / "quality" / "fuzz.json", record)
-            print(name, record["readers"][name], flush=True)
+        for name in names or READERS:
+            record[name] = {"commit": commit(), **fuzz(name, written, float(seconds))}
+            write_json(path, record)
+            print(name, record[name], flush=True)
