@@ -1,7 +1,7 @@
 """Readers of files that others made: whatever is in them, the answer is faces, problems or one sentence, and never another error.
 
-Valid files are damaged at random places, cut, or replaced by anything. `python -m tests.data.test_fuzz 600 [READER ...]` tries for ten
-minutes a reader, and writes how many files that were into results/quality/fuzz.json.
+Valid files are damaged at random places, cut, or replaced by anything. `python -m tests.data.test_fuzz 600 [READER ...]` tries for
+ten minutes a reader, and writes how many files that were into results/quality/fuzz.json.
 """
 
 import contextlib
