@@ -53,26 +53,15 @@ def found_names(folder, names):
     return found
 
 
-def _of_piece(function, piece):
-    return [function(item) for item in piece]
-
-
 def in_pieces(function, items, what=None):
     """``function`` of each of ``items``, results in order; by a process for each core where there are many.
 
     :param function: it and what it returns can be pickled.
     :param what: shown with a progress bar; None for no bar.
     """
-    pieces = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    results = (_of_piece(function, piece) for piece in pieces)
-    if len(items) >= MANY:
-        results = joblib.Parallel(n_jobs=-1, return_as="generator")(joblib.delayed(_of_piece)(function, piece) for piece in pieces)
-    collected = []
-    with progress_bar(total=len(items), desc=what, disable=what is None, unit="face") as bar:
-        for piece, result in zip(pieces, results, strict=True):
-            collected += result
-            bar.update(len(piece))
-    return collected
+    pool = joblib.Parallel(-1 if len(items) >= MANY else 1, return_as="generator", batch_size=CHUNK)
+    results = pool(joblib.delayed(function)(item) for item in items)
+    return list(progress_bar(results, total=len(items), desc=what, disable=what is None, unit="face"))
 
 
 def _probe(path):
