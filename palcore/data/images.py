@@ -117,7 +117,7 @@ def read_probed(path):
 
 
 def resize(image, size):
-    """Resize ``(H, W, 3)`` uint8 to ``(size, size, 3)``: area averages to shrink, linear interpolation to enlarge.
+    """Resize ``(H, W, 3)`` or ``(H, W)`` uint8 to ``(size, size, ...)``: area averages to shrink, linear interpolation to enlarge.
 
     Landmarks are fractions of the image's sides, so they stay as they are.
     """

@@ -9,7 +9,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from palcore.data.images import turned_landmarks
+from palcore.data.images import resize, turned_landmarks
 from palcore.data.listing import Problem
 
 UPRIGHT = 0.8
@@ -69,9 +69,7 @@ def as_shown(landmarks, frames, orientations):
 
 def _edges(image):
     """Strength of the edges of an image at one size, ``(EDGE_SIDE, EDGE_SIDE)``; None where there are none."""
-    shrinks = min(image.shape[:2]) >= EDGE_SIDE
-    grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-    grey = cv2.resize(grey, (EDGE_SIDE, EDGE_SIDE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    grey = resize(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY), EDGE_SIDE)
     edges = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
     return edges / edges.std() if edges.std() else None
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from palcore.data.geometry import crop_matrix, transform_image, transform_landmarks
+from palcore.data.images import resize
 from palcore.data.table import SPLITS, changed
 
 SHARES = (0.5, 0.8)
@@ -76,9 +77,7 @@ def placed(faces, side):
     def put(image, row):
         picture = _ground(np.random.default_rng([split, row, 8]), side)
         (left, top), own = corners[row], sides[row]
-        shrinks = image.shape[0] >= own and image.shape[1] >= own
-        face = cv2.resize(image, (int(own), int(own)), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        picture[top : top + own, left : left + own] = face
+        picture[top : top + own, left : left + own] = resize(image, int(own))
         return np.round(picture).astype(np.uint8)
 
     landmarks = (corners[:, None] + faces.landmarks * sides[:, None, None]) / side
