@@ -10,7 +10,6 @@ Facts: ``dropped``, ``{class: count}`` of the faces of other classes, which are 
 import gzip
 import io
 import re
-import zlib
 from functools import partial
 from pathlib import Path
 
@@ -197,21 +196,18 @@ def _pieces(table):
 
     :raises ValueError: where it cannot be read, or lacks a column.
     """
-    try:
-        with (gzip.open if table.suffix == ".gz" else open)(table, "rt", encoding="utf-8-sig") as file:
-            first = [cell.strip() for cell in file.readline().split(",")]
-        headed = COLUMNS[0] in first
-        missing = [name for name in USED if name not in first] if headed else []
-        if missing or not (headed or len(first) == len(COLUMNS)):
-            lacking = f"lacks the column {missing[0]!r}" if missing else f"has {len(first)} columns"
-            raise ValueError(f"{table} {lacking}: it has {', '.join(USED)}, ...")
-        given = {"index_col": False} if headed else {"header": None, "names": COLUMNS, "index_col": False}
-        with no_cell_lost():
-            yield from pd.read_csv(
-                table, dtype=str, keep_default_na=False, chunksize=ROWS, skipinitialspace=True, encoding="utf-8-sig", **given
-            )
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, EOFError, zlib.error, gzip.BadGzipFile) as problem:
-        raise ValueError(f"{table} cannot be read ({one_line(problem)}): it must be affectnet's csv file") from None
+    form = "affectnet's csv file"
+    with no_cell_lost(table, form), (gzip.open if table.suffix == ".gz" else open)(table, "rt", encoding="utf-8-sig") as file:
+        first = [cell.strip() for cell in file.readline().split(",")]
+    headed = COLUMNS[0] in first
+    missing = [name for name in USED if name not in first] if headed else []
+    if missing or not (headed or len(first) == len(COLUMNS)):
+        lacking = f"lacks the column {missing[0]!r}" if missing else f"has {len(first)} columns"
+        raise ValueError(f"{table} {lacking}: it has {', '.join(USED)}, ...")
+    given = {} if headed else {"header": None, "names": COLUMNS}
+    as_text = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False, "encoding": "utf-8-sig"}
+    with no_cell_lost(table, form):
+        yield from pd.read_csv(table, chunksize=ROWS, **as_text, **given)
 
 
 def read_csv_form(table, images):

@@ -1,8 +1,6 @@
 """FER2013 (Goodfellow et al., 2013): 35,887 grey faces of 48x48 pixels, in folders or in the public csv file."""
 
-import gzip
 import warnings
-import zlib
 from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +16,7 @@ from palcore.data.folder_index import folder_signature, index_key, indexed
 from palcore.data.images import read_probed
 from palcore.data.landmark_fit import as_shown, with_landmark_problems
 from palcore.data.landmark_table import examine_landmark_table, landmarks_of
-from palcore.data.listing import UNKNOWN, Listing, Problem, no_cell_lost, one_line
+from palcore.data.listing import UNKNOWN, Listing, Problem, no_cell_lost
 from palcore.data.probe import elsewhere, faces_in_folders, first_file, look_at_images
 from palcore.data.table import class_counts
 
@@ -124,15 +122,15 @@ def _read_csv(path):
     rows = {split: ([], [], [], []) for split in USAGES}
     problem, as_text = None, {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False}
     try:
-        with no_cell_lost(), pd.read_csv(path, chunksize=CHUNK, **as_text) as pieces:
+        with no_cell_lost(path, "fer2013's csv file"), pd.read_csv(path, chunksize=CHUNK, **as_text) as pieces:
             for piece in pieces:
                 missing = {"emotion", "pixels", "Usage"} - set(piece.columns)
                 if missing:
                     problem = f"{path} lacks the column {sorted(missing)[0]!r}: it has emotion, pixels and Usage"
                     break
                 _csv_piece(piece, path, rows)
-    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        problem = f"{path} cannot be read ({one_line(error)}): it must be fer2013's csv file"
+    except ValueError as error:
+        problem = str(error)
     arrays, problems = {}, {}
     for split, (numbers, images, labels, problems[split]) in rows.items():
         lacking = None if numbers else f"{path} has no row with Usage {USAGES[split]}: it lacks the {split} split"

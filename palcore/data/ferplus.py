@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from palcore import EMOTIONS
-from palcore.data.listing import UNKNOWN, no_cell_lost, one_line
+from palcore.data.listing import UNKNOWN, no_cell_lost
 
 FILE = "fer2013new.csv"
 
@@ -31,11 +31,8 @@ def read_votes(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no FER+ labels {path}: labels ferplus needs {FILE} beside fer2013.csv")
-    try:
-        with no_cell_lost():
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
-    except ValueError as problem:
-        raise ValueError(f"{path} cannot be read ({one_line(problem)}): it must be FER+'s csv file") from None
+    with no_cell_lost(path, "FER+'s csv file"):
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
     missing = [name for name in ("Usage", *VOTES) if name not in table]
     if missing:
         raise ValueError(f"{path} lacks the column {missing[0]!r}: it has Usage, Image name, {', '.join(VOTES)}")

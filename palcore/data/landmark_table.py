@@ -1,13 +1,11 @@
 """One csv file of landmarks for a whole data set: read, begun and continued."""
 
-import gzip
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from palcore.data.listing import KINDS, Problem, no_cell_lost, one_line
+from palcore.data.listing import KINDS, Problem, no_cell_lost
 
 COORDINATES = [f"{axis}{landmark}" for landmark in range(68) for axis in "xy"]
 COLUMNS = ["file", "found", *COORDINATES]
@@ -36,11 +34,10 @@ def examine_landmark_table(path, key=str):
     if not path.is_file():
         return nothing("layout", f"no landmark table {path}: `python -m palcore landmarks` makes one")
     try:
-        with no_cell_lost():
+        with no_cell_lost(f"landmark table {path}", "a whole .csv or .csv.gz file"):
             table = pd.read_csv(path, dtype={"file": str}, index_col=False)
-    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as problem:
-        reason = one_line(problem)
-        return nothing("table", f"landmark table {path} cannot be read ({reason}): it must be a whole .csv or .csv.gz file")
+    except ValueError as problem:
+        return nothing("table", str(problem))
     header = list(table.columns)
     if header not in (COLUMNS, PIXEL_COLUMNS):
         return nothing(

@@ -4,7 +4,9 @@ A data set is one module with ``PUBLISHED``, ``SIDE`` and ``list_faces(data_dir,
 a bad file; ``palcore.data.load`` is ``faces_of`` that listing.
 """
 
+import gzip
 import warnings
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -44,17 +46,20 @@ def one_line(problem):
 
 
 @contextmanager
-def no_cell_lost():
-    """Within it, ``pandas.read_csv(..., index_col=False)`` raises ``ParserError`` for rows longer than the header.
+def no_cell_lost(table, form):
+    """Within it, whatever keeps ``pandas.read_csv(..., index_col=False)`` from reading a whole table is one ``ValueError``.
 
-    It would leave the last ones out with a warning; without ``index_col=False`` it would shift all names by one without a word.
+    Rows longer than the header are among that: pandas would leave the last cells out with a warning, and without
+    ``index_col=False`` shift all names by one without a word.
+
+    :param table: what is read, and ``form``, what it must be, for the sentence.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
             yield
-        except pd.errors.ParserWarning as problem:
-            raise pd.errors.ParserError(one_line(problem)) from None
+        except (ValueError, pd.errors.ParserWarning, EOFError, zlib.error, gzip.BadGzipFile) as problem:
+            raise ValueError(f"{table} cannot be read ({one_line(problem)}): it must be {form}") from None
 
 
 @dataclass(frozen=True)
