@@ -37,15 +37,15 @@ def attribution_score(logits, score="abs_logits"):
 def value_and_gradient(function, inputs, has_aux=False):
     """A scalar function's value and its gradient, which can be differentiated again.
 
-    :param function: one tensor to a scalar tensor; it must not write to variables.
-    :param inputs: the tensor, any shape, float32.
+    :param function: one tensor, or a list of tensors, to a scalar tensor; it must not write to variables.
+    :param inputs: the tensor, any shape, float32, or the list.
     :param has_aux: True where ``function`` returns ``(scalar, anything else)``; ``value`` is that pair then.
-    :return: ``(value, tensor shaped as inputs)``. Where the backend finds no path back, the gradient is zero: that is what an
+    :return: ``(value, gradient shaped as inputs)``. Where the backend finds no path back, the gradient is zero: that is what an
         optimiser makes of it.
     :raises ValueError: on a backend other than TensorFlow and JAX.
     """
     backend = keras.backend.backend()
-    inputs = ops.convert_to_tensor(inputs, dtype="float32")
+    inputs = keras.tree.map_structure(lambda part: ops.convert_to_tensor(part, dtype="float32"), inputs)
     if backend == "tensorflow":
         import tensorflow as tf
 

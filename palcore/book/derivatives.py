@@ -7,9 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-
-def _unsupported(backend):
-    return ValueError(f"Keras backend {backend!r} for derivatives: set KERAS_BACKEND to tensorflow or jax")
+from palcore.attribution import value_and_gradient
 
 
 def compiled(function):
@@ -28,7 +26,7 @@ def compiled(function):
         import jax
 
         return jax.jit(function)
-    raise _unsupported(backend)
+    raise ValueError(f"Keras backend {backend!r} for derivatives: set KERAS_BACKEND to tensorflow or jax")
 
 
 def weight_gradients(model, images, loss):
@@ -38,25 +36,11 @@ def weight_gradients(model, images, loss):
     :return: ``(value, {variable path: NumPy array})``; an array of zeros where no gradient arrives.
     :raises ValueError: on a backend other than TensorFlow and JAX.
     """
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            value = loss(model(images))
-        gradients = tape.gradient(value, model.trainable_variables)
-    elif backend == "jax":
-        import jax
-
-        state = [variable.value for variable in model.non_trainable_variables]
-        weights = [variable.value for variable in model.trainable_variables]
-        value, gradients = jax.value_and_grad(lambda weights: loss(model.stateless_call(weights, state, images)[0]))(weights)
-    else:
-        raise _unsupported(backend)
-    found = {}
-    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
-        found[variable.path] = np.zeros(variable.shape, np.float32) if gradient is None else ops.convert_to_numpy(gradient)
-    return float(value), found
+    weights = [variable.value for variable in model.trainable_variables]
+    state = [variable.value for variable in model.non_trainable_variables]
+    value, gradients = value_and_gradient(lambda weights: loss(model.stateless_call(weights, state, images)[0]), weights)
+    paths = [variable.path for variable in model.trainable_variables]
+    return float(value), dict(zip(paths, map(ops.convert_to_numpy, gradients), strict=True))
 
 
 def weight_difference(model, images, loss, direction, step):
