@@ -49,6 +49,9 @@ KNOWN_COPIES = {"train/test": 288, "validation/test": 44}
 
 SIDE = 48
 CHUNK = 2000
+FORM = 2
+"""Which form the index has; another number makes it again."""
+
 TABLES = ("fer2013.csv", "icml_face_data.csv")
 """Names of the csv file on the challenge's pages; both have the same rows in the same order."""
 
@@ -91,70 +94,64 @@ def _pixels(text):
     return values.astype(np.uint8)
 
 
-def _csv_piece(piece, path, rows):
-    """Adds the faces of a part of the table to ``rows``, for each split lists of row numbers, images, labels and problems."""
-    for row, usage in piece.loc[~piece["Usage"].isin(USAGES.values()), "Usage"].items():
-        sentence = f"Usage {usage!r} in row {row} of {path}: it must be one of {', '.join(USAGES.values())}"
-        rows["train"][3].append(("label", f"fer2013.csv:{row}", sentence))  # it belongs to no split: it is told once
-    for split, usage in USAGES.items():
-        part = piece.loc[piece["Usage"] == usage, ["emotion", "pixels"]]
-        numbers, images, labels, problems = rows[split]
-        for row, emotion, text in part.itertuples():
-            known = emotion.strip() in map(str, range(len(CSV_LABELS)))
-            if not known:
-                sentence = f"emotion {emotion} in row {row} of {path}: it must be in 0..{len(CSV_LABELS) - 1}"
-                problems.append(("label", f"fer2013.csv:{row}", sentence))
-            values = _pixels(text)
-            if values is None:
-                sentence = f"row {row} of {path} does not have {SIDE * SIDE} whole numbers from 0 to 255 in its pixels"
-                problems.append(("image unreadable", f"fer2013.csv:{row}", sentence))
-                values = np.zeros(SIDE * SIDE, np.uint8)
-            numbers.append(row)
-            images.append(values.reshape(SIDE, SIDE))
-            labels.append(EMOTIONS.index(CSV_LABELS[int(emotion)]) if known else UNKNOWN)
+def _csv_piece(piece, path, faces):
+    """Adds the rows of a part of the table to the lists ``faces``: splits, images, labels, and ``(split, problem)``."""
+    splits, images, labels, problems = faces
+    for row, emotion, text, usage in piece[["emotion", "pixels", "Usage"]].itertuples():
+        name, split = f"fer2013.csv:{row}", next((split for split, meant in USAGES.items() if meant == usage), "")
+        known, values = emotion.strip() in map(str, range(len(CSV_LABELS))), _pixels(text)
+        if not split:
+            sentence = f"Usage {usage!r} in row {row} of {path}: it must be one of {', '.join(USAGES.values())}"
+            problems.append(("train", ("label", name, sentence)))  # it belongs to no split: it is told once
+        if split and not known:
+            sentence = f"emotion {emotion} in row {row} of {path}: it must be in 0..{len(CSV_LABELS) - 1}"
+            problems.append((split, ("label", name, sentence)))
+        if split and values is None:
+            sentence = f"row {row} of {path} does not have {SIDE * SIDE} whole numbers from 0 to 255 in its pixels"
+            problems.append((split, ("image unreadable", name, sentence)))
+        splits.append(split)
+        images.append(np.zeros(SIDE * SIDE, np.uint8) if values is None else values)
+        labels.append(EMOTIONS.index(CSV_LABELS[int(emotion)]) if known else UNKNOWN)
 
 
 def _read_csv(path):
-    """All splits for ``indexed``, read a piece at a time: the whole text is several times larger than its pixels.
+    """The whole table for ``indexed``, read a piece at a time: its text is several times larger than its pixels.
 
-    :return: arrays ``SPLIT_rows (N,)``, ``SPLIT_images (N, 48, 48)``, ``SPLIT_labels (N,)``, and ``{split: problems}``.
+    :return: arrays ``splits (N,)``, ``images (N, 48, 48)`` and ``labels (N,)``, one row each; and what is wrong with the
+        table itself, or None, and with its rows.
     """
-    rows = {split: ([], [], [], []) for split in USAGES}
-    problem, as_text = None, {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False}
+    faces, wrong = ([], [], [], []), None
+    as_text = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False}
     try:
         with no_cell_lost(path, "fer2013's csv file"), pd.read_csv(path, chunksize=CHUNK, **as_text) as pieces:
             for piece in pieces:
                 missing = {"emotion", "pixels", "Usage"} - set(piece.columns)
                 if missing:
-                    problem = f"{path} lacks the column {sorted(missing)[0]!r}: it has emotion, pixels and Usage"
+                    wrong = f"{path} lacks the column {sorted(missing)[0]!r}: it has emotion, pixels and Usage"
                     break
-                _csv_piece(piece, path, rows)
+                _csv_piece(piece, path, faces)
     except ValueError as error:
-        problem = str(error)
-    arrays, problems = {}, {}
-    for split, (numbers, images, labels, problems[split]) in rows.items():
-        lacking = None if numbers else f"{path} has no row with Usage {USAGES[split]}: it lacks the {split} split"
-        if problem or lacking:
-            problems[split].insert(0, ("table", str(path), problem or lacking))
-        arrays[f"{split}_rows"] = np.array(numbers, np.int64)
-        arrays[f"{split}_images"] = np.array(images, np.uint8).reshape(-1, SIDE, SIDE)
-        arrays[f"{split}_labels"] = np.array(labels, np.int64)
-    return arrays, problems
+        wrong = str(error)
+    splits, images, labels, problems = faces
+    images = np.array(images, np.uint8).reshape(-1, SIDE, SIDE)
+    return {"splits": np.array(splits, str), "images": images, "labels": np.array(labels, np.int64)}, [wrong, problems]
 
 
 def _kept(path, build, index_dir):
     """What ``build()`` makes of a file, from the index of that file as it is now."""
-    return indexed(build, index_key(f"fer2013-{path.name.split('.')[0]}", path), folder_signature([path]), index_dir)
+    version = f"{FORM}{folder_signature([path])}"
+    return indexed(build, index_key(f"fer2013-{path.name.split('.')[0]}", path), version, index_dir)
 
 
 def _csv_rows(path, split, index_dir):
-    """Names, images, labels and problems of one split, and the names of all."""
-    arrays, problems = _kept(path, partial(_read_csv, path), index_dir)
-    files = [f"fer2013.csv:{row}" for row in arrays[f"{split}_rows"]]
-    found = [Problem(*problem) for problem in problems[split]]
-    everything = {f"fer2013.csv:{row}" for part in USAGES for row in arrays[f"{part}_rows"]}
-    everything |= {file for part in USAGES for _, file, _ in problems[part]}  # rows that belong to no split
-    return files, arrays[f"{split}_images"], arrays[f"{split}_labels"], found, everything
+    """Names, rows, labels and problems of one split, and the images and names of all rows."""
+    arrays, (wrong, problems) = _kept(path, partial(_read_csv, path), index_dir)
+    rows, names = np.flatnonzero(arrays["splits"] == split), [f"fer2013.csv:{row}" for row in range(len(arrays["splits"]))]
+    if not len(rows):
+        wrong = wrong or f"{path} has no row with Usage {USAGES[split]}: it lacks the {split} split"
+    found = [Problem("table", str(path), wrong)] if wrong else []
+    found += [Problem(*problem) for part, problem in problems if part == split]
+    return [names[row] for row in rows], rows, arrays["labels"][rows], found, arrays["images"], set(names)
 
 
 def _examined(index_dir, path, _):
@@ -168,10 +165,6 @@ def _examined(index_dir, path, _):
 
     arrays, (in_pixels, problems) = _kept(path, build, index_dir)
     return arrays["files"], arrays["found"], arrays["landmarks"], in_pixels, [Problem(*problem) for problem in problems]
-
-
-def _colour(picture):
-    return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
 
 
 def _rows_gone(names, everything, table):
@@ -245,9 +238,9 @@ def list_faces(data_dir, split, landmarks=None, undetected="keep", labels="own",
         problems += odd
         read, path, everything = read_probed, str, set()
     else:
-        files, items, numbers, problems, everything = _csv_rows(csv, split, index_dir)
+        files, items, numbers, problems, images, everything = _csv_rows(csv, split, index_dir)
         frame, frames, orientations = (SIDE, SIDE), np.full((len(files), 2), SIDE), np.ones(len(files))
-        read, path = _colour, lambda _: str(csv)
+        read, path = (lambda row: cv2.cvtColor(images[row], cv2.COLOR_GRAY2RGB)), lambda _: str(csv)
     points = np.full((len(files), 68, 2), np.nan, np.float32)
     table = Path(landmarks).expanduser() if landmarks else first_file(folder, "landmarks.csv.gz", "landmarks.csv")
     if landmarks is not False and table is None:
