@@ -4,7 +4,7 @@ import cv2
 import keras
 import numpy as np
 from scipy.special import softmax
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, recall_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from palcore import EMOTIONS
 from palcore.heatmaps import SIGMA, gaussian_heatmap
@@ -28,8 +28,7 @@ def classification_scores(labels, probabilities):
         raise ValueError("no faces to score: the split is empty")
     called = np.argmax(probabilities, axis=-1)
     classes = np.arange(len(EMOTIONS))
-    recalls = recall_score(labels, called, labels=classes, average=None, zero_division=np.nan)
-    f1_scores = f1_score(labels, called, labels=classes, average=None, zero_division=np.nan)
+    _, recalls, f1_scores, _ = precision_recall_fscore_support(labels, called, labels=classes, zero_division=np.nan)
     present = np.unique(labels)
     return {
         "faces": len(labels),
