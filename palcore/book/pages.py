@@ -41,7 +41,6 @@ PAGES = {
 }
 """Where each section stands; those named nowhere are on ``results_faces``."""
 
-
 TUNED = {
     "learning_rate": "learning rate",
     "batch_size": "batch size",

@@ -23,7 +23,6 @@ NAMES = {
 }
 """What each outcome is called in a table."""
 
-
 COLUMNS = (
     "How to read the columns: d is the difference divided by its spread between seeds (Cohen's d of paired values), rough where "
     "seeds are few. The first p says how often chance alone makes such a difference; the second, how often a difference beyond the "

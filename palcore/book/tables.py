@@ -15,11 +15,10 @@ import pandas as pd
 
 from palcore.book.grid import question_cells, read
 from palcore.book.statistics import mean_interval, paired
-from palcore.runs.records import read_predictions, read_record, read_results, repository_root
+from palcore.runs.records import read_predictions, read_results, repository_root
 
 SUBSETS = {"uncopied": "copies", "detected": "guessed"}
 """Columns ``<name>_accuracy`` of FER2013's runs: the accuracy without the test faces of a list in ``check/fer2013_faces.json``."""
-
 
 NUMBER = re.compile(r"[-+]?\d[\d.,]*( %)?( (\[.*\]|(to|of) .*))?|-|")
 """A cell of a table that stands to the right: a number, perhaps with its interval, or a dash for none."""
@@ -41,11 +40,7 @@ def read_runs(names, results=None):
     paths = [path for name in sorted(set(names)) if (path := folder / f"{name}.json").is_file()]
     if not paths:
         return pd.DataFrame(columns=[*known, "validation_accuracy", "minutes", "device", "commit"], index=pd.Index([], name="name"))
-    table = read_results(folder, paths).set_index("name")
-    configs = [read_record(path)["config"] for path in paths]
-    for option, default in known.items():
-        table[option] = [config.get(option, default) for config in configs]
-    return _with_subsets(table, results_folder(results))
+    return _with_subsets(read_results(folder, paths, known).set_index("name"), results_folder(results))
 
 
 def read_question(question, results=None):
@@ -140,12 +135,10 @@ def number(value, digits=1, sign=False):
     return f"{value:{'+' if sign and value else ''}.{digits}f}"
 
 
-def interval(mean, low, high, factor=100, digits=1, bounds=(0, 1)):
-    """``71.3 [70.1, 72.5]``: a mean and its interval, which ends where the score does."""
-    if not np.isfinite(mean) or not np.isfinite(low):
-        return number(factor * mean, digits)
-    low, high = np.clip([low, high], *bounds)
-    return f"{number(factor * mean, digits)} [{number(factor * low, digits)}, {number(factor * high, digits)}]"
+def interval(mean, low, high):
+    """``71.3 [70.1, 72.5]``: the mean of a share and its interval in per cent, which ends where the score does."""
+    mean, low, high = (number(100 * value) for value in (mean, *np.clip([low, high], 0, 1)))
+    return mean if low == "-" else f"{mean} [{low}, {high}]"
 
 
 def between(row, words="between {} and {}"):

@@ -243,7 +243,7 @@ def _flat(prefix, scores):
     return found
 
 
-def read_results(folder, paths=None):
+def read_results(folder, paths=None, defaults=None):
     """All records of a folder as a table, one row per run, sorted by name.
 
     Columns: ``name``; each option of the configuration; ``<test>_<score>`` for each test condition (``test``,
@@ -253,12 +253,13 @@ def read_results(folder, paths=None):
 
     :param folder: such as ``results/runs``.
     :param paths: of some of its records; None for all.
+    :param defaults: ``{option: value}`` of options that are newer than a record.
     :raises FileNotFoundError: where there is no record.
     """
     rows = []
     for path in sorted(Path(folder).glob("*.json")) if paths is None else paths:
         record = read_record(path)
-        row = {"name": path.stem, **record["config"]}
+        row = {"name": path.stem, **(defaults or {}), **record["config"]}
         for condition, scores in record["metrics"].items():
             groups = {name: value for name, value in scores.items() if name != "attribution"}
             row |= _flat(condition, {**groups, **scores.get("attribution", {})})
