@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import combinations
 
 import joblib
 import numpy as np
@@ -64,21 +65,19 @@ def _images(part, what):
 
 def _near_copies(parts, pictures):
     """How many faces of a later split are nearly those of an earlier one, and a note for each, by split."""
-    counts, notes, splits = {}, {}, list(parts)
-    for later, split in enumerate(splits):
-        told = set()
-        for earlier in splits[:later]:
-            own, other = pictures[split], pictures[earlier]
-            same = set(other.digests)
-            pairs = faults.near_copies(own.hashes, own.thumbs, other.hashes, other.thumbs)
-            pairs = {row: pair for row, pair in pairs.items() if own.digests[row] not in same}
-            counts[f"{earlier}/{split}"] = len(pairs)
-            for row, (place, mirrored) in pairs.items():
-                if row not in told:
-                    told.add(row)
-                    how = "the mirror image of" if mirrored else "nearly the picture of"
-                    sentence = f"{parts[split].files[row]} of {split} is {how} {parts[earlier].files[place]} of {earlier}"
-                    notes.setdefault(split, []).append(Problem("near copy", str(parts[split].files[row]), sentence, False))
+    counts, notes, told = {}, {}, set()
+    for earlier, later in combinations(parts, 2):
+        own, other = pictures[later], pictures[earlier]
+        same = set(other.digests)
+        pairs = faults.near_copies(own.hashes, own.thumbs, other.hashes, other.thumbs)
+        pairs = {row: pair for row, pair in pairs.items() if own.digests[row] not in same}
+        counts[f"{earlier}/{later}"] = len(pairs)
+        for row, (place, mirrored) in pairs.items():
+            if (later, row) not in told:
+                told.add((later, row))
+                how = "the mirror image of" if mirrored else "nearly the picture of"
+                sentence = f"{parts[later].files[row]} of {later} is {how} {parts[earlier].files[place]} of {earlier}"
+                notes.setdefault(later, []).append(Problem("near copy", str(parts[later].files[row]), sentence, False))
     return counts, notes
 
 

@@ -1,6 +1,7 @@
 """What can be wrong with faces that read without an error: landmarks that are not theirs, and pictures that occur twice."""
 
 import hashlib
+from itertools import combinations
 from pathlib import Path
 
 import cv2
@@ -157,7 +158,6 @@ def find_copies(parts):
         for split, (files, labels, digests) in parts.items()
     ]
     pictures = pd.concat(tables, ignore_index=True).dropna(subset="digest")
-    splits = list(parts)
     same = pictures.groupby("digest", sort=False)
     crossing = same["split"].nunique() > 1
     disagreeing = same["label"].nunique() > 1
@@ -166,10 +166,9 @@ def find_copies(parts):
         "crossing_with_other_label": int((crossing & disagreeing).sum()),
         "repeated_within": int(pictures.duplicated(["split", "digest"]).sum()),
     }
-    for later, split in enumerate(splits):
-        for earlier in splits[:later]:
-            there = pictures.loc[pictures["split"] == earlier, "digest"]
-            counts[f"{earlier}/{split}"] = int(pictures.loc[pictures["split"] == split, "digest"].isin(there).sum())
+    for earlier, later in combinations(parts, 2):
+        there, here = (pictures.loc[pictures["split"] == split, "digest"] for split in (earlier, later))
+        counts[f"{earlier}/{later}"] = int(here.isin(there).sum())
     first = pictures.drop_duplicates("digest").set_index("digest")[["split", "file", "label"]].add_prefix("first_")
     joined = pictures.join(first, on="digest")
     copies = joined[joined["split"] != joined["first_split"]].drop(columns="digest").reset_index(drop=True)
