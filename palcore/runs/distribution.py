@@ -74,11 +74,8 @@ def data_parallel(distribute, batch_size):
 
         devices = Devices(len(jax.devices()), *join_processes(distribute))
         _divisible(batch_size, devices.count)
-        keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
-        try:
+        with keras.distribution.DataParallel(auto_shard_dataset=False).scope():
             yield devices
-        finally:
-            keras.distribution.set_distribution(None)
     else:
         import tensorflow as tf
 
