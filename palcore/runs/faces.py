@@ -46,18 +46,15 @@ def load_faces(options, split, index_dir=None, **changes):
 
     :param index_dir: where what is read once, AffectNet's small files and FER2013's csv form, is kept; None for the default.
     """
-    extra = {}
-    if options.dataset == "synthetic":
-        extra = {"shortcut": options.shortcut, "seed": options.seed}
-    elif options.landmarks is not None:
-        extra = {"landmarks": options.landmarks}
-    if options.dataset == "rafdb":
-        extra["landmark_order"] = options.landmark_order
-    if options.dataset in ("fer2013", "affectnet"):
-        extra["index_dir"] = index_dir
-    if options.dataset == "fer2013":
-        extra["labels"] = options.labels
-    faces = load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **extra, **changes})
+    own = {
+        "synthetic": {"shortcut": options.shortcut, "seed": options.seed},
+        "rafdb": {"landmark_order": options.landmark_order},
+        "affectnet": {"index_dir": index_dir},
+        "fer2013": {"index_dir": index_dir, "labels": options.labels},
+    }.get(options.dataset, {})
+    if options.landmarks is not None:
+        own["landmarks"] = options.landmarks
+    faces = load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **own, **changes})
     return placed(faces, faces.images.size) if options.placed else faces
 
 
