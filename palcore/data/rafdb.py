@@ -214,13 +214,14 @@ def read_groups(data_dir, files):
 def _groups_of(path):
     if not path.is_file():
         raise FileNotFoundError(f"no annotation file {path}: there must be one for each face")
-    form = "five lines of two numbers, then gender, race and age group"
     try:
         lines = [words for line in path.read_text("utf-8-sig").splitlines() if (words := line.split())]
         points = np.array(lines[:5], np.float64)
+        whole = [len(words) for words in lines] == [2] * 5 + [1] * 3 and np.isfinite(points).all()
     except ValueError:  # no text, or no numbers, or not as many in each line
-        raise ValueError(f"annotation file {path} makes no sense: it must have {form}") from None
-    if len(lines) != 8 or points.shape != (5, 2) or not np.isfinite(points).all() or any(len(words) != 1 for words in lines[5:]):
+        whole = False
+    if not whole:
+        form = "five lines of two numbers, then gender, race and age group"
         raise ValueError(f"annotation file {path} makes no sense: it must have {form}")
     for (kind, names), [number] in zip(GROUPS.items(), lines[5:], strict=True):
         if number not in map(str, range(len(names))):
