@@ -66,7 +66,7 @@ def robustness(
     """
     from palcore.runs.evaluation import evaluate_run
 
-    record = evaluate_run(run, *(None if path is None else str(path) for path in (data_dir, landmarks)))
+    record = evaluate_run(run, data_dir, landmarks)
     for condition, scores in record["metrics"].items():
         print(f"{condition:14} accuracy {scores['accuracy']:.3f}, correlation {scores['attribution']['correlation']:.3f}")
 
@@ -84,7 +84,7 @@ def groups(
     from palcore.runs.groups import evaluate_groups
 
     for run in runs:
-        record = evaluate_groups(run, str(data_dir), None if landmarks is None else str(landmarks))
+        record = evaluate_groups(run, data_dir, landmarks)
         print(run)
         for kind, found in record["metrics"]["test"]["groups"].items():
             for group, scores in found.items():

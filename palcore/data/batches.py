@@ -146,11 +146,8 @@ class FaceBatches(keras.utils.PyDataset):
         def fill(positions):
             images[positions] = faces.images[positions]
 
-        shares = np.array_split(np.arange(len(rows)), self.threads)
-        if self._pool is None:
-            fill(shares[0])
-        else:
-            list(self._pool.map(fill, shares))
+        each = map if self._pool is None else self._pool.map
+        list(each(fill, np.array_split(np.arange(len(rows)), self.threads)))
         self._complete = self._complete or index == len(self) - 1
         targets = {"expression": faces.labels, "attribution": faces.landmarks} if self.attribution else faces.labels
         if self.class_weight is None:
