@@ -265,18 +265,14 @@ class Page:
     def what_to_run(self, question, name):
         """Show the command that fills a licensed data set's page, and how long it takes."""
         cells = question_cells(question)
-        options = f'GRID="--config {question}=DIR questions={question} --resources gpu=1"'
-        lines = [
-            f"DIR is the folder of {name}:",
-            "",
-            "```sh",
-            f"make grid {options}",
-            f"python workflow/grid.py publish {question}",
-            "```",
-        ]
         hours = sum(cell.minutes for cell in cells) / 60
-        lines += ["", f"{len(cells)} runs, about {hours:.0f} hours on one GPU at the speed that `workflow/cells.py` assumes."]
-        display(Markdown("\n".join(lines)))
+        text = (
+            f"DIR is the folder of {name}:\n\n"
+            f'```sh\nmake grid GRID="--config {question}=DIR questions={question} --resources gpu=1"\n'
+            f"python workflow/grid.py publish {question}\n```\n\n"
+            f"{len(cells)} runs, about {hours:.0f} hours on one GPU at the speed that `workflow/cells.py` assumes."
+        )
+        display(Markdown(text))
 
     def _records(self, name):
         runs, folder = self._runs(name)[0], results_folder(self.results) / "runs"

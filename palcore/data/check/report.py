@@ -53,12 +53,8 @@ def report_lines(report, shown=SHOWN):
     splits = list(report.counts)
     lines = ["faces     " + "".join(f"{split:>11} published" for split in splits)]
     for emotion in EMOTIONS:
-        cells = (
-            f"{report.counts[split][emotion]:>11,} {report.published[split][emotion]:>9,}"
-            if split in report.published
-            else f"{report.counts[split][emotion]:>11,} {'':>9}"
-            for split in splits
-        )
+        published = {split: f"{counts[emotion]:,}" for split, counts in report.published.items()}
+        cells = (f"{report.counts[split][emotion]:>11,} {published.get(split, ''):>9}" for split in splits)
         lines.append(f"{emotion:10}" + "".join(cells))
     for split, dropped in report.dropped.items():
         lines += [f"{split}: {count:,} left out: {reason}" for reason, count in dropped.items()]
