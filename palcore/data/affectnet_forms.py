@@ -219,9 +219,7 @@ def read_csv_form(table, images):
     """
     names, faces, boxes, where, seen, repeats = [], [], [], [], {}, []  # a row a face, dropped classes among them
     for piece in progress_bar(_pieces(table), desc=f"affectnet {table.name}", unit_scale=ROWS, unit="face"):
-        for number, name, box, text, expression in zip(
-            piece.index, piece[USED[0]], piece[BOX].to_numpy().tolist(), piece["facial_landmarks"], piece["expression"], strict=True
-        ):
+        for number, name, *box, text, expression in piece[USED].itertuples(name=None):
             name = name.replace("\\", "/").strip()
             if name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]:
                 raise ValueError(f"row {number} of {table} names {name}, which lies outside {images}: correct it")

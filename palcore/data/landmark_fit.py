@@ -4,6 +4,7 @@ The order of x and y, the place of the face, and coordinates that cannot be: all
 whether they are in pixels of these images: some faces, whose images are read.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 
 import cv2
@@ -133,11 +134,9 @@ def _sample(listing, rows, count):
     rows = np.sort(np.random.default_rng(0).permutation(rows)[:count])
     images, kept = [], []
     for row in rows:
-        try:
+        with suppress(ValueError, FileNotFoundError):  # the check, which reads every image, names it
             images.append(listing.read(listing.items[row]))
             kept.append(row)
-        except (ValueError, FileNotFoundError):  # the check, which reads every image, names it
-            continue
     return images, listing.landmarks[kept]
 
 
