@@ -1,6 +1,6 @@
 """Everything that is wrong with a data set, at once: `python -m palcore check`."""
 
-from dataclasses import dataclass
+from collections import namedtuple
 from importlib import import_module
 from itertools import combinations
 
@@ -18,14 +18,8 @@ from palcore.progress import progress_bar
 
 THREADS = 4
 
-
-@dataclass(frozen=True)
-class _Pictures:
-    """What is kept of a split's images: digests, None where there is none; hashes and thumbs of ``faults.picture_hash``, or 0."""
-
-    digests: list
-    hashes: np.ndarray
-    thumbs: np.ndarray
+_Pictures = namedtuple("_Pictures", ["digests", "hashes", "thumbs"])
+"""What is kept of a split's images: digests, None where there is none; hashes and thumbs of ``faults.picture_hash``, or 0."""
 
 
 def _look(part, row):
