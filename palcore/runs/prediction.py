@@ -157,7 +157,4 @@ def _read_picture(path):
             raise FileNotFoundError(f"no image file {path}: check its name")
         kind = "a folder" if path.is_dir() else "a pipe or device" if path.exists() else "a link that leads to no file"
         raise ValueError(f"{path} is {kind}: give a picture's file")
-    try:
-        return read_image(path)
-    except PermissionError:
-        raise ValueError(f"no permission to read {path}: ask for it, or copy the picture") from None
+    return read_image(path)
