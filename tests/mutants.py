@@ -50,6 +50,7 @@ TESTS = {
     "attribution": ["test_attribution"],
     "losses": ["test_losses", "test_rivals"],
     "splitting": ["test_splitting", "test_logits"],
+    "logits": ["test_logits"],
 }
 """Test files of each module of ``palcore``."""
 

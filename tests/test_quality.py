@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.test_fuzz import READERS
+
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 
@@ -27,3 +29,9 @@ def test_killed_runs_end_as_one_left_alone(backend, kills):
     row = json.loads((RESULTS / "kills.json").read_text())[backend]
     assert len(row["kills"]) == kills + 1 and row["kills"][-1]["killed"] == "in the test"
     assert all(run["same"] for run in row["runs"])
+
+
+def test_each_reader_was_fed_damaged_files_for_ten_minutes():
+    rows = json.loads((RESULTS / "quality" / "fuzz.json").read_text())
+    assert rows.keys() == READERS.keys()
+    assert all(row["seconds"] >= 600 and row["files"] > 1000 for row in rows.values())
