@@ -207,10 +207,10 @@ if __name__ == "__main__":
 
     seconds, *names = sys.argv[1:]
     path = repository_root() / "results" / "quality" / "fuzz.json"
-    record = json.loads(path.read_text()) if path.exists() else {}
+    record, at = json.loads(path.read_text()) if path.exists() else {}, commit()  # now: the record changes the tree
     with tempfile.TemporaryDirectory() as place:
         written = write_files(Path(place))
         for name in names or READERS:
-            record[name] = {"commit": commit(), **fuzz(name, written, float(seconds))}
+            record[name] = {"commit": at, **fuzz(name, written, float(seconds))}
             write_json(path, record)
             print(name, record[name], flush=True)
