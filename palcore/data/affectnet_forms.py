@@ -7,7 +7,6 @@ Facts: ``dropped``, ``{class: count}`` of the faces of other classes, which are 
 ``[row, kind, sentence]``.
 """
 
-import gzip
 import io
 import re
 from functools import partial
@@ -196,17 +195,16 @@ def _pieces(table):
 
     :raises ValueError: where it cannot be read, or lacks a column.
     """
-    form = "affectnet's csv file"
-    with no_cell_lost(table, form), (gzip.open if table.suffix == ".gz" else open)(table, "rt", encoding="utf-8-sig") as file:
-        first = [cell.strip() for cell in file.readline().split(",")]
+    as_text = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False, "encoding": "utf-8-sig"}
+    with no_cell_lost(table, "affectnet's csv file"):
+        first = [name.strip() for name in pd.read_csv(table, nrows=0, **as_text)]
     headed = COLUMNS[0] in first
     missing = [name for name in USED if name not in first] if headed else []
     if missing or not (headed or len(first) == len(COLUMNS)):
         lacking = f"lacks the column {missing[0]!r}" if missing else f"has {len(first)} columns"
         raise ValueError(f"{table} {lacking}: it has {', '.join(USED)}, ...")
-    given = {} if headed else {"header": None, "names": COLUMNS}
-    as_text = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False, "encoding": "utf-8-sig"}
-    with no_cell_lost(table, form):
+    given = {"header": 0, "names": first} if headed else {"header": None, "names": COLUMNS}
+    with no_cell_lost(table, "affectnet's csv file"):
         yield from pd.read_csv(table, chunksize=ROWS, **as_text, **given)
 
 

@@ -52,7 +52,7 @@ def load_faces(options, split, index_dir=None, **changes):
         "affectnet": {"index_dir": index_dir},
         "fer2013": {"index_dir": index_dir, "labels": options.labels},
     }.get(options.dataset, {})
-    if options.landmarks is not None:
+    if options.landmarks is not None and options.dataset != "synthetic":
         own["landmarks"] = options.landmarks
     faces = load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **own, **changes})
     return placed(faces, faces.images.size) if options.placed else faces

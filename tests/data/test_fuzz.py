@@ -141,6 +141,7 @@ def read_damaged(reader, files, damage, cut, anything, kind):
 @example(damage=[(0.7482522436832072, b"nan", 3)], cut=0.0, anything=b"", kind="damaged")  # pandas' sentence has two lines
 @example(damage=[(0.0, b"nan", 8)], cut=0.0, anything=b"", kind="damaged")  # a header with a name less: pandas warned only
 @example(damage=[(0.984375, b"nan", 0)], cut=0.0, anything=b"", kind="damaged")  # an array of text with no character's number
+@example(damage=[(0.0, b"\t", 0)], cut=0.0, anything=b"", kind="damaged")  # a header's name behind a tab was found, and not found
 def test_nothing_in_a_file_is_a_surprise(reader, files, damage, cut, anything, kind):
     read_damaged(reader, files, damage, cut, anything, kind)
 
