@@ -219,6 +219,8 @@ def read_csv_form(table, images):
     for piece in progress_bar(_pieces(table), desc=f"affectnet {table.name}", unit_scale=ROWS, unit="face"):
         for number, name, *box, text, expression in piece[USED].itertuples(name=None):
             name = name.replace("\\", "/").strip()
+            if any(letter < " " for letter in name):
+                raise ValueError(f"row {number} of {table} names {name!r}, which can't be the name of a file: correct it")
             if name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]:
                 raise ValueError(f"row {number} of {table} names {name}, which lies outside {images}: correct it")
             face = _csv_face(table, number, name, text, expression)

@@ -45,7 +45,7 @@ def found_names(folder, names):
     found, stems = [], {}
     for name in names:
         place, _, last = name.rpartition("/")
-        if not os.path.lexists(folder / name) and (folder / place).is_dir():
+        if not os.path.lexists(folder / name) and os.path.isdir(folder / place):  # pathlib's raises for names that are too long
             if place not in stems:
                 stems[place] = {Path(other).stem.lower(): other for other in image_names(folder / place)}
             last = stems[place].get(Path(last).stem.lower(), last)

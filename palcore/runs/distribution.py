@@ -58,7 +58,8 @@ def from_first(data, processes):
 
     size = gathered(len(data), processes)[0]
     own = np.frombuffer(data[:size], np.uint8)
-    return multihost_utils.broadcast_one_to_all(np.pad(own, (0, size - own.size))).tobytes()
+    shared = multihost_utils.broadcast_one_to_all(np.pad(own, (0, size - own.size)))
+    return np.asarray(shared, np.uint8).tobytes()  # older versions of JAX hand on wider numbers
 
 
 @contextmanager
