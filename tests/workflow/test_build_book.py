@@ -176,7 +176,7 @@ def test_a_notebook_runs_once_in_this_environment_in_a_folder_of_its_own_and_wha
     assert first.startswith("first                may take  1:05, took  0:0") and "by the clock)" in first
     assert second == "first                unchanged"
     log = (study / "_build" / "logs" / "first.log").read_text()
-    assert sys.prefix in log and "Kernel is running over TCP" in log
+    assert sys.prefix in log
     page = chapters.with_outputs(path.read_text(), chapters.last_run("first", study))
     assert "Other words" in page and sys.prefix in page and "papermill" not in page
 
