@@ -127,15 +127,20 @@ def _outcome(row):
     return "likely" if row["p"] < LEVEL else "inconclusive"
 
 
+def _apart(asked, row):
+    """``1.4 points higher with PAL than without it``."""
+    size = number(100 * abs(row["difference"]))
+    which = "higher" if row["difference"] > 0 else "lower"
+    return f"{size} point{'' if size == '1.0' else 's'} {which} {asked.words[0]} than {asked.words[1]}"
+
+
 def clause(asked, row):
     """What came out, in words for a reader without statistics, without a full stop.
 
     :param asked: a ``Comparison``.
     :param row: of ``measure``.
     """
-    (arm, baseline), outcome = asked.words, row["outcome"]
-    size = number(100 * abs(row["difference"]))
-    apart = f"{size} point{'' if size == '1.0' else 's'} {'higher' if row['difference'] > 0 else 'lower'} {arm} than {baseline}"
+    (arm, baseline), outcome, apart = asked.words, row["outcome"], _apart(asked, row)
     span = f"{between(row)} points"
     words = {
         "missing": f"whether {asked.what} is higher {arm} than {baseline} is not known yet",
@@ -166,13 +171,15 @@ def answer(results=None):
     comparisons, found = declared(), measure(results)
     rows = [(asked, found.loc[name]) for name, asked in comparisons.items()]
     shown = [clause(asked, row) for asked, row in rows if row["outcome"] in ("higher", "lower", "same")]
-    unsure = [
-        f"{asked.where}, {asked.what} {asked.words[0]} against {asked.words[1]} ({between(row)} points)"
-        for asked, row in rows
-        if row["outcome"] in ("likely", "inconclusive")
-    ]
+    unsure = {"likely": [], "inconclusive": []}
+    for asked, row in rows:
+        if row["outcome"] in unsure:
+            so_far = f", {row['seeds']} of {row['planned']} seeds" if row["seeds"] < row["planned"] else ""
+            apart = f"seems {_apart(asked, row)}" if row["outcome"] == "likely" else f"{asked.words[0]} against {asked.words[1]}"
+            unsure[row["outcome"]].append(f"{asked.where}, {asked.what} {apart} ({between(row)} points{so_far})")
     waiting = dict.fromkeys(asked.group for asked, row in rows if row["outcome"] in ("missing", "early"))
-    parts = [f"undecided: {'; '.join(unsure)}"] if unsure else []
+    words = {"likely": "likely, but not beyond doubt", "inconclusive": "undecided"}
+    parts = [f"{words[outcome]}: {'; '.join(texts)}" for outcome, texts in unsure.items() if texts]
     parts += [f"runs of {', '.join(waiting)} are still to come"] if waiting else []
     first = f"**Shown:** {'; '.join(shown)}." if shown else "**Shown:** nothing yet."
     return f"{first}\n\n**Open:** {'; '.join(parts) or 'none of the primary questions'}."

@@ -96,6 +96,16 @@ def test_the_answer_is_two_sentences_that_say_what_is_to_come(tmp_path, cells):
     assert second.endswith("; runs of P4, P5 are still to come.")
 
 
+def test_an_answer_from_some_of_the_seeds_says_so(tmp_path, cells):
+    write_arms(tmp_path, cells, {MEAN: [0.55, 0.55], TEMPLATE: [0.52, 0.518]}, "test")
+    text = primary.answer(tmp_path)
+    assert (
+        "**Open:** likely, but not beyond doubt: on the faces of P2, the accuracy seems 3.1 points higher with this than with"
+        in text
+    )
+    assert "points, 2 of 5 seeds); runs of" in text
+
+
 def test_a_grid_that_names_no_comparison(use_grid, tmp_path):
     use_grid({**PRIMARY, "comparisons": {}})
     assert primary.declared() == {} and primary.measure(tmp_path).empty
