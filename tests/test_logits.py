@@ -118,6 +118,11 @@ LOGITS = {
         [layers.Dense(2, activation="softmax")(x), layers.Reshape((2, 5))(layers.Dense(10)(x))]
     ),
     "between 0 and 1, by chance": lambda x: layers.Dense(5, kernel_initializer=small, bias_initializer=between)(x),
+    "small, and some zero": lambda x: layers.Dense(5, activation="relu", kernel_initializer=small)(x),
+    "always the same, below 1": lambda x: layers.Dense(5, activation="relu", kernel_initializer="zeros", bias_initializer=between)(
+        x
+    ),
+    "always the same": lambda x: layers.Dense(5, activation="relu", kernel_initializer="zeros", bias_initializer=apart)(x),
     "of one sum, by chance": lambda x: layers.Dense(5, kernel_initializer=small, bias_initializer=apart)(x),
 }
 
