@@ -150,7 +150,7 @@ def logits_of(name, output, producers, head):
             f"classifier {name!r} gives outputs of one sign that always sum to {totals[0]:.4g}, as percentages do, which are no "
             "logits: give the model without that ending"
         )
-    if np.all((values >= 0) & (values <= 1)) and (np.ptp(values) > 0.5 or (varied and np.all(values > 0))):
+    if np.all((values >= 0) & (values <= 1)) and (np.ptp(values) > 0.5 or (varied and np.all(values))):
         raise ValueError(
             f"classifier {name!r} gives outputs that stay within [0, 1], as a sigmoid does, which are no logits: give the model "
             "without that ending"

@@ -94,6 +94,9 @@ def test_the_softmax_is_cut_off_in_any_spelling(form):
     logits, maps = (ops.convert_to_numpy(outputs[key]) for key in ("expression", "attribution"))
     np.testing.assert_allclose(softmax(logits, axis=-1), probabilities, atol=0.01 if form == "cast after" else 1e-5)
     assert np.abs(logits.sum(axis=-1) - 1).max() > 0.1
+    # The logarithm of a softmax is logits as well, but not those that the network has, and attributes otherwise.
+    is_logarithm = np.allclose(np.exp(logits).sum(axis=-1), 1, atol=0.02)
+    assert is_logarithm == (form in MIXED)
     # Behind a softmax what is left of the gradient is rounding noise, 1e-8.
     assert np.abs(maps).max(axis=(1, 2)).min() > 1e-3
     again = ops.convert_to_numpy(model(pictures(), training=False)).astype(np.float32)
@@ -150,6 +153,7 @@ REFUSED = {
         "inside a layer": lambda x: layers.Lambda(lambda z: ops.softmax(z) ** 2 / ops.sum(ops.softmax(z) ** 2, -1, keepdims=True))(
             layers.Dense(5)(x)
         ),
+        "weights after": lambda x: layers.Dense(5, kernel_initializer="identity")(layers.Dense(5, activation="softmax")(x)),
         "squares": lambda x: (lambda z: z / ops.sum(z, axis=-1, keepdims=True))(ops.square(layers.Dense(5)(x))),
     },
     "gives outputs of one sign that always sum to": {
