@@ -134,12 +134,8 @@ def _apart(asked, row):
     return f"{size} point{'' if size == '1.0' else 's'} {which} {asked.words[0]} than {asked.words[1]}"
 
 
-def clause(asked, row):
-    """What came out, in words for a reader without statistics, without a full stop.
-
-    :param asked: a ``Comparison``.
-    :param row: of ``measure``.
-    """
+def _finding(asked, row):
+    """``clause`` without its place."""
     (arm, baseline), outcome, apart = asked.words, row["outcome"], _apart(asked, row)
     span = f"{between(row)} points"
     words = {
@@ -151,7 +147,16 @@ def clause(asked, row):
         "likely": f"{asked.what} seems {apart} ({span}), but with several questions asked that is not beyond doubt",
         "inconclusive": f"whether {asked.what} is higher {arm} than {baseline} is inconclusive: {span}",
     }
-    return f"{asked.where}, {words[outcome]}"
+    return words[outcome]
+
+
+def clause(asked, row):
+    """What came out, in words for a reader without statistics, without a full stop.
+
+    :param asked: a ``Comparison``.
+    :param row: of ``measure``.
+    """
+    return f"{asked.where}, {_finding(asked, row)}"
 
 
 def sentence(asked, row):
@@ -170,19 +175,23 @@ def answer(results=None):
     """The study's answer in two sentences, in Markdown: what is shown; what is open or still to come."""
     comparisons, found = declared(), measure(results)
     rows = [(asked, found.loc[name]) for name, asked in comparisons.items()]
-    shown = [clause(asked, row) for asked, row in rows if row["outcome"] in ("higher", "lower", "same")]
-    unsure = {"likely": [], "inconclusive": []}
+    shown, unsure = {}, {"likely": [], "inconclusive": []}
     for asked, row in rows:
+        arm, baseline = asked.words
+        if row["outcome"] in ("higher", "lower", "same"):
+            text, here = _finding(asked, row), shown.setdefault(asked.where, [])
+            here.append(text.removeprefix(f"{asked.what} is ") if here else text)
         if row["outcome"] in unsure:
             so_far = f", {row['seeds']} of {row['planned']} seeds" if row["seeds"] < row["planned"] else ""
-            apart = f"seems {_apart(asked, row)}" if row["outcome"] == "likely" else f"{asked.words[0]} against {asked.words[1]}"
-            unsure[row["outcome"]].append(f"{asked.where}, {asked.what} {apart} ({between(row)} points{so_far})")
+            whether = f"whether {asked.what} is higher {arm} than {baseline}"
+            text = f"{asked.what} seems {_apart(asked, row)}" if row["outcome"] == "likely" else whether
+            unsure[row["outcome"]].append(f"{asked.where}, {text} ({between(row)} points{so_far})")
     waiting = dict.fromkeys(asked.group for asked, row in rows if row["outcome"] in ("missing", "early"))
     words = {"likely": "likely, but not beyond doubt", "inconclusive": "undecided"}
     parts = [f"{words[outcome]}: {'; '.join(texts)}" for outcome, texts in unsure.items() if texts]
     parts += [f"runs of {', '.join(waiting)} are still to come"] if waiting else []
-    first = f"**Shown:** {'; '.join(shown)}." if shown else "**Shown:** nothing yet."
-    return f"{first}\n\n**Open:** {'; '.join(parts) or 'none of the primary questions'}."
+    places = "; ".join(f"{where}, {', and '.join(texts)}" for where, texts in shown.items())
+    return f"**Shown:** {places or 'nothing yet'}.\n\n**Open:** {'; '.join(parts) or 'none of the primary questions'}."
 
 
 def table(found):

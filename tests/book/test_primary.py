@@ -92,7 +92,7 @@ def test_the_answer_is_two_sentences_that_say_what_is_to_come(tmp_path, cells):
     text = primary.answer(tmp_path)
     first, second = text.split(".\n\n**Open:** ")
     assert first.startswith("**Shown:** on the faces of P1, the accuracy is 5.0 points higher")
-    assert second.startswith("undecided: on the faces of P2, the accuracy with this against with that (between ")
+    assert second.startswith("undecided: on the faces of P2, whether the accuracy is higher with this than with that (between ")
     assert second.endswith("; runs of P4, P5 are still to come.")
 
 
@@ -104,6 +104,16 @@ def test_an_answer_from_some_of_the_seeds_says_so(tmp_path, cells):
         in text
     )
     assert "points, 2 of 5 seeds); runs of" in text
+
+
+def test_what_was_found_in_one_place_is_said_together(tmp_path, cells, use_grid):
+    content = copy.deepcopy(PRIMARY)
+    content["comparisons"]["P2"]["where"] = content["comparisons"]["P1"]["where"]
+    use_grid(content)
+    write_arms(tmp_path, cells, {NONE: 0.5 + NOISE, MEAN: 0.55 - NOISE, TEMPLATE: 0.5 + NOISE}, "test")
+    shown = primary.answer(tmp_path).split(".\n\n")[0]
+    assert shown.count("on the faces of P1, the accuracy is") == 1
+    assert "points), and 5.0 points higher with this than with that (" in shown
 
 
 def test_a_grid_that_names_no_comparison(use_grid, tmp_path):
