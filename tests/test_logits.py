@@ -54,6 +54,7 @@ CUT = {
     "operation": lambda x: ops.softmax(dense()(x)),
     "Lambda": lambda x: layers.Lambda(lambda z: ops.softmax(z))(dense()(x)),
     "own layer": lambda x: OwnSoftmax()(dense()(x)),
+    "half precision": lambda x: layers.Softmax(dtype="bfloat16")(dense()(x)),
     "written out": lambda x: layers.Lambda(lambda z: ops.exp(z) / ops.sum(ops.exp(z), axis=-1, keepdims=True))(dense()(x)),
     "linear after": lambda x: layers.Activation("linear", dtype="float32")(dense(activation="softmax")(x)),
     "cast after": lambda x: ops.cast(dense(activation="softmax", dtype="mixed_bfloat16")(x), "float32"),
@@ -92,7 +93,8 @@ def test_the_softmax_is_cut_off_in_any_spelling(form):
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=0.02)
     outputs = with_attribution(model, "deep")(pictures())
     logits, maps = (ops.convert_to_numpy(outputs[key]) for key in ("expression", "attribution"))
-    np.testing.assert_allclose(softmax(logits, axis=-1), probabilities, atol=0.01 if form == "cast after" else 1e-5)
+    tolerance = 0.01 if form in ("cast after", "half precision") else 1e-5
+    np.testing.assert_allclose(softmax(logits, axis=-1), probabilities, atol=tolerance)
     assert np.abs(logits.sum(axis=-1) - 1).max() > 0.1
     # The logarithm of a softmax is logits as well, but not those that the network has, and attributes otherwise.
     is_logarithm = np.allclose(np.exp(logits).sum(axis=-1), 1, atol=0.02)
@@ -122,6 +124,7 @@ LOGITS = {
     ),
     "between 0 and 1, by chance": lambda x: layers.Dense(5, kernel_initializer=small, bias_initializer=between)(x),
     "small, and some zero": lambda x: layers.Dense(5, activation="relu", kernel_initializer=small)(x),
+    "mixed signs of one sum": lambda x: (lambda z: z - ops.mean(z, axis=-1, keepdims=True) + 1.0)(layers.Dense(5)(x)),
     "always the same, below 1": lambda x: layers.Dense(5, activation="relu", kernel_initializer="zeros", bias_initializer=between)(
         x
     ),
@@ -153,6 +156,7 @@ REFUSED = {
         "inside a layer": lambda x: layers.Lambda(lambda z: ops.softmax(z) ** 2 / ops.sum(ops.softmax(z) ** 2, -1, keepdims=True))(
             layers.Dense(5)(x)
         ),
+        "smoothed": lambda x: layers.Lambda(lambda z: 0.99 * ops.softmax(z) + 0.002)(layers.Dense(5)(x)),
         "weights after": lambda x: layers.Dense(5, kernel_initializer="identity")(layers.Dense(5, activation="softmax")(x)),
         "squares": lambda x: (lambda z: z / ops.sum(z, axis=-1, keepdims=True))(ops.square(layers.Dense(5)(x))),
     },
@@ -176,3 +180,10 @@ REFUSED = {
 def test_other_endings_are_refused(sentence, form):
     with pytest.raises(ValueError, match=sentence):
         with_attribution(classifier(REFUSED[sentence][form]), "deep")
+
+
+def test_probabilities_that_nothing_was_learnt_for_are_refused():
+    image = keras.Input((1, 5, 1))
+    squares = ops.square(layers.Flatten()(layers.Rescaling(1.0, name="deep")(image)))
+    with pytest.raises(ValueError, match="gives probabilities"):
+        with_attribution(keras.Model(image, squares / ops.sum(squares, axis=-1, keepdims=True)), "deep")
