@@ -148,7 +148,6 @@ class AttributionHead(keras.layers.Layer):
             )
         if not self.head.built:
             self.head.build(input_shape)
-        self.built = True
 
     def call(self, features, training=False):
         # The layer's dtype policy casts the features to float32 first, so that the gradient is float32 as well.

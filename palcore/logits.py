@@ -17,10 +17,6 @@ class WithoutSoftmax(keras.layers.Wrapper):
     :param layer: a Keras layer with an ``activation`` attribute, such as the ``Dense`` layer that ends a classifier.
     """
 
-    def build(self, input_shape=None):
-        super().build(input_shape)
-        self.built = True
-
     def call(self, inputs):
         # Not by setattr: where the activation is itself a layer, Keras refuses to have it put back.
         activation = vars(self.layer)["activation"]
@@ -126,10 +122,10 @@ def logits_of(name, output, producers, head):
             f"classifier {name!r} ends in a sigmoid, and its outputs are no logits: give the model without that activation"
         )
     # Eight, since a head that saturates may well answer two with nothing but numbers between 0 and 1.
-    scales = np.repeat(np.float32([1, 100]), 4)[:, None, None, None]
-    features = scales * np.random.default_rng(0).standard_normal((8, *head.inputs[0].shape[1:]), np.float32)
+    scales = np.repeat([1, 100], 4)[:, None, None, None]
+    features = np.random.default_rng(0).normal(scale=scales, size=(8, *head.inputs[0].shape[1:])).astype(np.float32)
     values = ops.convert_to_numpy(ops.cast(head(features, training=False), "float32"))
-    totals = values.sum(axis=-1)
+    totals = values.sum(axis=1)
     if np.all(values >= 0) and np.allclose(totals, 1, atol=1e-2):
         if ending.mixes(output):
             # 1e-30 is far below any probability that float32 tells from its rounding.

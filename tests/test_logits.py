@@ -29,6 +29,15 @@ class OwnSigmoid(layers.Dense):
         return ops.sigmoid(super().call(inputs))
 
 
+@keras.saving.register_keras_serializable("tests")
+class Checked(layers.Layer):
+    """Stops at what is no probability."""
+
+    def call(self, inputs):
+        tf.debugging.assert_non_negative(inputs)
+        return inputs
+
+
 def dense(**kwargs):
     return layers.Dense(5, name="scores", **kwargs)
 
@@ -54,6 +63,7 @@ CUT = {
     "operation": lambda x: ops.softmax(dense()(x)),
     "Lambda": lambda x: layers.Lambda(lambda z: ops.softmax(z))(dense()(x)),
     "own layer": lambda x: OwnSoftmax()(dense()(x)),
+    "by its axis": lambda x: layers.Softmax(axis=1)(dense()(x)),
     "half precision": lambda x: layers.Softmax(dtype="bfloat16")(dense()(x)),
     "written out": lambda x: layers.Lambda(lambda z: ops.exp(z) / ops.sum(ops.exp(z), axis=-1, keepdims=True))(dense()(x)),
     "linear after": lambda x: layers.Activation("linear", dtype="float32")(dense(activation="softmax")(x)),
@@ -66,8 +76,9 @@ CUT = {
     "nested": lambda x: keras.Sequential([keras.Input((8,)), layers.Dense(5), keras.Sequential([layers.Softmax()])])(x),
 }
 
-# Averages of several, of which the logarithm is taken.
+# Averages of several, or what can't be tried, of which the logarithm is taken.
 MIXED = {
+    "checked": lambda x: Checked()(layers.Dense(5, activation="softmax")(x)),
     "Average": average(layers.Average()),
     "sum over two": average(lambda heads: (heads[0] + heads[1]) / 2.0),
     "weighted": average(lambda heads: 0.3 * heads[0] + 0.7 * heads[1]),
@@ -128,6 +139,9 @@ LOGITS = {
     "always the same, below 1": lambda x: layers.Dense(5, activation="relu", kernel_initializer="zeros", bias_initializer=between)(
         x
     ),
+    "always the same, each class another": lambda x: layers.Dense(
+        5, activation="relu", kernel_initializer="zeros", bias_initializer=lambda shape, dtype: ops.linspace(0.1, 0.4, 5)
+    )(x),
     "always the same": lambda x: layers.Dense(5, activation="relu", kernel_initializer="zeros", bias_initializer=apart)(x),
     "of one sum, by chance": lambda x: layers.Dense(5, kernel_initializer=small, bias_initializer=apart)(x),
 }
@@ -158,6 +172,9 @@ REFUSED = {
         ),
         "smoothed": lambda x: layers.Lambda(lambda z: 0.99 * ops.softmax(z) + 0.002)(layers.Dense(5)(x)),
         "weights after": lambda x: layers.Dense(5, kernel_initializer="identity")(layers.Dense(5, activation="softmax")(x)),
+        "some of them zero": lambda x: (lambda z: z / ops.sum(z, axis=-1, keepdims=True))(
+            (lambda z: ops.relu(z - ops.mean(z, axis=-1, keepdims=True)))(layers.Dense(5)(x))
+        ),
         "squares": lambda x: (lambda z: z / ops.sum(z, axis=-1, keepdims=True))(ops.square(layers.Dense(5)(x))),
     },
     "gives outputs of one sign that always sum to": {
