@@ -56,6 +56,7 @@ CUT = {
     "keras.ops": lambda x: dense(activation=ops.softmax)(x),
     "partial": lambda x: dense(activation=functools.partial(ops.softmax, axis=-1))(x),
     "lambda": lambda x: dense(activation=lambda z: ops.softmax(z))(x),
+    "function by its axis": lambda x: dense(activation=lambda z: ops.softmax(z, axis=1))(x),
     "layer as activation": lambda x: dense(activation=layers.Softmax())(x),
     "Activation": lambda x: layers.Activation("softmax")(dense()(x)),
     "Activation of a function": lambda x: layers.Activation(ops.softmax)(dense()(x)),
@@ -135,6 +136,7 @@ LOGITS = {
     ),
     "between 0 and 1, by chance": lambda x: layers.Dense(5, kernel_initializer=small, bias_initializer=between)(x),
     "small, and some zero": lambda x: layers.Dense(5, activation="relu", kernel_initializer=small)(x),
+    "mixed signs that sum to one": lambda x: (lambda z: 0.1 * (z - ops.mean(z, axis=-1, keepdims=True)) + 0.2)(layers.Dense(5)(x)),
     "mixed signs of one sum": lambda x: (lambda z: z - ops.mean(z, axis=-1, keepdims=True) + 1.0)(layers.Dense(5)(x)),
     "always the same, below 1": lambda x: layers.Dense(5, activation="relu", kernel_initializer="zeros", bias_initializer=between)(
         x
