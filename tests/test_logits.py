@@ -136,7 +136,7 @@ LOGITS = {
     ),
     "between 0 and 1, by chance": lambda x: layers.Dense(5, kernel_initializer=small, bias_initializer=between)(x),
     "small, and some zero": lambda x: layers.Dense(5, activation="relu", kernel_initializer=small)(x),
-    "mixed signs that sum to one": lambda x: (lambda z: 0.1 * (z - ops.mean(z, axis=-1, keepdims=True)) + 0.2)(layers.Dense(5)(x)),
+    "mixed signs that sum to one": lambda x: (lambda z: 0.4 * (z - ops.mean(z, axis=-1, keepdims=True)) + 0.2)(layers.Dense(5)(x)),
     "mixed signs of one sum": lambda x: (lambda z: z - ops.mean(z, axis=-1, keepdims=True) + 1.0)(layers.Dense(5)(x)),
     "always the same, below 1": lambda x: layers.Dense(5, activation="relu", kernel_initializer="zeros", bias_initializer=between)(
         x
