@@ -117,6 +117,13 @@ def test_the_softmax_is_cut_off_in_any_spelling(form):
     np.testing.assert_allclose(again, probabilities, atol=1e-6)
 
 
+def test_the_logarithm_of_an_average_of_zeros_is_a_number():
+    sure = keras.initializers.RandomUniform(-1e4, 1e4, seed=0)
+    model = classifier(lambda x: layers.Average()([layers.Dense(5, activation="softmax", kernel_initializer=sure)(x)] * 2))
+    assert np.any(ops.convert_to_numpy(model(pictures())) == 0)
+    assert np.all(np.isfinite(ops.convert_to_numpy(with_attribution(model, "deep")(pictures())["expression"])))
+
+
 @pytest.mark.parametrize("form", ["name", "layer as activation", "cast after", "Average"])
 def test_what_was_cut_survives_saving(form, tmp_path):
     model = with_attribution(classifier({**CUT, **MIXED}[form]), "deep")
@@ -173,6 +180,7 @@ REFUSED = {
             layers.Dense(5)(x)
         ),
         "smoothed": lambda x: layers.Lambda(lambda z: 0.99 * ops.softmax(z) + 0.002)(layers.Dense(5)(x)),
+        "dropout after": lambda x: layers.Dropout(0.5)(layers.Lambda(lambda z: ops.softmax(z / 4.0))(layers.Dense(5)(x))),
         "weights after": lambda x: layers.Dense(5, kernel_initializer="identity")(layers.Dense(5, activation="softmax")(x)),
         "some of them zero": lambda x: (lambda z: z / ops.sum(z, axis=-1, keepdims=True))(
             (lambda z: ops.relu(z - ops.mean(z, axis=-1, keepdims=True)))(layers.Dense(5)(x))
