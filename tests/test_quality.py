@@ -12,7 +12,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 def test_nine_of_ten_changes_are_noticed_and_each_other_was_looked_at():
     modules = json.loads((RESULTS / "quality" / "mutation.json").read_text())["modules"]
-    assert set(modules) == {"heatmaps", "attribution", "losses", "splitting"}
+    assert set(modules) == {"heatmaps", "attribution", "losses", "splitting", "logits"}
     for name, row in modules.items():
         assert row["tried"] == row["killed"] + len(row["survivors"]) > 0
         assert row["killed"] >= 0.9 * row["tried"], name
