@@ -87,7 +87,7 @@ def _each(question, option, values, **options):
 
 OTHERS = _guided("landmark_source", {"another face's landmarks": "shuffled"})
 TEMPLATE = _guided("landmark_source", {"a template": "template"})
-WRONG = {**TEMPLATE, **OTHERS, **_guided("landmark_source", {"upside down": "upside_down", "the centre": "centre"})}
+WRONG = TEMPLATE | OTHERS | _guided("landmark_source", {"landmarks upside down": "upside_down", "points in the middle": "centre"})
 """PAL with wrong landmarks on purpose."""
 
 MOVED = _guided("landmark_jitter", {f"landmarks moved by {_percent(share)}": share for share in (0.05, 0.1)})
