@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patheffects import withStroke
 
 from palcore.book.figures import COLOURS, show_map
 
@@ -28,12 +29,16 @@ def draw_differences(axes, rows, places, margin):
 def draw_effects(groups, margin):
     """Effects one below the other, each group of rows on a scale of its own, see ``draw_differences``. Returns the figure."""
     counts = [max(len(rows), 1) for rows in groups]
-    size = (9, 1.0 + 0.6 * sum(counts) + 0.5 * len(groups))
+    size = (6, 0.8 + 0.95 * sum(counts) + 0.5 * len(groups))  # labels above, not beside: a phone shows both
     figure, axes = plt.subplots(len(groups), 1, figsize=size, squeeze=False, height_ratios=counts, layout="constrained")
     for axis, rows in zip(axes[:, 0], groups, strict=True):
         places = dict(zip(rows, range(len(rows))[::-1], strict=True))
         draw_differences(axis, rows, places, margin)
-        axis.set_yticks(list(places.values()), places)
+        axis.set_yticks([])
+        axis.spines["left"].set_visible(False)
+        for label, place in places.items():
+            text = axis.text(0, place + 0.17, label, va="bottom", transform=axis.get_yaxis_transform(), fontsize=10, zorder=4)
+            text.set_path_effects([withStroke(linewidth=3, foreground="white")])
     return figure
 
 
