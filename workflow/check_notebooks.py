@@ -13,6 +13,7 @@ FORMATS = "ipynb,py:percent"
 
 def as_source(notebook):
     """The lines of a notebook as a percent script, less the version of jupytext that wrote them."""
+    notebook = nbformat.reads(nbformat.writes(notebook), as_version=4)  # sorts the keys of metadata, as the .ipynb has them
     lines = jupytext.writes(notebook, fmt="py:percent").splitlines()
     return [line for line in lines if "jupytext_version:" not in line]
 

@@ -83,6 +83,14 @@ def test_the_build_minds_halves_that_differ_but_not_outputs(folder):
     assert check_notebooks.unlike_pairs(folder) == ["page.ipynb is stale: run `make pairs`"]
 
 
+def test_the_order_of_metadata_makes_no_pair_stale(folder):
+    (folder / "page.py").write_text(
+        (folder / "page.py").read_text() + '\n# %% mystnb={"image": {"classes": "fits", "alt": "a"}}\nmore = 1\n'
+    )
+    check_notebooks.write_pairs(folder)
+    assert check_notebooks.problems(folder) == []
+
+
 def test_half_a_pair_is_noticed(folder):
     shutil.copyfile(folder / "page.ipynb", folder / "other.ipynb")
     assert check_notebooks.problems(folder) == ["other has only one half of its pair: run `make pairs`"]
