@@ -114,9 +114,16 @@ def served(html):
 
 
 def chromium():
-    """Where Chromium is, or None. ``CHROMIUM`` names one that is not on the path."""
-    names = [os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"]
-    return next((found for name in names if name and (found := shutil.which(name))), None)
+    """Where Chromium is, or None. ``CHROMIUM`` names one that is not on the path.
+
+    :raises FileNotFoundError: where that is no program.
+    """
+    named = os.environ.get("CHROMIUM")
+    names = [named] if named else ["chromium", "chromium-browser", "google-chrome"]
+    found = next((found for name in names if (found := shutil.which(name))), None)
+    if named and not found:
+        raise FileNotFoundError(f"CHROMIUM is {named!r}, which is no program here: give the path of Chromium, or unset it")
+    return found
 
 
 def watch(page, site, problems):

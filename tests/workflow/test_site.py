@@ -33,11 +33,17 @@ FAULTS = {
 @pytest.fixture(scope="module")
 def browser():
     if not check_site.chromium():
-        pytest.skip("there is no Chromium on this machine")
+        pytest.skip("no Chromium on this machine looks at pages: install it, or name it in CHROMIUM, which then must be there")
     with check_site.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=check_site.chromium(), args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
+
+
+def test_a_browser_that_is_named_and_not_there_is_no_skip(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHROMIUM", str(tmp_path / "chromium"))
+    with pytest.raises(FileNotFoundError, match="which is no program here: give the path of Chromium, or unset it"):
+        check_site.chromium()
 
 
 def look(browser, folder, body):
