@@ -33,7 +33,7 @@ from palcore.book.primary import answer
 page = Page(In, results_dir)
 display(Markdown(answer(results_dir)))
 
-# %% mystnb={"figure": {"caption": "The primary effects. Orange: the mean difference over seeds and its 95 % interval; grey: each seed; the line is zero, and shaded is what was named beforehand as no difference, one point either way. Real and drawn faces have scales of their own."}, "image": {"alt": "Differences in accuracy of the primary comparisons with their intervals, a line at zero, and the margin of one point shaded.", "classes": "fits"}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "The primary effects. Orange: the mean difference over seeds and its 95 % interval; grey: each seed; the line is zero, and shaded is what was named beforehand as no difference, one point either way. Real and drawn faces have scales of their own."}, "image": {"alt": "Differences in accuracy of the primary comparisons, each below its name, with their intervals, a line at zero, and the margin of one point shaded.", "classes": "fits"}} tags=["remove-input"]
 page.effects()
 
 # %% [markdown]

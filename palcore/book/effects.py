@@ -29,7 +29,7 @@ def draw_differences(axes, rows, places, margin):
 def draw_effects(groups, margin):
     """Effects one below the other, each group of rows on a scale of its own, see ``draw_differences``. Returns the figure."""
     counts = [max(len(rows), 1) for rows in groups]
-    size = (4.8, 0.8 + 0.95 * sum(counts) + 0.5 * len(groups))  # labels above, not beside: a phone shows both
+    size = (4.8, 0.8 + 1.15 * sum(counts) + 0.5 * len(groups))  # labels above, not beside: a phone shows both
     figure, axes = plt.subplots(len(groups), 1, figsize=size, squeeze=False, height_ratios=counts, layout="constrained")
     for axis, rows in zip(axes[:, 0], groups, strict=True):
         places = dict(zip(rows, range(len(rows))[::-1], strict=True))
@@ -37,7 +37,7 @@ def draw_effects(groups, margin):
         axis.set_yticks([])
         axis.spines["left"].set_visible(False)
         for label, place in places.items():
-            text = axis.text(0, place + 0.17, label, va="bottom", transform=axis.get_yaxis_transform(), fontsize=9, zorder=4)
+            text = axis.text(0, place + 0.15, label, va="bottom", transform=axis.get_yaxis_transform(), fontsize=11, zorder=4)
             text.set_path_effects([withStroke(linewidth=3, foreground="white")])
     return figure
 

@@ -225,7 +225,7 @@ class Page:
         groups = {}
         for name, row in self.found[self.found["seeds"] > 0].iterrows():
             asked = self.declared[name]
-            label = f"{name}: {asked.where},\n{asked.words[0]} against {asked.words[1]}"
+            label = f"{name}: {asked.where},\n{asked.words[0]}\nagainst {asked.words[1]}"
             rows = groups.setdefault(read()[0]["questions"][asked.question]["dataset"], {})
             rows[label] = _line(row, pd.Series(row["values"]))
         if groups:

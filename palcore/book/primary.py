@@ -134,18 +134,22 @@ def _apart(asked, row):
     return f"{size} point{'' if size == '1.0' else 's'} {which} {asked.words[0]} than {asked.words[1]}"
 
 
+def _whether(asked):
+    return f"whether {asked.what} is higher {asked.words[0]} than {asked.words[1]}"
+
+
 def _finding(asked, row):
     """``clause`` without its place."""
     (arm, baseline), outcome, apart = asked.words, row["outcome"], _apart(asked, row)
     span = f"{between(row)} points"
     words = {
-        "missing": f"whether {asked.what} is higher {arm} than {baseline} is not known yet",
+        "missing": f"{_whether(asked)} is not known yet",
         "early": f"{asked.what} is {apart} in one seed, which cannot tell an effect from chance",
         "higher": f"{asked.what} is {apart} ({span})",
         "lower": f"{asked.what} is {apart} ({span})",
         "same": f"{asked.what} is the same {arm} and {baseline} to within {100 * (margin() or 0):g} point ({span})",
         "likely": f"{asked.what} seems {apart} ({span}), but with several questions asked that is not beyond doubt",
-        "inconclusive": f"whether {asked.what} is higher {arm} than {baseline} is inconclusive: {span}",
+        "inconclusive": f"{_whether(asked)} is inconclusive: {span}",
     }
     return words[outcome]
 
@@ -177,14 +181,12 @@ def answer(results=None):
     rows = [(asked, found.loc[name]) for name, asked in comparisons.items()]
     shown, unsure = {}, {"likely": [], "inconclusive": []}
     for asked, row in rows:
-        arm, baseline = asked.words
         if row["outcome"] in ("higher", "lower", "same"):
             text, here = _finding(asked, row), shown.setdefault(asked.where, [])
             here.append(text.removeprefix(f"{asked.what} is ") if here else text)
         if row["outcome"] in unsure:
             so_far = f", {row['seeds']} of {row['planned']} seeds" if row["seeds"] < row["planned"] else ""
-            whether = f"whether {asked.what} is higher {arm} than {baseline}"
-            text = f"{asked.what} seems {_apart(asked, row)}" if row["outcome"] == "likely" else whether
+            text = f"{asked.what} seems {_apart(asked, row)}" if row["outcome"] == "likely" else _whether(asked)
             unsure[row["outcome"]].append(f"{asked.where}, {text} ({between(row)} points{so_far})")
     waiting = dict.fromkeys(asked.group for asked, row in rows if row["outcome"] in ("missing", "early"))
     words = {"likely": "likely, but not beyond doubt", "inconclusive": "undecided"}
