@@ -31,6 +31,18 @@ def test_the_lines_that_add_pal_to_your_own_model_work_as_they_stand(tmp_path):
     classifier.save(tmp_path / "mine.keras")
 
 
+def test_the_readmes_answer_is_what_the_records_say():
+    from palcore.book.primary import measure
+
+    assert "rises by one to two points where\nfaces are aligned, and by three where they lie at random places" in README
+    assert "do better than one template for all, by one\npoint and by three" in README
+    found = measure()
+    points = 100 * found["difference"].astype(float)
+    assert (found.loc[["P1", "P2", "P3", "P3 none", "P5"], "outcome"] == "higher").all()
+    assert 1 <= points["P1"] <= 2 and [round(points[name]) for name in ("P2", "P3", "P3 none")] == [1, 3, 3]
+    assert points["P5"] > 10
+
+
 def test_the_readmes_table_is_what_the_records_say():
     import importlib.util
 
