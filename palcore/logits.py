@@ -110,7 +110,8 @@ def logits_of(name, output, producers, head):
     :param output: the symbolic output ``(None, classes)``.
     :param producers: ``{id of a symbolic tensor: palcore.splitting.Step that made it}``.
     :param head: a model from a map of features to ``output``, tried on a few random maps.
-    :return: symbolic logits ``(None, classes)``. For an average of softmax outputs, its logarithm, whose softmax it is.
+    :return: symbolic logits ``(None, classes)``. For an average of softmax outputs, or one
+        behind what can't be tried, its logarithm, whose softmax it is.
     :raises ValueError: where the outputs are no logits and their softmax cannot be found.
     """
     ending = _Ending(producers)

@@ -30,7 +30,7 @@ PICTURES = {
 }
 NAMES = {"rafdb": "test_0003.jpg", "affectnet": "val_set/images/3.jpg", "fer2013": "test/sad/PrivateTest_4.jpg"}
 LIST, TEXT = "EmoLabel/list_patition_label.txt", "landmarks/test_0003_aligned.txt"
-# Older versions of pandas end a cell there.
+# Older versions of pandas end a cell at a null byte.
 NULL = (
     "no image file @/Manually_Annotated_Images/2/a: check data_dir"
     if pd.read_csv(io.StringIO("name\na\0b\n"))["name"][0] == "a"
