@@ -29,7 +29,7 @@ def draw_differences(axes, rows, places, margin):
 def draw_effects(groups, margin):
     """Effects one below the other, each group of rows on a scale of its own, see ``draw_differences``. Returns the figure."""
     counts = [max(len(rows), 1) for rows in groups]
-    size = (4.8, 0.8 + 1.15 * sum(counts) + 0.5 * len(groups))  # labels above, not beside: a phone shows both
+    size = (4.8, 0.8 + 1.3 * sum(counts) + 0.5 * len(groups))  # labels above, not beside: a phone shows both
     figure, axes = plt.subplots(len(groups), 1, figsize=size, squeeze=False, height_ratios=counts, layout="constrained")
     for axis, rows in zip(axes[:, 0], groups, strict=True):
         places = dict(zip(rows, range(len(rows))[::-1], strict=True))
