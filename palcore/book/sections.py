@@ -162,10 +162,15 @@ def rivals(results=None):
     for loss, name in RIVALS.items():
         weights = {cell.get("pal_weight", default["pal_weight"]) for cell in cells if cell.get("loss", default["loss"]) == loss}
         own = {f"{name}, weight {weight:g}": {"strategy": "mean", "loss": loss, "pal_weight": weight} for weight in sorted(weights)}
-        found = {label + words: cells for label, arm in own.items() for words, cells in lengths("rivals", arm).items()}
-        best = best_on_validation(by_arm(runs, found), found)
+        # Only chosen weights are trained to the end: the choice is among those trained for as long as most are.
+        tries = {}
+        for label, arm in own.items():
+            for words, found in lengths("rivals", arm).items():
+                tries.setdefault(words, {})[label] = found
+        most = max(tries.values(), key=len, default={})
+        best = best_on_validation(by_arm(runs, most), most)
         tried |= own
-        chosen |= {label: own[label] for label in own if best and best.removesuffix(", short") == label}
+        chosen |= {best: own[best]} if best else {}
     none = {WITHOUT: {"strategy": "none", "crop": None}}
     arms = none | chosen | {"face crops": {"strategy": "none", "crop": 0.1}}
     return Section("rivals", arms, dict(list(scores.items())[1:])), Section("rivals", none | tried, scores)
