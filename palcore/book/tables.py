@@ -70,7 +70,7 @@ def by_arm(table, arms):
     :param arms: ``{label: {seed: name of the run}}``.
     """
     parts = [table.loc[[name for name in names.values() if name in table.index]].assign(arm=label) for label, names in arms.items()]
-    return pd.concat(parts) if parts else table.assign(arm=[])
+    return pd.concat(parts) if parts else table.iloc[:0].assign(arm=[])
 
 
 def summary(runs, labels, scores):

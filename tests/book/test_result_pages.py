@@ -137,6 +137,25 @@ def test_a_page_shows_what_is_there_and_no_more(show, tmp_path):
     assert any(label.startswith("feature cosine") for label in tried.arms)
 
 
+def test_a_weight_is_chosen_among_those_trained_for_as_long(tmp_path, use_grid):
+    cosine = {"strategy": "mean", "loss": "cosine"}
+    arms = [
+        {"strategy": "none"},
+        {**cosine, "pal_weight": [1.0, 3.0], "epochs": 4, "train_share": 0.3},
+        {**cosine, "pal_weight": 3.0},
+    ]
+    question = {"dataset": "fer2013", "seeds": [0], "arms": arms, "asks": "?"}
+    for cell in use_grid({"settings": PRIMARY["settings"], "questions": {"rivals": question}}):
+        write_run(tmp_path, cell)
+        path = tmp_path / "runs" / f"{cell.name}.json"
+        record = json.loads(path.read_text())
+        longer, weight = "epochs" not in cell.name, record["config"]["pal_weight"]
+        record["history"]["val_expression_accuracy"] = [0.9 if longer else 0.5 if weight == 1.0 else 0.4]
+        path.write_text(json.dumps(record))
+    chosen = [label for label in rivals(tmp_path)[0].arms if label.startswith("feature cosine")]
+    assert chosen == ["feature cosine, weight 1"]
+
+
 def test_the_accuracy_without_doubtful_faces_is_of_the_others(tmp_path, show, use_grid):
     [cell] = [cell for cell in use_grid(PRIMARY) if cell.name == "fer2013-compact-none-seed=0"]
     write_run(tmp_path, cell)

@@ -76,7 +76,7 @@ def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
         "affectnet": (2 * 4 + 2 * 4 + 3) * 3,
     }
     [shared] = [cell for cell in CELLS if cell.name == "fer2013-compact-none-seed=0"]
-    assert shared.questions == ["tuning", "faces", "aligned-landmarks", "labels"]
+    assert shared.questions == ["tuning", "faces", "aligned-landmarks", "labels", "faces-strategies"]
     assert shared.options["robustness"] is True
 
 
