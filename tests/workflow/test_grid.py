@@ -65,9 +65,9 @@ def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
         "shortcut-strength": 2 * 3 * 3,
         "shortcut-weight": 4 * 3,
         "faces-strategies": (4 + 3) * 3,
-        "landmarks": (2 + 2 + 1 + 2 + 1) * 3,
+        "landmarks": (2 + 2 + 1 + 2 + 1 + 4) * 3,
         "rivals": 3 + 4 * (4 + 2) + 3,
-        "noisy-labels": 2 * 3 * 3,
+        "noisy-labels": 2 * (3 + 2) * 3,
         "little-data": 2 * 4 * 3,
         "imbalance": 3 * 3,
         "knows-faces": 2 * 3,
@@ -76,7 +76,8 @@ def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
         "affectnet": (2 * 4 + 2 * 4 + 3) * 3,
     }
     [shared] = [cell for cell in CELLS if cell.name == "fer2013-compact-none-seed=0"]
-    assert shared.questions == ["tuning", "faces", "aligned-landmarks", "labels", "faces-strategies"]
+    primary, exploratory = ["tuning", "faces", "aligned-landmarks", "labels"], ["faces-strategies", "landmarks", "noisy-labels"]
+    assert shared.questions == primary + exploratory
     assert shared.options["robustness"] is True
 
 
@@ -160,7 +161,7 @@ def test_cells_are_selected_by_question_and_by_the_data_that_is_there():
 
 def test_the_whole_fits_two_cores():
     hours = sum(cell.minutes for cell in CELLS if not cell.gpu) / 60
-    assert 2 < hours < 16
+    assert 2 < hours < 24
 
 
 def test_a_name_shows_what_differs():
