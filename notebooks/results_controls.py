@@ -95,8 +95,8 @@ page.tables("landmarks")
 # ## Rivals
 #
 # Other losses on the same output, and face crops. Each loss was tried with several weights and one seed; the accuracy on the
-# validation faces chose one of them, and that one got the other seeds. Face crops need no weight. The last tables have all weights
-# that were tried.
+# validation faces chose one of them, and that one got the other seeds. Where it chose the smallest of them, the loss may gain
+# nothing at any weight. Face crops need no weight. The last tables have all weights that were tried.
 
 # %% tags=["remove-input"]
 page.answer("rivals")

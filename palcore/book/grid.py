@@ -6,8 +6,8 @@ import sys
 
 from palcore.runs.records import repository_root
 
-LENGTH = ("epochs", "train_share", "width_multiplier")
-"""Options that say how long a run trains, on how much, and how large it is."""
+LENGTH = ("epochs", "train_share", "width_multiplier", "batch_size")
+"""Options that say how long a run trains, on how much, how large it is, and in how many steps."""
 
 
 def load(root):
@@ -94,10 +94,11 @@ def is_short(question, length):
 def length_words(question, length):
     """How a length of training differs from that of the settings, in words, ``4 epochs, 30 % of the faces``; empty where not."""
     plain = plain_options(question)
-    (epochs, share, width), (own_epochs, own_share, own_width) = length, [plain[option] for option in LENGTH]
+    (epochs, share, width, batch), (own_epochs, own_share, own_width, own_batch) = length, [plain[option] for option in LENGTH]
     words = [f"{epochs} epochs" if epochs > 1 else "1 epoch"] if epochs != own_epochs else []
     words += [f"{share_words(share)} faces"] if share != own_share else []
     words += [f"{share_words(width)} channels"] if width != own_width else []
+    words += [f"batches of {batch}"] if batch != own_batch else []
     return ", ".join(words)
 
 

@@ -95,12 +95,13 @@ STRATEGIES = {WITHOUT: {"strategy": "none"}, **{f"PAL ({name})": {"strategy": na
 
 
 def _backbones(question):
-    """Strategies and wrong landmarks for both large backbones, as far as the grid has them."""
+    """Strategies, wrong landmarks, and faces placed at random, for both large backbones, as far as the grid has them."""
     arms, pairs = {}, {}
     for backbone, name in (("vgg16", "VGG16"), ("resnet50", "ResNet50")):
-        own = {f"{name}, {label}": {"backbone": backbone, **arm} for label, arm in (STRATEGIES | WRONG).items()}
-        arms |= own
-        pairs |= dict.fromkeys(list(own)[1:], f"{name}, {WITHOUT}")
+        for words, kinds, placed in (("", STRATEGIES | WRONG, {}), (", placed", BOTH | TEMPLATE, {"placed": True})):
+            own = {f"{name}{words}, {label}": {"backbone": backbone, **placed, **arm} for label, arm in kinds.items()}
+            arms |= own
+            pairs |= dict.fromkeys(list(own)[1:], f"{name}{words}, {WITHOUT}")
     return Section(question, arms, baseline=pairs)
 
 

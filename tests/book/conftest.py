@@ -15,7 +15,7 @@ FACES = 40
 PRIMARY = {
     "settings": {
         "synthetic": {"backbone": "compact", "epochs": 8, "width_multiplier": 0.5},
-        "fer2013": {"backbone": "compact", "epochs": 16, "width_multiplier": 0.5},
+        "fer2013": {"backbone": "compact", "epochs": 16, "width_multiplier": 0.5, "batch_size": 64},
     },
     "margin": 0.01,
     "questions": {
@@ -40,7 +40,7 @@ PRIMARY = {
             "seeds": [0, 1, 2],
             "arms": [
                 {"strategy": ["none", "mean"]},
-                {"strategy": ["none", "mean", "all"], "epochs": 4, "train_share": 0.3},
+                {"strategy": ["none", "mean", "all"], "epochs": 4, "train_share": 0.3, "batch_size": 32},
             ],
         },
     },

@@ -153,14 +153,14 @@ def test_an_arm_finds_its_runs_in_the_grid(cells):
     assert own == arm_cells("faces", {"strategy": "mean"})
     assert not set(own.values()) & set(arm_cells("aligned-landmarks", {"strategy": "mean", "landmark_source": "template"}).values())
     both = arm_lengths("faces-strategies", {"strategy": "mean"})
-    assert [length_words("faces-strategies", length) for length in both] == ["", "4 epochs, 30 % of the faces"]
-    assert arm_cells("faces-strategies", {"strategy": "mean"}) == both[(16, 1.0, 0.5)]
+    assert [length_words("faces-strategies", length) for length in both] == ["", "4 epochs, 30 % of the faces, batches of 32"]
+    assert arm_cells("faces-strategies", {"strategy": "mean"}) == both[(16, 1.0, 0.5, 64)]
     # A single length needs no name.
     assert set(arm_cells("faces-strategies", {"strategy": "all"})) == {0, 1, 2}
     assert arm_cells("faces-strategies", {"strategy": "half"}) == {} == arm_cells("nothing", {"strategy": "mean"})
-    assert length_words("faces", (1, 1.0, 1.0)) == "1 epoch, all channels"
+    assert length_words("faces", (1, 1.0, 1.0, 64)) == "1 epoch, all channels"
     # 24 epochs of a twentieth are fewer faces than 16 of all.
-    assert is_short("faces", (24, 0.05, 0.5)) and not is_short("faces", (16, 1.0, 1.0))
+    assert is_short("faces", (24, 0.05, 0.5, 64)) and not is_short("faces", (16, 1.0, 1.0, 64))
 
 
 def test_an_arm_that_is_not_clear_is_refused(use_grid):

@@ -76,6 +76,11 @@ def test_every_question_is_on_a_page_and_every_section_in_the_grid():
         if name in grid["questions"]:
             arms, pairs = labelled(section)
             assert arms and (pairs or len(section.arms) == 1), f"no run of section {name} is in the grid"
+            shown = {cell for cells in arms.values() for cell in cells.values()}
+            assert shown == {cell.name for cell in question_cells(name)}, f"section {name} leaves out runs of the grid"
+    compared = [labelled(section)[0] for section in rivals(None)]
+    shown = {cell for arms in compared for cells in arms.values() for cell in cells.values()}
+    assert shown == {cell.name for cell in question_cells("rivals")}
     shown = {
         name for source in NOTEBOOKS.glob("results*.py") for name in re.findall(r'page\.answer\("(.+?)"\)', source.read_text())
     }
@@ -104,7 +109,7 @@ def test_a_primary_comparison_is_stated_once_and_linked_from_elsewhere(show, tmp
     # The same runs answer the question about strategies: the pair is not stated again, the short ones are apart.
     assert "PAL (mean) against without PAL is the primary comparison [P1](results_faces.html)." in text
     assert "PAL (mean), short is 5.0 points higher than without PAL, short (between" in text
-    assert "Short: 4 epochs, 30 % of the faces." in text
+    assert "Short: 4 epochs, 30 % of the faces, batches of 32." in text
     controls, _ = show("results_controls", tmp_path)
     assert "**P2: " in controls and "Without PAL against PAL is the primary comparison [P1](results_faces.html)." in controls
 
