@@ -201,7 +201,7 @@ def short_words(section):
 
 
 def labelled(section):
-    """The runs of a section's arms, each arm apart for each length of training.
+    """The runs of a section's arms, each arm apart for each length of training, the short ones last.
 
     :return: ``({label: {seed: name of the run}}, {label: label of its baseline, trained for as long})``.
     """
@@ -211,4 +211,5 @@ def labelled(section):
             arms[label + words] = cells
             if label in section.pairs:
                 pairs[label + words] = section.pairs[label] + words
-    return arms, {label: base for label, base in pairs.items() if base in arms}
+    arms = dict(sorted(arms.items(), key=lambda item: item[0].endswith(", short")))
+    return arms, {label: pairs[label] for label in arms if pairs.get(label) in arms}

@@ -75,6 +75,8 @@ def test_every_question_is_on_a_page_and_every_section_in_the_grid():
     for name, section in known.items():
         if name in grid["questions"]:
             arms, pairs = labelled(section)
+            lengths = [label.endswith(", short") for label in arms]
+            assert lengths == sorted(lengths), f"section {name} mixes short runs with those at full length"
             assert arms and (pairs or len(section.arms) == 1), f"no run of section {name} is in the grid"
             shown = {cell for cells in arms.values() for cell in cells.values()}
             assert shown == {cell.name for cell in question_cells(name)}, f"section {name} leaves out runs of the grid"
