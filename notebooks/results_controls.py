@@ -96,7 +96,7 @@ page.tables("landmarks")
 #
 # Other losses on the same output, and face crops. Each loss was tried with several weights and one seed; the accuracy on the
 # validation faces chose one of them, and that one got the other seeds. Where it chose the smallest of them, the loss may gain
-# nothing at any weight. Face crops need no weight. The last tables have all weights that were tried.
+# nothing at any weight. Face crops need no weight. The last tables have all weights.
 
 # %% tags=["remove-input"]
 page.answer("rivals")
@@ -106,6 +106,9 @@ page.figure("rivals")
 
 # %% tags=["remove-input"]
 page.tables("rivals")
+
+# %% [markdown]
+# ### All weights that were tried
 
 # %% tags=["remove-input"]
 page.tables("rivals, all weights")
