@@ -1,5 +1,7 @@
 """Figures of the result pages: effects beside the arms that they are of, training curves, and attributions from records."""
 
+from textwrap import fill
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patheffects import withStroke
@@ -60,7 +62,7 @@ def draw_arms(numbers, score, heading, differences, baselines, margin):
         mean, low, high = (100 * numbers.loc[label, (score, part)] for part in ("mean", "low", "high"))
         spread = np.nan_to_num([[mean - max(low, 0)], [min(high, 100) - mean]])
         axes[0, 0].errorbar([mean], [place], xerr=spread, capsize=3, **(BASELINE if label in baselines else GUIDED))
-    axes[0, 0].set_yticks(list(places.values()), places)
+    axes[0, 0].set_yticks(list(places.values()), [fill(label, 32) for label in places])  # the widest name takes the panels' room
     axes[0, 0].set(xlabel=heading, ylim=(-0.7, len(places) - 0.3))
     if differences:
         draw_differences(axes[0, 1], differences, places, margin)

@@ -8,9 +8,12 @@ import IPython.display
 import jupytext
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from palcore.book import pages
+from palcore.book.effects import draw_arms
+from palcore.book.figures import use_style
 from palcore.book.grid import question_cells, read
 from palcore.book.sections import CONDITIONS, labelled, rivals, sections
 from tests.book.conftest import FACES, PRIMARY, write_run
@@ -203,3 +206,19 @@ def test_the_links_of_a_page_lead_to_the_records_beside_it(show, tmp_path):
     links = re.findall(r'href="(.*?\.json)"', show("results_controls", tmp_path / "results")[0])
     assert {Path(link).stem for link in links} == {cell.name for cell in question_cells("rivals")}
     assert all((tmp_path / "html" / "notebooks" / link).resolve().is_file() for link in links)
+
+
+def test_long_names_leave_room_for_both_panels():
+    arms = {"without PAL, 12 epochs, all channels, batches of 64": 0.5, "PAL, 12 epochs, all channels, batches of 64": 0.7}
+    parts = [("seeds", ""), *(("score", part) for part in ("mean", "low", "high"))]
+    numbers = pd.DataFrame(
+        [[3, mean, mean - 0.1, mean + 0.1] for mean in arms.values()], list(arms), pd.MultiIndex.from_tuples(parts)
+    )
+    line = (20.0, -5.0, 45.0, np.array([10.0, 20.0, 30.0]))
+    with plt.rc_context():
+        use_style()
+        figure = draw_arms(numbers, "score", "accuracy, patch at random (%)", {list(arms)[1]: line}, {list(arms)[0]}, 1.0)
+        figure.draw_without_rendering()
+        left, right = (axis.xaxis.label.get_window_extent() for axis in figure.axes)
+    plt.close(figure)
+    assert left.x1 < right.x0
