@@ -50,6 +50,19 @@ page.effects()
 page.tests()
 
 # %% [markdown]
+# ## What it is good for, and what not
+#
+# PAL against the same training without it, where no primary comparison was named: exploratory, so intervals and no verdict. It is
+# undecided where the interval holds zero.
+
+# %% tags=["remove-input"]
+page.circumstances()
+
+# %% [markdown]
+# A network learns sooner with PAL; trained to the end, it keeps a part of that lead. How each row was trained is on [the page of
+# real faces](results_faces.ipynb); other losses in PAL's place, face crops, layers and heatmaps are on [the page of
+# controls](results_controls.ipynb).
+#
 # ## Whose landmarks?
 #
 # If another face's landmarks, or one template for all faces, do as well as a face's own, PAL tells a network where faces are, and

@@ -92,6 +92,24 @@ def exploratory(found, pairs, heading):
     return f"Exploratory, so without a verdict ({heading.removesuffix(' (%)')}): {'; '.join(parts)}."
 
 
+def circumstances_table(found):
+    """What PAL gives in some circumstances, those first in which it helps: ``palcore.book.tables.comparisons`` as texts.
+
+    Circumstances with a single seed, which makes no interval, are left out.
+    """
+    rows = {"higher": {}, "lower": {}, "undecided": {}}
+    for words, row in found.iterrows():
+        outcome = "higher" if row["low"] > 0 else "lower" if row["high"] < 0 else "undecided"
+        if np.isfinite(row["low"]):
+            rows[outcome][words] = {
+                "with PAL the accuracy is": outcome,
+                "by (points)": number(100 * row["difference"], 1, True),
+                "95 % interval": between(row, "{} to {}"),
+                "seeds": f"{row['seeds']:.0f}",
+            }
+    return pd.DataFrame({words: row for own in rows.values() for words, row in own.items()}).T
+
+
 def looks_table(runs, arms):
     """Where the network looks, means over seeds, in per cent; empty where no run has it. Parameters as for ``scores_table``."""
     columns = {column: heading for column, heading in LOOKS.items() if column in runs and runs[column].notna().any()}

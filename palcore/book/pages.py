@@ -1,6 +1,7 @@
 """What a result page shows of a question, as far as its runs are in: the answer, the figure, and the tables, folded."""
 
 import html
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from palcore.book import effects, measures, primary
 from palcore.book.figures import use_style
 from palcore.book.grid import arm_cells, question_cells, read
 from palcore.book.notebook import refuse_unknown_parameters
-from palcore.book.sections import CONDITIONS, PAL, WITHOUT, WRONG, labelled, rivals, sections, short_words
+from palcore.book.sections import CIRCUMSTANCES, CONDITIONS, HARDER, PAL, WITHOUT, WRONG, labelled, rivals, sections, short_words
 from palcore.book.tables import (
     by_arm,
     comparisons,
@@ -249,6 +250,18 @@ class Page:
             where = "On drawn faces, patch at random" if name == "shortcut" else "On aligned real faces"
             if sentence := measures.wrong_landmarks_sentence(comparisons(runs, pairs, section.score, self.margin)):
                 display(Markdown(f"{where}, {sentence}"))
+
+    def circumstances(self):
+        """Show where PAL helps beside the primary comparisons, and where not: exploratory, against the same training without it."""
+        found = []
+        for name, words in {**CIRCUMSTANCES, "faces": {PAL: ""}}.items():
+            runs, _, pairs = self._runs(name)
+            scores = {f"{name}_accuracy": words for name, words in HARDER.items()} if name == "faces" else {"test_accuracy": ""}
+            for label, score in product([label for label in words if label in pairs], scores):
+                rows = comparisons(runs, {label: pairs[label]}, score, self.margin)
+                found.append(rows.rename({label: words[label] or scores[score]}))
+        table = measures.circumstances_table(pd.concat(found)) if found else ()
+        display(HTML(to_html(table, "real, aligned faces")) if len(table) else Markdown("No runs of these questions are in yet."))
 
     def tuning(self):
         """Show everything that was tried on the validation faces for the baseline's settings and PAL's weight, best first."""

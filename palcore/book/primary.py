@@ -10,7 +10,7 @@ import pandas as pd
 
 from palcore.book.grid import arm_cells, read
 from palcore.book.statistics import LEVEL, holm, paired
-from palcore.book.tables import between, number, read_runs
+from palcore.book.tables import between, listed, number, read_runs
 
 NAMES = {
     "higher": "yes, higher",
@@ -127,11 +127,16 @@ def _outcome(row):
     return "likely" if row["p"] < LEVEL else "inconclusive"
 
 
+def _points(row):
+    """``1.4 points``: the size of a difference."""
+    size = number(100 * abs(row["difference"]))
+    return f"{size} point{'' if size == '1.0' else 's'}"
+
+
 def _apart(asked, row):
     """``1.4 points higher with PAL than without it``."""
-    size = number(100 * abs(row["difference"]))
     which = "higher" if row["difference"] > 0 else "lower"
-    return f"{size} point{'' if size == '1.0' else 's'} {which} {asked.words[0]} than {asked.words[1]}"
+    return f"{_points(row)} {which} {asked.words[0]} than {asked.words[1]}"
 
 
 def _whether(asked):
@@ -176,24 +181,31 @@ def sentence(asked, row):
 
 
 def answer(results=None):
-    """The study's answer in two sentences, in Markdown: what is shown; what is open or still to come."""
+    """The study's answer in two sentences, in Markdown: what is shown; what is open or still to come.
+
+    What was found of the same two arms in several places is said once, with its size in each.
+    """
     comparisons, found = declared(), measure(results)
     rows = [(asked, found.loc[name]) for name, asked in comparisons.items()]
     shown, unsure = {}, {"likely": [], "inconclusive": []}
     for asked, row in rows:
-        if row["outcome"] in ("higher", "lower", "same"):
-            text, here = _finding(asked, row), shown.setdefault(asked.where, [])
-            here.append(text.removeprefix(f"{asked.what} is ") if here else text)
-        if row["outcome"] in unsure:
+        (arm, baseline), outcome = asked.words, row["outcome"]
+        if outcome in ("higher", "lower"):
+            text = f"by {_points(row)} {asked.where} ({between(row)})"
+            shown.setdefault(f"{asked.what} is {outcome} {arm} than {baseline}", []).append(text)
+        if outcome == "same":
+            same = f"{asked.what} is the same {arm} and {baseline} to within {100 * (margin() or 0):g} point"
+            shown.setdefault(same, []).append(f"{asked.where} ({between(row)})")
+        if outcome in unsure:
             so_far = f", {row['seeds']} of {row['planned']} seeds" if row["seeds"] < row["planned"] else ""
-            text = f"{asked.what} seems {_apart(asked, row)}" if row["outcome"] == "likely" else _whether(asked)
-            unsure[row["outcome"]].append(f"{asked.where}, {text} ({between(row)} points{so_far})")
+            text = f"{asked.what} seems {_apart(asked, row)}" if outcome == "likely" else _whether(asked)
+            unsure[outcome].append(f"{asked.where}, {text} ({between(row)} points{so_far})")
     waiting = dict.fromkeys(asked.group for asked, row in rows if row["outcome"] in ("missing", "early"))
     words = {"likely": "likely, but not beyond doubt", "inconclusive": "undecided"}
     parts = [f"{words[outcome]}: {'; '.join(texts)}" for outcome, texts in unsure.items() if texts]
     parts += [f"runs of {', '.join(waiting)} are still to come"] if waiting else []
-    places = "; ".join(f"{where}, {', and '.join(texts)}" for where, texts in shown.items())
-    return f"**Shown:** {places or 'nothing yet'}.\n\n**Open:** {'; '.join(parts) or 'none of the primary questions'}."
+    findings = "; ".join(f"{finding}, {listed(places)}" for finding, places in shown.items())
+    return f"**Shown:** {findings or 'nothing yet'}.\n\n**Open:** {'; '.join(parts) or 'none of the primary questions'}."
 
 
 def table(found):

@@ -36,6 +36,31 @@ RIVALS = {"pal": PAL, "energy": "energy outside", "rrr": "right for the right re
 """Losses of the attribution, by option, in a reader's words."""
 
 
+CIRCUMSTANCES = {
+    "width": {f"{PAL}, all channels": "with all of the network's channels"},
+    "noisy-labels": {f"{PAL}, 40 % wrong": "with 40 % of the training labels replaced at random"},
+    "little-data": {
+        f"{PAL}, 5 % of the faces": "with 5 % of the training faces",
+        f"{PAL}, 10 % of the faces": "with 10 % of the training faces",
+        f"{PAL}, 5 % of the faces, short": "with 5 % of the training faces, trained short",
+    },
+    "faces-strategies": {
+        f"{PAL} (all)": "with each channel compared by itself (the strategy `all`)",
+        f"{PAL} (mean), short": "trained short",
+    },
+    "knows-faces": {f"{PAL}, short": "from a network that knows faces, trained short"},
+}
+"""Where PAL is compared with the same training without it, by section and label, in words that follow "the accuracy is higher"."""
+
+HARDER = {
+    "patch_eyes": "tested with a patch on the eyes",
+    "patch_mouth": "tested with a patch on the mouth",
+    "shift_20": "tested on faces shifted by a fifth",
+    "blur_2": "tested on blurred faces",
+}
+"""Test conditions of ``CONDITIONS`` that the first page speaks of, in the same words."""
+
+
 @dataclass(frozen=True)
 class Section:
     """One question of a page.

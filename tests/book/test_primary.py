@@ -91,7 +91,7 @@ def test_the_answer_is_two_sentences_that_say_what_is_to_come(tmp_path, cells):
     write_arms(tmp_path, cells, {NONE: 0.5 + NOISE, MEAN: 0.55 - NOISE, TEMPLATE: 0.55 + 30 * NOISE}, "test")
     text = primary.answer(tmp_path)
     first, second = text.split(".\n\n**Open:** ")
-    assert first.startswith("**Shown:** on the faces of P1, the accuracy is 5.0 points higher")
+    assert first.startswith("**Shown:** the accuracy is higher with this than with that, by 5.0 points on the faces of P1 (between")
     assert second.startswith("undecided: on the faces of P2, whether the accuracy is higher with this than with that (between ")
     assert second.endswith("; runs of P4, P5 are still to come.")
 
@@ -106,14 +106,18 @@ def test_an_answer_from_some_of_the_seeds_says_so(tmp_path, cells):
     assert "points, 2 of 5 seeds); runs of" in text
 
 
-def test_what_was_found_in_one_place_is_said_together(tmp_path, cells, use_grid):
-    content = copy.deepcopy(PRIMARY)
-    content["comparisons"]["P2"]["where"] = content["comparisons"]["P1"]["where"]
-    use_grid(content)
+def test_what_was_found_of_the_same_arms_is_said_together(tmp_path, cells):
     write_arms(tmp_path, cells, {NONE: 0.5 + NOISE, MEAN: 0.55 - NOISE, TEMPLATE: 0.5 + NOISE}, "test")
     shown = primary.answer(tmp_path).split(".\n\n")[0]
-    assert shown.count("on the faces of P1, the accuracy is") == 1
-    assert "points), and 5.0 points higher with this than with that (" in shown
+    assert shown.count("the accuracy is higher with this than with that") == 1
+    assert ") and by 5.0 points on the faces of P2 (between +4." in shown
+
+
+def test_a_loss_and_no_difference_are_shown_too(tmp_path, cells):
+    write_arms(tmp_path, cells, {NONE: 0.5 + NOISE, MEAN: 0.48 - NOISE, TEMPLATE: 0.48 - 2 * NOISE}, "test")
+    shown = primary.answer(tmp_path).split(".\n\n")[0]
+    assert "the accuracy is lower with this than with that, by 2.0 points on the faces of P1 (between" in shown
+    assert "; the accuracy is the same with this and with that to within 1 point, on the faces of P2 (between -" in shown
 
 
 def test_a_grid_that_names_no_comparison(use_grid, tmp_path):
