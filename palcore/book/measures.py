@@ -80,7 +80,7 @@ def exploratory(found, pairs, heading):
             single.append(label)
         elif row["low"] > 0 or row["high"] < 0:
             apart.append(label)
-            texts.append(f"{label} is {_apart(row)} than {pairs[label]} ({between(row)})")
+            texts.append(f"*{label}* {_apart(row)} than *{pairs[label]}* ({between(row)})")
     rest, parts = len(found) - len(apart) - len(single), []
     if texts:
         parts.append(f"intervals that leave out zero: {'; '.join(texts)}")
