@@ -126,8 +126,9 @@ page.tables("imbalance")
 # %% [markdown]
 # ## Little data
 #
-# 5, 10, 30 and 100 % of the training faces; the fewer the faces, the more epochs, so that every share gets about the same number
-# of steps. So the table says what more different faces are worth, not what longer training is worth.
+# 5, 10, 30 and 100 % of the training faces; the fewer the faces, the more epochs, so that every share gets about as many steps, the
+# short trainings among each other and those to the end likewise. So the table says what more different faces are worth, not what
+# longer training is worth.
 
 # %% tags=["remove-input"]
 page.answer("little-data")

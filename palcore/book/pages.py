@@ -12,7 +12,18 @@ from palcore.book import effects, measures, primary
 from palcore.book.figures import use_style
 from palcore.book.grid import arm_cells, question_cells, read
 from palcore.book.notebook import refuse_unknown_parameters
-from palcore.book.sections import CIRCUMSTANCES, CONDITIONS, HARDER, PAL, WITHOUT, WRONG, labelled, rivals, sections, short_words
+from palcore.book.sections import (
+    CIRCUMSTANCES,
+    CONDITIONS,
+    HARDER,
+    PAL,
+    WITHOUT,
+    WRONG,
+    labelled,
+    lengths_sentence,
+    rivals,
+    sections,
+)
 from palcore.book.tables import (
     by_arm,
     comparisons,
@@ -128,9 +139,8 @@ class Page:
                 home = next((page_of(key) for key, other in self.sections.items() if other.primary == group), "results")
                 pair = f"{label} against {base}"
                 parts.append(f"{pair[:1].upper()}{pair[1:]} is the primary comparison [{comparison}]({home}.html).")
-        short = short_words(section)
-        if short:
-            parts.append(f"Short: {short}.")
+        if sentence := lengths_sentence(section):
+            parts.append(sentence)
         parts.append(progress([cell.name for cell in members], self.results))
         display(Markdown("\n\n".join(parts)))
 

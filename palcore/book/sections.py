@@ -214,10 +214,17 @@ def lengths(question, arm):
     return found
 
 
-def short_words(section):
-    """What ``short`` means in a section: ``4 epochs, 30 % of the faces``, parted by semicolons; empty where nothing is short."""
-    meant = {length for arm in section.arms.values() for length in arm_lengths(section.question, arm)}
-    return "; ".join(length_words(section.question, length) for length in sorted(meant) if is_short(section.question, length))
+def lengths_sentence(section):
+    """What ``short`` means in a section, and full length where no label says it; empty where all is as the settings say."""
+    meant, question = {}, section.question
+    for arm in section.arms.values():
+        for length in arm_lengths(question, arm):
+            if is_short(question, length):
+                meant.setdefault("Short", set()).add(length)
+            elif set(arm) & set(LENGTH) and length_words(question, length):
+                meant.setdefault("To the end", set()).add(length)
+    parts = [f"{head}: {'; '.join(length_words(question, length) for length in sorted(meant[head]))}." for head in sorted(meant)]
+    return " ".join(parts)
 
 
 def labelled(section):

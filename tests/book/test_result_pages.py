@@ -15,7 +15,7 @@ from palcore.book import pages
 from palcore.book.effects import draw_arms
 from palcore.book.figures import use_style
 from palcore.book.grid import question_cells, read
-from palcore.book.sections import CIRCUMSTANCES, CONDITIONS, HARDER, labelled, rivals, sections
+from palcore.book.sections import CIRCUMSTANCES, CONDITIONS, HARDER, labelled, lengths_sentence, rivals, sections
 from tests.book.conftest import FACES, PRIMARY, write_run
 from workflow.pages import copy_records
 
@@ -138,6 +138,15 @@ def test_circumstances_say_where_pal_helps_and_where_not(show, tmp_path):
     assert found["with 40 % of the training labels replaced at random"][:2] == ("higher", "+3.0")
     assert found["with all of the network's channels"] == ("lower", "-2.0", "-2.2 to -1.8", "3")
     assert found["from a network that knows faces, trained short"] == ("undecided", "0.0", "-0.2 to +0.2", "3")
+
+
+def test_a_page_says_how_long_its_short_runs_trained_and_those_that_are_not_as_the_settings_say():
+    known = sections()
+    assert lengths_sentence(known["faces"]) == lengths_sentence(known["width"]) == ""
+    assert lengths_sentence(known["noisy-labels"]) == "Short: 4 epochs, 30 % of the faces, batches of 32."
+    assert lengths_sentence(known["little-data"]).endswith(
+        "; 24 epochs, 5 % of the faces, batches of 32. To the end: 160 epochs, 10 % of the faces; 320 epochs, 5 % of the faces."
+    )
 
 
 def test_circumstances_are_arms_of_the_grid():
