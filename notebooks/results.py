@@ -52,8 +52,8 @@ page.tests()
 # %% [markdown]
 # ## What it is good for, and what not
 #
-# PAL against the same training without it, where no primary comparison was named: exploratory, so intervals and no verdict. It is
-# undecided where the interval holds zero.
+# PAL, or what the row names in its place, against the same training without it, where no primary comparison was named: exploratory,
+# so intervals and no verdict. It is undecided where the interval holds zero.
 
 # %% tags=["remove-input"]
 page.circumstances()

@@ -102,7 +102,7 @@ def circumstances_table(found):
         outcome = "higher" if row["low"] > 0 else "lower" if row["high"] < 0 else "undecided"
         if np.isfinite(row["low"]):
             rows[outcome][words] = {
-                "with PAL the accuracy is": outcome,
+                "the accuracy is": outcome,
                 "by (points)": number(100 * row["difference"], 1, True),
                 "95 % interval": between(row, "{} to {}"),
                 "seeds": f"{row['seeds']:.0f}",

@@ -1,6 +1,7 @@
 """What a result page shows of a question, as far as its runs are in: the answer, the figure, and the tables, folded."""
 
 import html
+import re
 from itertools import product
 
 import numpy as np
@@ -267,9 +268,10 @@ class Page:
         for name, words in {**CIRCUMSTANCES, "faces": {PAL: ""}}.items():
             runs, _, pairs = self._runs(name)
             scores = {f"{name}_accuracy": words for name, words in HARDER.items()} if name == "faces" else {"test_accuracy": ""}
-            for label, score in product([label for label in words if label in pairs], scores):
+            here = {label: words[plain] for label in pairs if (plain := re.sub(", weight [^,]+", "", label)) in words}
+            for label, score in product(here, scores):
                 rows = comparisons(runs, {label: pairs[label]}, score, self.margin)
-                found.append(rows.rename({label: words[label] or scores[score]}))
+                found.append(rows.rename({label: here[label] or scores[score]}))
         table = measures.circumstances_table(pd.concat(found)) if found else ()
         display(HTML(to_html(table, "real, aligned faces")) if len(table) else Markdown("No runs of these questions are in yet."))
 

@@ -49,8 +49,9 @@ CIRCUMSTANCES = {
         f"{PAL} (mean), short": "trained short",
     },
     "knows-faces": {f"{PAL}, short": "from a network that knows faces, trained short"},
+    "rivals": {RIVALS["cosine"]: "with the feature cosine in PAL's place, which needs no derivatives"},
 }
-"""Where PAL is compared with the same training without it, by section and label, in words that follow "the accuracy is higher"."""
+"""What the first page compares with the same training without PAL, by section and label (a chosen weight left out), in its words."""
 
 HARDER = {
     "patch_eyes": "tested with a patch on the eyes",
