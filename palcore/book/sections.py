@@ -51,7 +51,7 @@ CIRCUMSTANCES = {
     "knows-faces": {f"{PAL}, short": "from a network that knows faces, trained short"},
     "rivals": {RIVALS["cosine"]: "with the feature cosine in PAL's place, which needs no derivatives"},
 }
-"""What the first page compares with the same training without PAL, by section and label (a chosen weight left out), in its words."""
+"""What the first page compares with the same training without PAL, by section and label (without a chosen weight), in its words."""
 
 HARDER = {
     "patch_eyes": "tested with a patch on the eyes",
