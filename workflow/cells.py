@@ -22,7 +22,7 @@ measured."""
 FACES = {"synthetic": (2800, 700), "fer2013": (28709, 3589), "rafdb": (12271, 3068), "affectnet": (283901, 3500)}
 """Training and validation faces of each data set."""
 
-FACES_PER_SECOND = {"compact": 450, "vgg16": 500, "resnet50": 500, "face_resnet": 100}
+FACES_PER_SECOND = {"compact": 450, "vgg16": 500, "resnet50": 500, "face_resnet": 200}
 """Training speed to plan with, a round guess and no result: compact at 48 and face_resnet at 112 pixels on two cores, the
 others at 112 on a GPU."""
 
@@ -59,7 +59,7 @@ def read_grid(path=GRID):
     """
     grid = yaml.safe_load(Path(path).read_text())
     for name, question in grid["questions"].items():
-        unknown = set(question) - {"asks", "dataset", "gpu", "seeds", "arms"}
+        unknown = set(question) - {"asks", "dataset", "gpu", "seeds", "settings", "arms"}
         missing = {"asks", "dataset", "seeds", "arms"} - set(question)
         if unknown or missing:
             raise ValueError(f"question {name} in {path}: {'unknown' if unknown else 'missing'} {sorted(unknown or missing)[0]!r}")
@@ -106,8 +106,8 @@ def expand(grid, known=None):
     known = defaults() if known is None else known
     cells = {}
     for title, question in grid["questions"].items():
-        settings = {**grid["settings"][question["dataset"]], "dataset": question["dataset"]}
-        reference = {**known, **settings}
+        plain = {**grid["settings"][question["dataset"]], "dataset": question["dataset"]}
+        settings, reference = {**plain, **question.get("settings", {})}, {**known, **plain}
         for arm, seed in [(one, seed) for one in question["arms"] for seed in one.get("seeds", question["seeds"])]:
             for chosen in _combinations({option: value for option, value in arm.items() if option != "seeds"}):
                 options = {**settings, **chosen, "seed": seed}

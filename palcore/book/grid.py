@@ -30,11 +30,16 @@ def question_cells(question):
     return [cell for cell in read()[1] if question in cell.questions]
 
 
+def own_settings(question):
+    """``{option: value}`` that a question has in place of its data set's settings; empty where the grid has no such question."""
+    return read()[0]["questions"].get(question, {}).get("settings", {})
+
+
 def plain_options(question):
-    """``{option: value}`` of a question's data set, before an arm says otherwise."""
+    """``{option: value}`` of a question, before an arm says otherwise."""
     grid, _, known = read()
     dataset = grid["questions"][question]["dataset"]
-    return {**known, **grid["settings"][dataset], "dataset": dataset}
+    return {**known, **grid["settings"][dataset], "dataset": dataset, **own_settings(question)}
 
 
 def arm_lengths(question, arm):

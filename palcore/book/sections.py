@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from palcore.book.grid import LENGTH, arm_lengths, is_short, length_words, plain_options, question_cells
+from palcore.book.grid import LENGTH, arm_lengths, is_short, length_words, own_settings, plain_options, question_cells
 from palcore.book.tables import best_on_validation, by_arm, read_question
 
 WITHOUT, PAL = "without PAL", "PAL"
@@ -48,7 +48,10 @@ CIRCUMSTANCES = {
         f"{PAL} (all)": "with each channel compared by itself (the strategy `all`)",
         f"{PAL} (mean), short": "trained short",
     },
-    "knows-faces": {f"{PAL}, short": "from a network that knows faces, trained short"},
+    "knows-faces": {
+        PAL: "from a network that knows faces",
+        f"{PAL}, short": "from a network that knows faces, trained short",
+    },
     "rivals": {RIVALS["cosine"]: "with the feature cosine in PAL's place, which needs no derivatives"},
 }
 """What the first page compares with the same training without PAL, by section and label (without a chosen weight), in its words."""
@@ -216,7 +219,7 @@ def lengths(question, arm):
 
 
 def lengths_sentence(section):
-    """What ``short`` means in a section, and full length where no label says it; empty where all is as the settings say."""
+    """What ``short`` means in a section, and full length where no label says it; then what else its question has of its own."""
     meant, question = {}, section.question
     for arm in section.arms.values():
         for length in arm_lengths(question, arm):
@@ -225,6 +228,8 @@ def lengths_sentence(section):
             elif set(arm) & set(LENGTH) and length_words(question, length):
                 meant.setdefault("To the end", set()).add(length)
     parts = [f"{head}: {'; '.join(length_words(question, length) for length in sorted(meant[head]))}." for head in sorted(meant)]
+    if own := ", ".join(f"`{option}` {value}" for option, value in own_settings(question).items()):
+        parts.append(f"All runs here have settings of their own, the short ones but for their length: {own}.")
     return " ".join(parts)
 
 

@@ -70,7 +70,7 @@ def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
         "noisy-labels": 2 * (3 + 2) * 3,
         "little-data": 2 * (4 + 3) * 3,
         "imbalance": 3 * 3,
-        "knows-faces": 2 * 3,
+        "knows-faces": 2 * 2 * 3,
         "faces-gpu": 2 * 3 * 3,
         "rafdb": (2 * 4 + 2 * 4 + 3) * 3,
         "affectnet": (2 * 4 + 2 * 4 + 3) * 3,
@@ -119,6 +119,17 @@ def test_a_baseline_is_one_run_whatever_the_loss_it_does_not_have():
 def test_an_arm_may_have_seeds_of_its_own():
     cells = expand(small(a=[{"strategy": "none"}, {"strategy": "mean", "seeds": [3, 4]}]))
     assert [(cell.options["strategy"], cell.options["seed"]) for cell in cells] == [("none", 0), ("mean", 3), ("mean", 4)]
+
+
+def test_a_question_may_have_settings_in_place_of_its_data_set_s():
+    grid = small(a=[{"strategy": "mean"}], b=[{"strategy": "mean"}, {"strategy": "mean", "epochs": 2}])
+    grid["questions"]["b"]["settings"] = {"epochs": 9, "backbone": "vgg16"}
+    names = ["synthetic-compact-mean-seed=0", "synthetic-vgg16-mean-epochs=9-seed=0", "synthetic-vgg16-mean-seed=0"]
+    assert [cell.name for cell in expand(grid)] == names, "a name says what differs from the data set's settings"
+    assert [cell.options["epochs"] for cell in expand(grid)] == [2, 9, 2]
+    grid["questions"]["b"]["settings"] = {"epoch": 9}
+    with pytest.raises(ValueError, match="question b: unknown option 'epoch'"):
+        expand(grid)
 
 
 def test_what_repeats_a_default_is_the_same_run():
