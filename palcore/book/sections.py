@@ -52,7 +52,10 @@ CIRCUMSTANCES = {
         PAL: "from a network that knows faces",
         f"{PAL}, short": "from a network that knows faces, trained short",
     },
-    "rivals": {RIVALS["cosine"]: "with the feature cosine in PAL's place, which needs no derivatives"},
+    "rivals": {
+        RIVALS["cosine"]: "with the feature cosine in PAL's place, which needs no derivatives",
+        "face crops": "with face crops by the landmarks in PAL's place",
+    },
 }
 """What the first page compares with the same training without PAL, by section and label (without a chosen weight), in its words."""
 
