@@ -63,6 +63,8 @@ def read_grid(path=GRID):
         missing = {"asks", "dataset", "seeds", "arms"} - set(question)
         if unknown or missing:
             raise ValueError(f"question {name} in {path}: {'unknown' if unknown else 'missing'} {sorted(unknown or missing)[0]!r}")
+        if taken := {"dataset", "seed"} & set(question.get("settings", {})):
+            raise ValueError(f"question {name} in {path}: its settings name {sorted(taken)[0]!r}, which is the question's own")
         if question["dataset"] not in grid["settings"]:
             raise ValueError(f"question {name} in {path}: no settings for data set {question['dataset']!r}")
     return grid

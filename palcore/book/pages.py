@@ -2,7 +2,6 @@
 
 import html
 import re
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -264,15 +263,13 @@ class Page:
 
     def circumstances(self):
         """Show where PAL helps beside the primary comparisons, and where not: exploratory, against the same training without it."""
-        found = []
-        for name, words in {**CIRCUMSTANCES, "faces": {PAL: ""}}.items():
-            runs, _, pairs = self._runs(name)
-            scores = {f"{name}_accuracy": words for name, words in HARDER.items()} if name == "faces" else {"test_accuracy": ""}
-            here = {label: words[plain] for label in pairs if (plain := re.sub(", weight [^,]+", "", label)) in words}
-            for label, score in product(here, scores):
-                rows = comparisons(runs, {label: pairs[label]}, score, self.margin)
-                found.append(rows.rename({label: here[label] or scores[score]}))
-        table = measures.circumstances_table(pd.concat(found)) if found else ()
+        found, (runs, _, pairs) = [], self._runs("faces")
+        for name, words in CIRCUMSTANCES.items():
+            rows = self._differences(name)[0].rename(lambda label: re.sub(", weight [^,]+", "", str(label)))
+            found.append(rows[rows.index.isin(list(words))].rename(words))
+        for condition, words in HARDER.items():
+            found.append(comparisons(runs, pairs, f"{condition}_accuracy", self.margin).rename({PAL: words}))
+        table = measures.circumstances_table(pd.concat(found))
         display(HTML(to_html(table, "real, aligned faces")) if len(table) else Markdown("No runs of these questions are in yet."))
 
     def tuning(self):

@@ -139,20 +139,24 @@ def _apart(asked, row):
     return f"{_points(row)} {which} {asked.words[0]} than {asked.words[1]}"
 
 
+def _same(asked):
+    return f"{asked.what} is the same {asked.words[0]} and {asked.words[1]} to within {100 * (margin() or 0):g} point"
+
+
 def _whether(asked):
     return f"whether {asked.what} is higher {asked.words[0]} than {asked.words[1]}"
 
 
 def _finding(asked, row):
     """``clause`` without its place."""
-    (arm, baseline), outcome, apart = asked.words, row["outcome"], _apart(asked, row)
+    outcome, apart = row["outcome"], _apart(asked, row)
     span = f"{between(row)} points"
     words = {
         "missing": f"{_whether(asked)} is not known yet",
         "early": f"{asked.what} is {apart} in one seed, which cannot tell an effect from chance",
         "higher": f"{asked.what} is {apart} ({span})",
         "lower": f"{asked.what} is {apart} ({span})",
-        "same": f"{asked.what} is the same {arm} and {baseline} to within {100 * (margin() or 0):g} point ({span})",
+        "same": f"{_same(asked)} ({span})",
         "likely": f"{asked.what} seems {apart} ({span}), but with several questions asked that is not beyond doubt",
         "inconclusive": f"{_whether(asked)} is inconclusive: {span}",
     }
@@ -194,8 +198,7 @@ def answer(results=None):
             text = f"by {_points(row)} {asked.where} ({between(row)})"
             shown.setdefault(f"{asked.what} is {outcome} {arm} than {baseline}", []).append(text)
         if outcome == "same":
-            same = f"{asked.what} is the same {arm} and {baseline} to within {100 * (margin() or 0):g} point"
-            shown.setdefault(same, []).append(f"{asked.where} ({between(row)})")
+            shown.setdefault(_same(asked), []).append(f"{asked.where} ({between(row)})")
         if outcome in unsure:
             so_far = f", {row['seeds']} of {row['planned']} seeds" if row["seeds"] < row["planned"] else ""
             text = f"{asked.what} seems {_apart(asked, row)}" if outcome == "likely" else _whether(asked)

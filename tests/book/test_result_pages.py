@@ -122,7 +122,7 @@ def test_a_primary_comparison_is_stated_once_and_linked_from_elsewhere(show, tmp
 def test_circumstances_say_where_pal_helps_and_where_not(show, tmp_path):
     """By what each run is made to score; the order is that of what a reader looks for, not that of the grid."""
     empty, _ = show("results", tmp_path)
-    assert "No runs of these questions are in yet." in empty and "undecided" not in empty.lower().split("runs of p1")[0]
+    assert "No runs of these questions are in yet." in empty and "real, aligned faces" not in empty
     gains = {"noisy-labels": 0.03, "width": -0.02, "knows-faces": 0.0}
     for question, gain in gains.items():
         for cell in question_cells(question):
@@ -167,7 +167,7 @@ def test_the_first_page_says_of_short_trainings_what_the_records_say():
     """Its text says that a network learns sooner with PAL, and that it keeps a part of the lead when trained to the end."""
     page = pages.Page([])
     lead = {name: page._differences(name)[0]["difference"] for name in ("faces", "faces-strategies")}
-    assert 0 < lead["faces"]["PAL"] < 0.7 * lead["faces-strategies"]["PAL (mean), short"]
+    assert 0 < lead["faces"]["PAL"] < lead["faces-strategies"]["PAL (mean), short"]
 
 
 def test_wrong_landmarks_stand_beside_own_ones_without_a_verdict(show, tmp_path):

@@ -150,6 +150,7 @@ def test_a_grid_that_makes_no_sense_is_refused(tmp_path):
     file = tmp_path / "grid.yml"
     for change, sentence in (
         ({"seed": [1]}, "unknown 'seed'"),
+        ({"settings": {"dataset": "rafdb"}}, "its settings name 'dataset', which is the question's own"),
         ({"dataset": "ck+"}, "no settings for data set 'ck\\+'"),
     ):
         broken = small(a=[{"strategy": "mean"}])
