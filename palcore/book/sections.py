@@ -53,7 +53,7 @@ CIRCUMSTANCES = {
         f"{PAL}, short": "from a network that knows faces, trained short",
     },
     "rivals": {
-        RIVALS["cosine"]: "with the feature cosine in PAL's place, which needs no derivatives",
+        RIVALS["cosine"]: "with the feature cosine in PAL's place, which needs no second derivatives",
         "face crops": "with face crops by the landmarks in PAL's place",
     },
 }
