@@ -16,8 +16,10 @@
 # %% [markdown]
 # # Results at a glance
 #
-# Does PAL make a network recognise expressions better, and does it need each face's own landmarks for that? The answer, from the
-# records of all runs that are in:
+# The Privileged Attribution Loss (PAL) is a second loss in training: it draws what a network looks at, its attribution, to the
+# landmarks of the face, which are not needed afterwards. Does it make a network recognise expressions better, and does it need each
+# face's own landmarks for that? Real faces are those of FER2013; on drawn faces a coloured patch gives the expression away in
+# training, and no longer in the test. The answer, from the records of all runs that are in:
 
 # %% tags=["parameters", "remove-input"]
 seed = 0  # nothing is drawn at random on this page
@@ -33,14 +35,15 @@ from palcore.book.primary import answer
 page = Page(In, results_dir)
 display(Markdown(answer(results_dir)))
 
-# %% mystnb={"figure": {"caption": "The primary effects. Orange: the mean difference over seeds and its 95 % interval; grey: each seed; the line is zero, and shaded is what was named beforehand as no difference, one point either way. Real and drawn faces have scales of their own."}, "image": {"alt": "Differences in accuracy of the primary comparisons, each below its name, with their intervals, a line at zero, and the margin of one point shaded.", "classes": "fits"}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "The primary effects. Orange: the mean difference over seeds and its 95 % interval; grey: each seed; in brackets the accuracy of each arm. The line is zero, and shaded is what was named beforehand as no difference, one point either way. Real and drawn faces have scales of their own."}, "image": {"alt": "Differences in accuracy of the primary comparisons, each below its name, with their intervals, a line at zero, and the margin of one point shaded.", "classes": "fits"}} tags=["remove-input"]
 page.effects()
 
 # %% [markdown]
-# How to read it: a dot right of the line says that the first arm is better. An interval that crosses the line leaves open whether
-# there is any difference; one that lies within the shaded band says that there is none worth a point. Only these comparisons get
-# a verdict, and they are corrected together (Holm), since with several questions one of them would come out by chance. They were
-# named in `workflow/grid.yml` before the first run. Everything else in these pages is exploratory: intervals, no verdict.
+# How to read it: an interval right of the line says that what is named first does better, one left of it that it does worse. An
+# interval that crosses the line leaves open whether there is any difference; only one that lies wholly within the shaded band says
+# that there is none worth a point. Only these comparisons get a verdict, and their tests are corrected together (Holm), since with
+# several questions one of them would come out by chance. They were named in `workflow/grid.yml` before the first run. Everything
+# else in these pages is exploratory: intervals, no verdict.
 #
 # Seeds decide. An interval over seeds says what another training would give. A test over test faces (McNemar's, say) says how
 # sure the answer is for these very networks, and can be sure of a difference that the next training turns round, so none is made
@@ -52,16 +55,26 @@ page.tests()
 # %% [markdown]
 # ## What it is good for, and what not
 #
-# PAL, or what the row names in its place, against the same training without it, where no primary comparison was named: exploratory,
-# so intervals and no verdict. It is undecided where the interval holds zero.
+# PAL against the same training without it, where no primary comparison was named: exploratory, so intervals and no verdict. It is
+# undecided where the interval holds zero.
 
 # %% tags=["remove-input"]
 page.circumstances()
 
 # %% [markdown]
-# A network learns sooner with PAL; trained to the end, it keeps a part of that lead. How each row was trained is on [the page of
-# real faces](results_faces.ipynb); other losses in PAL's place, face crops, layers and heatmaps are on [the page of
-# controls](results_controls.ipynb).
+# How each row was trained is on [the page of real faces](results_faces.ipynb).
+#
+# ## Is it PAL that helps, or the landmarks?
+#
+# The same landmarks can be used otherwise. The *feature cosine* compares the features themselves with the heatmap: it has no
+# attribution, and needs no second derivatives. *Face crops* cut the picture to the landmarks. Where an interval holds zero, it is
+# not shown that PAL does better than that:
+
+# %% tags=["remove-input"]
+page.instead()
+
+# %% [markdown]
+# Other losses, layers and heatmaps are on [the page of controls](results_controls.ipynb).
 #
 # ## Whose landmarks?
 #
@@ -74,17 +87,17 @@ page.wrong_landmarks("shortcut", "aligned-landmarks")
 # %% [markdown]
 # ## Does the network look where it is told to, and does it rely on it?
 #
-# PAL trains the correlation of the attribution with a heatmap of the landmarks, so that this correlation rises is no finding.
+# PAL trains the correlation of the attribution with a heatmap of the landmarks, so a rise of this correlation proves nothing.
 # What was not trained on: whether the largest attribution lies on a landmark (the *pointing game*), how much of the attribution
 # lies near landmarks (*energy*), the same for another attribution, integrated gradients; and what the answer relies on, measured
 # by covering a place and testing again. Attribution that has moved is not reliance that has moved: the tables of each page give
-# both.
+# both. Where integrated gradients stay behind, PAL has moved the measure that it trains more than where the network looks.
 
 # %% tags=["remove-input"]
 page.looks("faces", "shortcut")
 
 # %% [markdown]
-# ## Copies, guesses, small networks
+# ## Limits
 
 # %% tags=["remove-input"]
 display(Markdown(caveats(results_dir)))

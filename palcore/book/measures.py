@@ -52,7 +52,7 @@ def differences_table(found, pairs, heading):
             "seeds": str(int(row["seeds"])),
             f"difference in {heading.removesuffix(' (%)')} (points)": number(100 * row["difference"], 1, True),
             "95 % interval": between(row, "{} to {}"),
-            "found 4 times of 5 (points)": number(100 * row["detectable"]),
+            "found with 80 % power (points)": number(100 * row["detectable"]),
         }
     return pd.DataFrame(rows).T
 
@@ -62,14 +62,13 @@ def _apart(row):
     return f"{number(100 * abs(row['difference']))} points {'higher' if row['difference'] > 0 else 'lower'}"
 
 
-def wrong_landmarks_sentence(found):
-    """How PAL with wrong landmarks does beside PAL with each face's own; empty where no arm has two seeds.
+def beside_sentence(found, what):
+    """How other arms do beside one that all are compared with; empty where no arm has two seeds.
 
-    :param found: ``palcore.book.tables.comparisons`` of the wrong ones with the own ones.
+    :param found: ``palcore.book.tables.comparisons`` of the others with that one, which is ``what``: "PAL".
     """
     texts = [f"{_apart(row)} with {label} ({between(row)})" for label, row in found.iterrows() if np.isfinite(row["low"])]
-    whose = "the accuracy, beside that with each face's own landmarks, is"
-    return f"{whose} {'; '.join(texts)}. Exploratory, so without a verdict." if texts else ""
+    return f"the accuracy, beside that with {what}, is {'; '.join(texts)}. Exploratory, so without a verdict." if texts else ""
 
 
 def exploratory(found, pairs, heading):
@@ -102,9 +101,8 @@ def circumstances_table(found):
         outcome = "higher" if row["low"] > 0 else "lower" if row["high"] < 0 else "undecided"
         if np.isfinite(row["low"]):
             rows[outcome][words] = {
-                "the accuracy is": outcome,
-                "by (points)": number(100 * row["difference"], 1, True),
-                "95 % interval": between(row, "{} to {}"),
+                "accuracy is": outcome,
+                "by (points, 95 % interval)": f"{number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})",
                 "seeds": f"{row['seeds']:.0f}",
             }
     return pd.DataFrame({words: row for own in rows.values() for words, row in own.items()}).T
@@ -181,5 +179,5 @@ def caveats(results=None):
         share = 100 * (1 - shape["found"] / shape["faces"])
         parts.append(f"the landmarks of {share:.0f} % of all faces are guesses, since no face was found there")
     listed = (folder / "check" / "fer2013_faces.json").is_file()
-    listed = " The tables give the accuracy without those faces as well." if listed else ""
+    listed = " The tables of scores give the accuracy without those faces as well." if listed else ""
     return f"Bear in mind: {', and '.join(parts)}.{listed}" if parts else "The check of FER2013 is not in yet."

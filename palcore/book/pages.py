@@ -1,7 +1,6 @@
 """What a result page shows of a question, as far as its runs are in: the answer, the figure, and the tables, folded."""
 
 import html
-import re
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from palcore.book.sections import (
     CIRCUMSTANCES,
     CONDITIONS,
     HARDER,
+    INSTEAD,
     PAL,
     WITHOUT,
     WRONG,
@@ -236,7 +236,12 @@ class Page:
         groups = {}
         for name, row in self.found[self.found["seeds"] > 0].iterrows():
             asked = self.declared[name]
-            label = f"{name}: {asked.where},\n{asked.words[0]}\nagainst {asked.words[1]}"
+            first, second = asked.words
+            if not asked.minus:
+                accuracies = [number(100 * level) for level in row["levels"]]
+                first, second = f"{first} ({accuracies[0]} %)", f"{second} ({accuracies[1]} %)"
+            place = f"{asked.what},\n{asked.where}" if asked.minus else asked.where
+            label = f"{name}: {place},\n{first}\nagainst {second}"
             rows = groups.setdefault(read()[0]["questions"][asked.question]["dataset"], {})
             rows[label] = _line(row, pd.Series(row["values"]))
         if groups:
@@ -258,19 +263,37 @@ class Page:
             if runs.empty or section.score not in runs:
                 continue
             where = "On drawn faces, patch at random" if name == "shortcut" else "On aligned real faces"
-            if sentence := measures.wrong_landmarks_sentence(comparisons(runs, pairs, section.score, self.margin)):
+            found = comparisons(runs, pairs, section.score, self.margin)
+            if sentence := measures.beside_sentence(found, "each face's own landmarks"):
                 display(Markdown(f"{where}, {sentence}"))
 
     def circumstances(self):
         """Show where PAL helps beside the primary comparisons, and where not: exploratory, against the same training without it."""
         found, (runs, _, pairs) = [], self._runs("faces")
         for name, words in CIRCUMSTANCES.items():
-            rows = self._differences(name)[0].rename(lambda label: re.sub(", weight [^,]+", "", str(label)))
+            rows = self._differences(name)[0]
             found.append(rows[rows.index.isin(list(words))].rename(words))
         for condition, words in HARDER.items():
             found.append(comparisons(runs, pairs, f"{condition}_accuracy", self.margin).rename({PAL: words}))
         table = measures.circumstances_table(pd.concat(found))
         display(HTML(to_html(table, "real, aligned faces")) if len(table) else Markdown("No runs of these questions are in yet."))
+        leads = [self._differences(name)[0].get("difference", {}) for name in ("faces-strategies", "faces")]
+        short, full = (100 * found.get(label, np.nan) for found, label in zip(leads, (f"{PAL} (mean), short", PAL), strict=True))
+        if 0 < full < short:
+            lead = f"its lead is {number(short)} points after short trainings and {number(full)} at full length"
+            display(Markdown(f"A network learns sooner with PAL, and keeps a part of that: {lead}."))
+        display(Markdown(lengths_sentence(self.sections["faces-strategies"])))
+
+    def instead(self):
+        """Show in a sentence how other uses of the same landmarks do beside PAL, each loss at its chosen weight, at full length."""
+        runs, arms, _ = self._runs("rivals")
+        found = {label.split(", weight")[0]: label for label in arms if not label.endswith(", short")}
+        if runs.empty or PAL not in found:
+            return
+        words = {found[name]: words for name, words in INSTEAD.items() if name in found}
+        rows = comparisons(runs, dict.fromkeys(words, found[PAL]), self.sections["rivals"].score, self.margin)
+        if sentence := measures.beside_sentence(rows.rename(words), PAL):
+            display(Markdown(f"On aligned real faces, {sentence}"))
 
     def tuning(self):
         """Show everything that was tried on the validation faces for the baseline's settings and PAL's weight, best first."""

@@ -24,10 +24,12 @@ NAMES = {
 """What each outcome is called in a table."""
 
 COLUMNS = (
-    "How to read the columns: d is the difference divided by its spread between seeds (Cohen's d of paired values), rough where "
-    "seeds are few. The first p says how often chance alone makes such a difference; the second, how often a difference beyond the "
-    "margin would look as small as this one. Both are corrected over all primary comparisons, after Holm. The last column is the "
-    "difference that so many seeds, as far apart as these, would show in four studies of five, at the strictest step of that."
+    "How to read the columns: the intervals are those of each comparison by itself. d is the difference divided by its spread "
+    "between seeds (Cohen's d of paired values), rough where seeds are few. The first p is small where chance alone seldom makes "
+    "such a difference. The second is small where any difference is smaller than the margin (two one-sided tests), and near 1 "
+    "where that cannot be said. Both are corrected over all primary comparisons, after Holm. The last column is the difference "
+    "that so many seeds, as far apart as these, find with a power of 80 %, at the strictest step of that correction; with luck a "
+    "smaller one is found, too."
 )
 """What the columns of ``table`` mean, for a reader without statistics."""
 
@@ -57,7 +59,7 @@ class Comparison:
 
     @property
     def group(self):
-        """``P3`` of ``P3 none``: rows of a group answer one question."""
+        """``P3`` of ``P3 against none``: rows of a group answer one question."""
         return self.name.split()[0]
 
     @property
@@ -94,7 +96,8 @@ def measure(results=None):
 
     :param results: folder that holds ``runs/``; None for the study's own.
     :return: table by name: the columns of ``palcore.book.statistics.paired``, ``p_holm`` and ``same_holm`` corrected over all that
-        the grid names, ``planned`` (seeds), ``runs``, ``done`` (runs that are in), ``values`` (differences by seed), ``outcome``.
+        the grid names, ``planned`` (seeds), ``runs``, ``done`` (runs that are in), ``values`` (differences by seed), ``levels``
+        (mean score of each arm over those seeds), ``outcome``.
     """
     comparisons, rows = declared(), []
     for asked in comparisons.values():
@@ -106,10 +109,11 @@ def measure(results=None):
         for seed in shared:
             difference = sum(sign * scores.get(arm[seed], np.nan) for sign, arm in zip((1, -1, -1, 1), cells, strict=False))
             values |= {seed: float(difference)} if np.isfinite(difference) else {}
-        row = {"planned": len(shared), "runs": len(names), "done": len(runs), "values": values, "seeds": 0}
+        levels = [float(np.mean([scores[arm[seed]] for seed in values])) for arm in cells] if values else []
+        row = {"planned": len(shared), "runs": len(names), "done": len(runs), "values": values, "levels": levels, "seeds": 0}
         # The strictest step of the correction: a difference that passes it is found whatever the others show.
         rows.append(row | (paired(list(values.values()), margin(), LEVEL / len(comparisons)) if values else {}))
-    columns = ["planned", "runs", "done", "values", "seeds"]
+    columns = ["planned", "runs", "done", "values", "levels", "seeds"]
     columns += ["difference", "low", "high", "spread", "effect", "detectable", "p", "p_same"]
     found = pd.DataFrame(rows, index=list(comparisons), columns=columns)
     found["p_holm"], found["same_holm"] = holm(found["p"].astype(float)), holm(found["p_same"].astype(float))
@@ -191,7 +195,7 @@ def answer(results=None):
     """
     comparisons, found = declared(), measure(results)
     rows = [(asked, found.loc[name]) for name, asked in comparisons.items()]
-    shown, unsure = {}, {"likely": [], "inconclusive": []}
+    shown, unsure = {}, {"inconclusive": [], "likely": []}
     for asked, row in rows:
         (arm, baseline), outcome = asked.words, row["outcome"]
         if outcome in ("higher", "lower"):
@@ -204,8 +208,7 @@ def answer(results=None):
             text = f"{asked.what} seems {_apart(asked, row)}" if outcome == "likely" else _whether(asked)
             unsure[outcome].append(f"{asked.where}, {text} ({between(row)} points{so_far})")
     waiting = dict.fromkeys(asked.group for asked, row in rows if row["outcome"] in ("missing", "early"))
-    words = {"likely": "likely, but not beyond doubt", "inconclusive": "undecided"}
-    parts = [f"{words[outcome]}: {'; '.join(texts)}" for outcome, texts in unsure.items() if texts]
+    parts = unsure["inconclusive"] + [f"likely, but not beyond doubt: {text}" for text in unsure["likely"]]
     parts += [f"runs of {', '.join(waiting)} are still to come"] if waiting else []
     findings = "; ".join(f"{finding}, {listed(places)}" for finding, places in shown.items())
     return f"**Shown:** {findings or 'nothing yet'}.\n\n**Open:** {'; '.join(parts) or 'none of the primary questions'}."
@@ -223,8 +226,8 @@ def table(found):
             "95 % interval": between(row, "{} to {}"),
             "d": effect,
             "p of no difference": _p(row["p_holm"]),
-            "p of one beyond the margin": _p(row["same_holm"]),
-            "found 4 times of 5 (points)": number(100 * row["detectable"]),
+            "p of none beyond the margin": _p(row["same_holm"]),
+            "found with 80 % power (points)": number(100 * row["detectable"]),
         }
     return pd.DataFrame(rows).T
 

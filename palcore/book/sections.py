@@ -42,22 +42,17 @@ CIRCUMSTANCES = {
     "little-data": {
         f"{PAL}, 5 % of the faces": "with 5 % of the training faces",
         f"{PAL}, 10 % of the faces": "with 10 % of the training faces",
-        f"{PAL}, 5 % of the faces, short": "with 5 % of the training faces, trained short",
     },
     "faces-strategies": {
         f"{PAL} (all)": "with each channel compared by itself (the strategy `all`)",
         f"{PAL} (mean), short": "trained short",
     },
-    "knows-faces": {
-        PAL: "from a network that knows faces",
-        f"{PAL}, short": "from a network that knows faces, trained short",
-    },
-    "rivals": {
-        RIVALS["cosine"]: "with the feature cosine in PAL's place, which needs no second derivatives",
-        "face crops": "with face crops by the landmarks in PAL's place",
-    },
+    "knows-faces": {PAL: "from a network that knows faces"},
 }
-"""What the first page compares with the same training without PAL, by section and label (without a chosen weight), in its words."""
+"""What the first page compares with the same training without PAL, by section and label, in its words."""
+
+INSTEAD = {RIVALS["cosine"]: "the feature cosine", "face crops": "face crops"}
+"""Other uses of the landmarks, of the section ``rivals`` without the chosen weight, that the first page compares with PAL."""
 
 HARDER = {
     "patch_eyes": "tested with a patch on the eyes",

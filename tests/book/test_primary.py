@@ -70,10 +70,11 @@ def test_the_whole_family_is_corrected_and_nothing_else(tmp_path, cells):
     assert found.index.tolist() == ["P1", "P2", "P4", "P5"]
     # One test of four can be made so far: it is corrected for all four.
     assert found.loc["P1", "p_holm"] == pytest.approx(4 * found.loc["P1", "p"])
-    assert found.loc["P2", "outcome"] == "missing" and np.isnan(found.loc["P2", "p_holm"])
+    assert found.loc["P2", "outcome"] == "missing" and np.isnan(found.loc["P2", "p_holm"]) and found.loc["P2", "levels"] == []
+    assert found.loc["P1", "levels"] == pytest.approx([0.5 + gains.mean(), 0.5])
     table = primary.table(found)
     assert table.loc["P1", "outcome"] == "likely, not certain" and table.loc["P2", "p of no difference"] == "-"
-    assert float(table.loc["P1", "found 4 times of 5 (points)"]) > 3
+    assert float(table.loc["P1", "found with 80 % power (points)"]) > 3
 
 
 def test_an_interaction_is_a_difference_of_differences(tmp_path, cells):
@@ -92,7 +93,7 @@ def test_the_answer_is_two_sentences_that_say_what_is_to_come(tmp_path, cells):
     text = primary.answer(tmp_path)
     first, second = text.split(".\n\n**Open:** ")
     assert first.startswith("**Shown:** the accuracy is higher with this than with that, by 5.0 points on the faces of P1 (between")
-    assert second.startswith("undecided: on the faces of P2, whether the accuracy is higher with this than with that (between ")
+    assert second.startswith("on the faces of P2, whether the accuracy is higher with this than with that (between ")
     assert second.endswith("; runs of P4, P5 are still to come.")
 
 

@@ -40,11 +40,11 @@ def test_the_readmes_answer_is_what_the_records_say():
     assert "do better than one template for all, by one\npoint and by three" in README
     found = measure()
     points = 100 * found["difference"].astype(float)
-    assert (found.loc[["P1", "P2", "P3", "P3 none", "P5"], "outcome"] == "higher").all()
-    assert 1 <= points["P1"] <= 2 and [round(points[name]) for name in ("P2", "P3", "P3 none")] == [1, 3, 3]
+    assert (found.loc[["P1", "P2", "P3", "P3 against none", "P5"], "outcome"] == "higher").all()
+    assert 1 <= points["P1"] <= 2 and [round(points[name]) for name in ("P2", "P3", "P3 against none")] == [1, 3, 3]
     assert points["P5"] > 10
     assert "The surest effect is that on faces placed at random; the largest is on drawn faces" in REPORT
-    assert found["p_holm"].astype(float).idxmin() in ("P3", "P3 none") and points.idxmax() == "P5"
+    assert found["p_holm"].astype(float).idxmin() in ("P3", "P3 against none") and points.idxmax() == "P5"
 
 
 def test_the_readmes_table_is_what_the_records_say():
