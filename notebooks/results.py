@@ -42,8 +42,9 @@ page.effects()
 # How to read it: an interval right of the line says that what is named first does better, one left of it that it does worse. An
 # interval that crosses the line leaves open whether there is any difference; only one that lies wholly within the shaded band says
 # that there is none worth a point. Only these comparisons get a verdict, and their tests are corrected together (Holm), since with
-# several questions one of them would come out by chance. They were named in `workflow/grid.yml` before the first run. Everything
-# else in these pages is exploratory: intervals, no verdict.
+# several questions one of them would come out by chance. They were named in `workflow/grid.yml` before their runs; of P5 an
+# answer was known then from earlier runs on drawn faces, which it repeats with seeds enough. Everything else in these pages is
+# exploratory: intervals, no verdict.
 #
 # Seeds decide. An interval over seeds says what another training would give. A test over test faces (McNemar's, say) says how
 # sure the answer is for these very networks, and can be sure of a difference that the next training turns round, so none is made
@@ -55,8 +56,8 @@ page.tests()
 # %% [markdown]
 # ## What it is good for, and what not
 #
-# PAL against the same training without it, where no primary comparison was named: exploratory, so intervals and no verdict. It is
-# undecided where the interval holds zero.
+# PAL against the same training without it, where no primary comparison was named: exploratory, so intervals and no verdict. Above
+# zero speaks for PAL, below zero against it; around zero leaves open whether there is any difference.
 
 # %% tags=["remove-input"]
 page.circumstances()

@@ -31,13 +31,12 @@ from palcore.book.grid import settings_sentence
 from palcore.book.pages import Page
 
 page = Page(In, results_dir)
-display(Markdown(settings_sentence("synthetic")))
 
 # %% [markdown]
 # ## PAL, wrong landmarks, and none
 #
-# PAL with each face's own landmarks and with wrong ones: another face's, the mean of all (a template), the same shape upside
-# down, points around the middle of the picture. What wrong landmarks gain as well is not owed to looking at this face's features.
+# PAL with each face's own landmarks and with wrong ones: another face's, and the mean of all (a template). What wrong landmarks
+# gain as well is not owed to looking at this face's features.
 
 # %% tags=["remove-input"]
 page.answer("shortcut")
@@ -132,3 +131,9 @@ page.figure("shortcut-landmarks")
 
 # %% tags=["remove-input"]
 page.tables("shortcut-landmarks")
+
+# %% [markdown]
+# ## Settings
+
+# %% tags=["remove-input"]
+display(Markdown(settings_sentence("synthetic")))

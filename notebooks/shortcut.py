@@ -108,7 +108,7 @@ gap = {s: r["metrics"]["test"]["accuracy"] - r["metrics"]["shortcut_free"]["accu
 assert all(np.isfinite(value) for value in gap.values())
 Markdown(
     f"When the patch stops telling the label, the baseline loses {100 * gap['none']:.1f} points and the network with PAL "
-    f"{100 * gap['mean']:.1f}. This is one seed and a short training; the results chapter has the spread."
+    f"{100 * gap['mean']:.1f}. This is one seed; the results chapter has the spread."
 )
 
 # %% [markdown]

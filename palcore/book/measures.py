@@ -6,7 +6,11 @@ import numpy as np
 import pandas as pd
 
 from palcore.book.sections import PAL, WITHOUT
-from palcore.book.tables import between, interval, number, results_folder, summary
+from palcore.book.tables import between, effect_size, interval, number, results_folder, summary
+
+SAMPLE = 140
+"""Faces on which integrated gradients, and any attribution's share of a place, are measured: ``palcore.runs.reliance.SAMPLE``,
+without loading Keras."""
 
 LOOKS = {
     "test_correlation": "correlation with the heatmap (x 100), which PAL trains",
@@ -14,16 +18,17 @@ LOOKS = {
     "test_pointing_chance": "by chance (%)",
     "test_energy": "attribution near landmarks (%)",
     "test_energy_chance": "by chance, near landmarks (%)",
-    "test_integrated_gradients_pointing": "largest integrated gradient on a landmark (%)",
+    "test_integrated_gradients_pointing": f"largest integrated gradient on a landmark (%, {SAMPLE} faces)",
     "test_integrated_gradients_pointing_chance": "by chance, integrated gradients (%)",
-    "test_integrated_gradients_energy": "integrated gradients near landmarks (%)",
+    "test_integrated_gradients_energy": f"integrated gradients near landmarks (%, {SAMPLE} faces)",
+    "test_integrated_gradients_energy_chance": "by chance, integrated gradients near landmarks (%)",
 }
 """Where the network looks, from what PAL trains to what it does not."""
 
 PLACES = {"patch": "the patch", "eyes": "the eyes", "mouth": "the mouth", "off": "as much off the face"}
 RELIANCE = {
-    "share": "share of the attribution (%)",
-    "share_integrated_gradients": "share of integrated gradients (%)",
+    "share": f"share of the attribution (%, {SAMPLE} faces)",
+    "share_integrated_gradients": f"share of integrated gradients (%, the same {SAMPLE})",
     "area": "share of the picture (%)",
     "accuracy": "change of the accuracy when covered (points)",
     "probability": "change of the true expression's probability (points)",
@@ -52,6 +57,7 @@ def differences_table(found, pairs, heading):
             "seeds": str(int(row["seeds"])),
             f"difference in {heading.removesuffix(' (%)')} (points)": number(100 * row["difference"], 1, True),
             "95 % interval": between(row, "{} to {}"),
+            "d": effect_size(row),
             "found with 80 % power (points)": number(100 * row["detectable"]),
         }
     return pd.DataFrame(rows).T
@@ -82,10 +88,12 @@ def exploratory(found, pairs, heading):
             texts.append(f"*{label}* {_apart(row)} than *{pairs[label]}* ({between(row)})")
     rest, parts = len(found) - len(apart) - len(single), []
     if texts:
-        parts.append(f"intervals that leave out zero: {'; '.join(texts)}")
-        parts += [f"the other {rest} intervals include it" if rest > 1 else "the other interval includes it"] if rest else []
+        parts.append(f"probably not by chance, since their intervals leave out zero: {'; '.join(texts)}")
+        other = f"the other {rest} differences" if rest > 1 else "the other difference"
+        parts += [f"{other} may be chance"] if rest else []
     elif rest:
-        parts.append("no interval leaves out zero")
+        all_of_them = "all differences may be chance, since their intervals hold zero"
+        parts.append(all_of_them if rest > 1 else "the difference may be chance, since its interval holds zero")
     if single:
         parts.append(f"one seed, which makes no interval, is in for {', '.join(single)}")
     return f"Exploratory, so without a verdict ({heading.removesuffix(' (%)')}): {'; '.join(parts)}."
@@ -96,13 +104,13 @@ def circumstances_table(found):
 
     Circumstances with a single seed, which makes no interval, are left out.
     """
-    rows = {"higher": {}, "lower": {}, "undecided": {}}
+    rows = {"above zero": {}, "below zero": {}, "around zero": {}}
     for words, row in found.iterrows():
-        outcome = "higher" if row["low"] > 0 else "lower" if row["high"] < 0 else "undecided"
+        outcome = "above zero" if row["low"] > 0 else "below zero" if row["high"] < 0 else "around zero"
         if np.isfinite(row["low"]):
             rows[outcome][words] = {
-                "accuracy is": outcome,
-                "by (points, 95 % interval)": f"{number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})",
+                "the interval lies": outcome,
+                "points (95 % interval)": f"{number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})",
                 "seeds": f"{row['seeds']:.0f}",
             }
     return pd.DataFrame({words: row for own in rows.values() for words, row in own.items()}).T
@@ -148,7 +156,7 @@ def looks_sentence(runs):
     text = f"with PAL the largest attribution lies on a landmark in {trained[0]} % of the test faces, without it in {trained[1]} %"
     text += f" (by chance in {chance[0]} %)" if chance else ""
     if other:
-        text += f"; by integrated gradients, which PAL does not train, in {other[0]} and {other[1]} %"
+        text += f"; by integrated gradients, which PAL does not train, in {other[0]} and {other[1]} % of {SAMPLE} of them"
         chance = _means(runs, "test_integrated_gradients_pointing_chance")
         text += f" (by chance in {chance[0]} %: their maps are finer)" if chance else ""
     return f"{text}."

@@ -24,7 +24,9 @@ from palcore.book.sections import (
     rivals,
     sections,
 )
+from palcore.book.statistics import paired
 from palcore.book.tables import (
+    between,
     by_arm,
     comparisons,
     listing,
@@ -221,14 +223,18 @@ class Page:
             fold("Accuracy (%) by gender, race and age group", to_html(measures.scores_table(runs, arms, shown).T, "test faces"))
 
     def maps(self, name):
-        """Draw the attributions of a section's arms on the same faces, from ``maps/`` beside ``runs/``, one run an arm."""
-        found = {}
+        """Draw the attributions of a section's arms on the same faces, from ``maps/`` beside ``runs/``: of the first seed that all
+        arms with maps share, since on drawn faces each seed has faces of its own."""
+        folder, paths = results_folder(self.results) / "maps", {}
         for label, cells in self._runs(name)[1].items():
-            paths = [results_folder(self.results) / "maps" / f"{cell}.npz" for _, cell in sorted(cells.items())]
-            for path in [path for path in paths if path.is_file()][:1]:
-                with np.load(path) as arrays:
-                    found[label] = dict(arrays)
-        if found:
+            if own := {seed: folder / f"{cell}.npz" for seed, cell in cells.items() if (folder / f"{cell}.npz").is_file()}:
+                paths[label] = own
+        if shared := set.intersection(*map(set, paths.values())) if paths else None:
+            found = {label: dict(np.load(own[min(shared)])) for label, own in paths.items()}
+            faces = {label: arrays["landmarks"] for label, arrays in found.items()}
+            other = [label for label in faces if not np.array_equal(faces[label], faces[next(iter(faces))])]
+            if other:
+                raise ValueError(f"{folder}: the maps of {other[0]!r} are not of the same faces as those of {next(iter(faces))!r}")
             effects.draw_maps(found)
 
     def effects(self):
@@ -294,6 +300,18 @@ class Page:
         rows = comparisons(runs, dict.fromkeys(words, found[PAL]), self.sections["rivals"].score, self.margin)
         if sentence := measures.beside_sentence(rows.rename(words), PAL):
             display(Markdown(f"On aligned real faces, {sentence}"))
+
+    def adds_more(self, name, words, other, other_words):
+        """Show in a sentence how much more PAL adds to the score of a section than to that of another one, paired by seed."""
+        score = self.sections[name].score
+        gains = [seed_differences(self._runs(key)[0], score, PAL, WITHOUT) for key in (name, other)]
+        values = (gains[0] - gains[1]).dropna()
+        if len(values) > 1:
+            row = paired(values)
+            more = "more" if row["difference"] > 0 else "less"
+            size = f"{number(100 * abs(row['difference']))} points {more} {words} than {other_words}"
+            text = f"PAL adds {size} ({between(row)}; {len(values)} seeds). Exploratory, so without a verdict."
+            display(Markdown(text))
 
     def tuning(self):
         """Show everything that was tried on the validation faces for the baseline's settings and PAL's weight, best first."""

@@ -1,4 +1,4 @@
-"""The primary comparisons, named in ``workflow/grid.yml`` before the first run: each measured once, and put into words once.
+"""The primary comparisons, named in ``workflow/grid.yml`` before their runs: each measured once, and put into words once.
 
 They are corrected together, and only they; whatever else a page compares is exploratory and gets intervals without a verdict.
 """
@@ -10,7 +10,7 @@ import pandas as pd
 
 from palcore.book.grid import arm_cells, read
 from palcore.book.statistics import LEVEL, holm, paired
-from palcore.book.tables import between, listed, number, read_runs
+from palcore.book.tables import between, effect_size, listed, number, read_runs
 
 NAMES = {
     "higher": "yes, higher",
@@ -218,13 +218,12 @@ def table(found):
     """``measure`` for a page: effects in points, intervals, effect sizes, tests and power as texts."""
     rows = {}
     for name, row in found.iterrows():
-        effect = "beyond 10" if abs(row["effect"]) > 10 else number(row["effect"], 1, True)
         rows[name] = {
             "outcome": NAMES[row["outcome"]],
             "seeds": f"{row['seeds']} of {row['planned']}",
             "difference (points)": number(100 * row["difference"], 1, True),
             "95 % interval": between(row, "{} to {}"),
-            "d": effect,
+            "d": effect_size(row),
             "p of no difference": _p(row["p_holm"]),
             "p of none beyond the margin": _p(row["same_holm"]),
             "found with 80 % power (points)": number(100 * row["detectable"]),

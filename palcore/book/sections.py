@@ -17,6 +17,9 @@ FACES = {
 }
 """Scores on real faces; those that no record has are left out of a table."""
 
+VALIDATION = {"validation_accuracy": "accuracy on validation faces (%)"}
+"""What a weight is chosen by."""
+
 DRAWN = {"shortcut_free_accuracy": "accuracy, patch at random (%)", "test_accuracy": "accuracy, patch as in training (%)"}
 
 CONDITIONS = {
@@ -122,13 +125,21 @@ STRATEGIES = {WITHOUT: {"strategy": "none"}, **{f"PAL ({name})": {"strategy": na
 
 
 def _backbones(question):
-    """Strategies, wrong landmarks, and faces placed at random, for both large backbones, as far as the grid has them."""
+    """Strategies, wrong landmarks, and faces placed at random, for both large backbones, as far as the grid has them.
+
+    Strategies are compared with training without PAL, wrong landmarks with PAL with each face's own.
+    """
     arms, pairs = {}, {}
+    settings = (("", STRATEGIES | WRONG, {}, f"{PAL} (mean)"), (", placed", BOTH | TEMPLATE, {"placed": True}, PAL))
     for backbone, name in (("vgg16", "VGG16"), ("resnet50", "ResNet50")):
-        for words, kinds, placed in (("", STRATEGIES | WRONG, {}), (", placed", BOTH | TEMPLATE, {"placed": True})):
+        for words, kinds, placed, guided in settings:
             own = {f"{name}{words}, {label}": {"backbone": backbone, **placed, **arm} for label, arm in kinds.items()}
             arms |= own
-            pairs |= dict.fromkeys(list(own)[1:], f"{name}{words}, {WITHOUT}")
+            pairs |= {
+                f"{name}{words}, {kind}": f"{name}{words}, {guided if kind in WRONG else WITHOUT}"
+                for kind in kinds
+                if kind != WITHOUT
+            }
     return Section(question, arms, baseline=pairs)
 
 
@@ -152,6 +163,7 @@ def sections():
         "balanced sampling": {"strategy": "none", "sampling": "balanced"},
     }
     weights = {f"weight {weight:g}": {"strategy": "mean", "pal_weight": weight} for weight in (1.0, 10.0, 30.0)}
+    tried = {f"a template, weight {weight:g}": TEMPLATE["a template"] | {"pal_weight": weight} for weight in (0.3, 1.0, 3.0, 10.0)}
     trained = {"trained on FER2013's labels": "own", "trained on FER+'s labels": "ferplus"}
     cleaner = {"ferplus_accuracy": FACES["ferplus_accuracy"], "test_accuracy": "accuracy by FER2013's labels (%)"}
     rare = {name: FACES[name] for name in ("test_mean_class_accuracy", "test_accuracy")}
@@ -168,6 +180,7 @@ def sections():
         Section("shortcut-landmarks", BOTH | OTHERS | MOVED, DRAWN, PAL),
         Section("faces-strategies", STRATEGIES),
         Section("width", BOTH),
+        Section("template-weight", {PAL: {"strategy": "mean"}} | tried, VALIDATION | FACES, PAL),
         Section("knows-faces", {label: arm | {"backbone": "face_resnet"} for label, arm in BOTH.items()}),
         Section("imbalance", balance, rare, "as they come"),
         *map(_backbones, ("faces-gpu", "rafdb", "affectnet")),
@@ -183,7 +196,6 @@ def rivals(results=None):
 
     :return: ``(section, section of all weights)``.
     """
-    scores = {"validation_accuracy": "accuracy on validation faces (%)", **FACES}
     runs, tried, chosen = read_question("rivals", results), {}, {}
     cells = [cell.options for cell in question_cells("rivals") if cell.options["strategy"] != "none"]
     default = plain_options("rivals") if cells else {}
@@ -201,7 +213,7 @@ def rivals(results=None):
         chosen |= {best: own[best]} if best else {}
     none = {WITHOUT: {"strategy": "none", "crop": None}}
     arms = none | chosen | {"face crops": {"strategy": "none", "crop": 0.1}}
-    return Section("rivals", arms, dict(list(scores.items())[1:])), Section("rivals", none | tried, scores)
+    return Section("rivals", arms, FACES), Section("rivals", none | tried, VALIDATION | FACES)
 
 
 def lengths(question, arm):

@@ -135,6 +135,11 @@ def number(value, digits=1, sign=False):
     return f"{value:{'+' if sign and value else ''}.{digits}f}"
 
 
+def effect_size(row):
+    """Cohen's d of paired values as text, from a row of ``palcore.book.statistics.paired``; few seeds can make it huge."""
+    return "beyond 10" if abs(row["effect"]) > 10 else number(row["effect"], 1, True)
+
+
 def listed(texts):
     """``a, b and c``."""
     *first, last = texts

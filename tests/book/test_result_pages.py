@@ -95,6 +95,31 @@ def test_every_question_is_on_a_page_and_every_section_in_the_grid():
         assert all(f'page.answer("{name}")' in text for name in names)
 
 
+def test_wrong_landmarks_are_compared_with_own_ones_on_every_backbone():
+    pairs = labelled(sections()["rafdb"])[1]
+    assert pairs["VGG16, a template"] == "VGG16, PAL (mean)" and pairs["ResNet50, PAL (half)"] == "ResNet50, without PAL"
+    assert (
+        pairs["VGG16, placed, a template"] == "VGG16, placed, PAL" and pairs["VGG16, placed, PAL"] == "VGG16, placed, without PAL"
+    )
+
+
+def test_width_is_a_difference_of_differences(show, tmp_path):
+    assert "with half of them" not in show("results_faces", tmp_path)[0]
+    for name, gain in (("faces", 0.01), ("width", 0.03)):
+        for cell in question_cells(name):
+            guided, seed = cell.options["strategy"] == "mean", cell.options["seed"]
+            write_run(tmp_path, cell, 0.5 + guided * (gain + 0.001 * seed * (name == "width")))
+    text, _ = show("results_faces", tmp_path)
+    assert "PAL adds 2.1 points more with all channels than with half of them (between +1.9 and +2.3; 3 seeds)." in text
+
+
+def test_the_number_of_faces_with_integrated_gradients_is_that_of_the_runs():
+    from palcore.book import measures
+    from palcore.runs import reliance
+
+    assert measures.SAMPLE == reliance.SAMPLE
+
+
 def test_conditions_have_human_names():
     from palcore.data import changes
 
@@ -133,12 +158,12 @@ def test_circumstances_say_where_pal_helps_and_where_not(show, tmp_path):
     table = re.search(r"<table(?:(?!<table).)*real, aligned faces.*?</table>", text, re.DOTALL)[0]
     rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", table)[1:]]
     outcomes = [row[1] for row in rows]
-    assert outcomes == sorted(outcomes, key=["higher", "lower", "undecided"].index)
+    assert outcomes == sorted(outcomes, key=["above zero", "below zero", "around zero"].index)
     found = {words: tuple(rest) for words, *rest in rows}
     outcome, size, seeds = found["with 40 % of the training labels replaced at random"]
-    assert (outcome, seeds) == ("higher", "2") and size.startswith("+3.0 (")
-    assert found["with all of the network's channels"] == ("lower", "-2.0 (-2.2 to -1.8)", "3")
-    assert found["from a network that knows faces"] == ("undecided", "0.0 (-0.2 to +0.2)", "3")
+    assert (outcome, seeds) == ("above zero", "2") and size.startswith("+3.0 (")
+    assert found["with all of the network's channels"] == ("below zero", "-2.0 (-2.2 to -1.8)", "3")
+    assert found["from a network that knows faces"] == ("around zero", "0.0 (-0.2 to +0.2)", "3")
 
 
 def test_a_page_says_how_long_its_short_runs_trained_and_those_that_are_not_as_the_settings_say():
@@ -269,6 +294,41 @@ def test_maps_are_drawn_where_they_are_there(show, tmp_path, use_grid, rng):
             arrays = {"maps": rng.random((3, 6, 6)).astype(np.float16), "landmarks": rng.random((3, 68, 2)), "mean": np.eye(6)}
             np.savez(tmp_path / "maps" / f"{cell.name}.npz", **arrays)
     assert show("results_controls", tmp_path)[1] == before + 1
+
+
+def test_maps_are_of_the_same_faces(show, tmp_path, use_grid, rng, monkeypatch):
+    """Drawn faces are others for each seed, and not every seed of every arm has maps."""
+    cells = use_grid(PRIMARY)
+    write_all(tmp_path, cells)
+    (tmp_path / "maps").mkdir()
+    drawn = []
+    monkeypatch.setattr("palcore.book.effects.draw_maps", drawn.append)
+
+    def write(source, seeds, face=0.0):
+        for cell in cells:
+            options = cell.options
+            if options["strategy"] == "mean" and options.get("landmark_source", "own") == source and options["seed"] in seeds:
+                arrays = {
+                    "maps": rng.random((3, 6, 6)),
+                    "landmarks": np.full((3, 68, 2), options["seed"] + face),
+                    "mean": np.eye(6),
+                }
+                np.savez(tmp_path / "maps" / f"{cell.name}.npz", **arrays)
+
+    write("own", [1, 2])
+    write("template", [0, 2])
+    show("results_controls", tmp_path)
+    assert [arrays["landmarks"][0, 0, 0] for arrays in drawn[0].values()] == [2.0, 2.0]
+    write("template", [2], face=0.5)
+    with pytest.raises(ValueError, match="the maps of 'a template' are not of the same faces as those of 'PAL'"):
+        show("results_controls", tmp_path)
+    drawn.clear()
+    (tmp_path / "maps" / next(cell.name + ".npz" for cell in cells if cell.options.get("landmark_source") == "template")).unlink()
+    write("template", [2])
+    for path in (tmp_path / "maps").glob("*template*seed=2.npz"):
+        path.unlink()
+    show("results_controls", tmp_path)
+    assert not drawn, "no seed is shared"
 
 
 def test_the_links_of_a_page_lead_to_the_records_beside_it(show, tmp_path):

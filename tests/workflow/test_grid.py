@@ -71,6 +71,7 @@ def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
         "little-data": 2 * (4 + 3) * 3,
         "imbalance": 3 * 3,
         "knows-faces": 2 * 2 * 3,
+        "template-weight": 4 + 1,
         "faces-gpu": 2 * 3 * 3,
         "rafdb": (2 * 4 + 2 * 4 + 3) * 3,
         "affectnet": (2 * 4 + 2 * 4 + 3) * 3,
@@ -173,7 +174,7 @@ def test_cells_are_selected_by_question_and_by_the_data_that_is_there():
 
 def test_the_whole_fits_two_cores():
     hours = sum(cell.minutes for cell in CELLS if not cell.gpu) / 60
-    assert 2 < hours < 24
+    assert 2 < hours < 30
 
 
 def test_a_name_shows_what_differs():
