@@ -323,8 +323,6 @@ def test_maps_are_of_the_same_faces(show, tmp_path, use_grid, rng, monkeypatch):
     with pytest.raises(ValueError, match="the maps of 'a template' are not of the same faces as those of 'PAL'"):
         show("results_controls", tmp_path)
     drawn.clear()
-    (tmp_path / "maps" / next(cell.name + ".npz" for cell in cells if cell.options.get("landmark_source") == "template")).unlink()
-    write("template", [2])
     for path in (tmp_path / "maps").glob("*template*seed=2.npz"):
         path.unlink()
     show("results_controls", tmp_path)
