@@ -302,9 +302,12 @@ class Page:
             display(Markdown(f"On aligned real faces, {sentence}"))
 
     def adds_more(self, name, words, other, other_words):
-        """Show in a sentence how much more PAL adds to the score of a section than to that of another one, paired by seed."""
-        score = self.sections[name].score
-        gains = [seed_differences(self._runs(key)[0], score, PAL, WITHOUT) for key in (name, other)]
+        """Show in a sentence how much more PAL adds in a section than in another one, each of two arms, paired by seed."""
+        gains = []
+        for section in (name, other):
+            runs, _, pairs = self._runs(section)
+            [(arm, base)] = pairs.items()
+            gains.append(seed_differences(runs, self.sections[name].score, arm, base))
         values = (gains[0] - gains[1]).dropna()
         if len(values) > 1:
             row = paired(values)
