@@ -7,7 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from palcore.book.tables import comparisons
 from palcore.models import build_classifier
+from palcore.runs.records import read_record
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -45,6 +47,18 @@ def test_the_readmes_answer_is_what_the_records_say():
     assert points["P5"] > 10
     assert "The surest effect is that on faces placed at random; the largest is on drawn faces" in REPORT
     assert found["p_holm"].astype(float).idxmin() in ("P3", "P3 against none") and points.idxmax() == "P5"
+
+
+def test_the_reports_words_about_the_runs_are_what_the_records_say():
+    from palcore.book.pages import Page
+
+    cosine, own = "feature cosine, weight 3", "PAL, weight 1"
+    page = Page([])
+    row = comparisons(page._runs("rivals")[0], {cosine: own}, "test_accuracy").loc[cosine]
+    assert "guides the features themselves by the same heatmap, the feature cosine, does about as well in three seeds." in REPORT
+    assert row["seeds"] == 3 and row["low"] < 0 < row["high"] and abs(row["difference"]) < 0.005
+    changed = [path for path in (ROOT / "results" / "runs").glob("fer2013-*.json") if read_record(path)["commit"].endswith("+")]
+    assert f"for {len(changed)} of FER2013's runs" in REPORT
 
 
 def test_the_readmes_table_is_what_the_records_say():
