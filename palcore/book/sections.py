@@ -180,7 +180,7 @@ def sections():
         Section("shortcut-landmarks", BOTH | OTHERS | MOVED, DRAWN, PAL),
         Section("faces-strategies", STRATEGIES),
         Section("width", BOTH),
-        Section("template-weight", {PAL: {"strategy": "mean"}} | tried, VALIDATION | FACES, PAL),
+        Section("template-weight", {PAL: {"strategy": "mean"}} | tried, FACES | VALIDATION, PAL),
         Section("knows-faces", {label: arm | {"backbone": "face_resnet"} for label, arm in BOTH.items()}),
         Section("imbalance", balance, rare, "as they come"),
         *map(_backbones, ("faces-gpu", "rafdb", "affectnet")),

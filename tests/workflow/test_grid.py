@@ -71,7 +71,7 @@ def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
         "little-data": 2 * (4 + 3) * 3,
         "imbalance": 3 * 3,
         "knows-faces": 2 * 2 * 3,
-        "template-weight": 4 + 1,
+        "template-weight": 4 + 2 + 3,
         "faces-gpu": 2 * 3 * 3,
         "rafdb": (2 * 4 + 2 * 4 + 3) * 3,
         "affectnet": (2 * 4 + 2 * 4 + 3) * 3,
