@@ -306,6 +306,8 @@ class Page:
         gains = []
         for section in (name, other):
             runs, _, pairs = self._runs(section)
+            if len(pairs) != 1:
+                return
             [(arm, base)] = pairs.items()
             gains.append(seed_differences(runs, self.sections[name].score, arm, base))
         values = (gains[0] - gains[1]).dropna()
