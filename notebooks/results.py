@@ -28,11 +28,11 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
+from palcore.book.glance import Glance, questions_table
 from palcore.book.measures import caveats
-from palcore.book.pages import Page, questions_table
 from palcore.book.primary import answer
 
-page = Page(In, results_dir)
+page = Glance(In, results_dir)
 display(Markdown(answer(results_dir)))
 
 # %% mystnb={"figure": {"caption": "The primary effects. Orange: the mean difference over seeds and its 95 % interval; grey: each seed; in brackets the accuracy of each arm. The line is zero, and shaded is what was named beforehand as no difference, one point either way. Real and drawn faces have scales of their own."}, "image": {"alt": "Differences in accuracy of the primary comparisons, each below its name, with their intervals, a line at zero, and the margin of one point shaded.", "classes": "fits"}} tags=["remove-input"]
