@@ -54,6 +54,9 @@ def test_the_reports_words_about_the_runs_are_what_the_records_say():
 
     cosine, own = "feature cosine, weight 3", "PAL, weight 1"
     page = Page([])
+    knows = page._differences("knows-faces")[0].loc["PAL"]
+    assert "From a network that knew faces before, no gain is seen, and none ruled out (three seeds)." in README
+    assert knows["seeds"] == 3 and knows["low"] < 0.01 < knows["high"] and knows["difference"] < 0
     row = comparisons(page._runs("rivals")[0], {cosine: own}, "test_accuracy").loc[cosine]
     assert "guides the features themselves by the same heatmap, the feature cosine, does about as well in three seeds." in REPORT
     assert row["seeds"] == 3 and row["low"] < 0 < row["high"] and abs(row["difference"]) < 0.005
