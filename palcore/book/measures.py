@@ -109,8 +109,8 @@ def circumstances_table(found):
         outcome = "above zero" if row["low"] > 0 else "below zero" if row["high"] < 0 else "around zero"
         if np.isfinite(row["low"]):
             rows[outcome][words] = {
-                "the interval lies": outcome,
                 "points (95 % interval)": f"{number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})",
+                "the interval lies": outcome,
                 "seeds": f"{row['seeds']:.0f}",
             }
     return pd.DataFrame({words: row for own in rows.values() for words, row in own.items()}).T
