@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from palcore.book import pages
+from palcore.book import glance, pages
 from palcore.book.effects import draw_arms
 from palcore.book.figures import use_style
 from palcore.book.grid import question_cells, read
@@ -30,7 +30,7 @@ def show(monkeypatch):
     def run(name, results):
         shown, figures = [], 0
         plt.close("all")  # what other tests left open
-        for module in (IPython.display, pages):
+        for module in (IPython.display, glance, pages):
             monkeypatch.setattr(module, "display", lambda thing: shown.append(thing.data))
         names = {"In": []}
         for cell in jupytext.read(NOTEBOOKS / f"{name}.py").cells:
