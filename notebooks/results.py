@@ -80,10 +80,11 @@ page.instead()
 # ## Whose landmarks?
 #
 # If another face's landmarks, or one template for all faces, do as well as a face's own, PAL tells a network where faces are, and
-# nothing about this face. P2 and P3 ask that of real faces. What the other wrong landmarks show:
+# nothing about this face. P2 and P3 ask that of real faces, at the weight of PAL that was chosen with own landmarks; last stands a
+# template at [a weight of its own](results_controls.ipynb). What the other wrong landmarks show:
 
 # %% tags=["remove-input"]
-page.wrong_landmarks("shortcut", "aligned-landmarks")
+page.wrong_landmarks("shortcut", "aligned-landmarks", "template-weight")
 
 # %% [markdown]
 # ## Does the network look where it is told to, and does it rely on it?

@@ -34,7 +34,8 @@ class Glance(Page):
         """Show in a sentence for each section how PAL with wrong landmarks does beside PAL with each face's own."""
         for name in names:
             section, (runs, arms, _), stated = self.sections[name], self._runs(name), self._stated(name)
-            pairs = {label: PAL for label in WRONG if label in arms and label not in stated}
+            wrong = [label for label in arms if label.startswith(tuple(WRONG))]  # "a template, weight 0.3" as well
+            pairs = {label: PAL for label in wrong if label not in stated}
             if runs.empty or section.score not in runs:
                 continue
             where = "On drawn faces, patch at random" if name == "shortcut" else "On aligned real faces"

@@ -42,10 +42,7 @@ RIVALS = {"pal": PAL, "energy": "energy outside", "rrr": "right for the right re
 CIRCUMSTANCES = {
     "width": {f"{PAL}, all channels": "with all of the network's channels"},
     "noisy-labels": {f"{PAL}, 40 % wrong": "with 40 % of the training labels replaced at random"},
-    "little-data": {
-        f"{PAL}, 5 % of the faces": "with 5 % of the training faces",
-        f"{PAL}, 10 % of the faces": "with 10 % of the training faces",
-    },
+    "little-data": {f"{PAL}, 5 % of the faces": "with 5 % of the training faces"},
     "faces-strategies": {
         f"{PAL} (all)": "with each channel compared by itself (the strategy `all`)",
         f"{PAL} (mean), short": "trained short",

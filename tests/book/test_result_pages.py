@@ -177,7 +177,7 @@ def test_a_page_says_how_long_its_short_runs_trained_and_those_that_are_not_as_t
     assert "`backbone` face_resnet" in faces and "`epochs` 8" in faces
     assert lengths_sentence(known["faces-gpu"]).startswith("All runs here have"), "full length is what the question says"
     assert lengths_sentence(known["little-data"]).endswith(
-        "; 24 epochs, 5 % of the faces, batches of 32. To the end: 160 epochs, 10 % of the faces; 320 epochs, 5 % of the faces."
+        "; 24 epochs, 5 % of the faces, batches of 32. To the end: 320 epochs, 5 % of the faces."
     )
 
 

@@ -68,7 +68,7 @@ def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
         "landmarks": (2 + 2 + 1 + 2 + 1 + 4) * 3,
         "rivals": 3 + 4 * (4 + 2) + 3 + 4 * 3,
         "noisy-labels": 2 * (3 + 2) * 3,
-        "little-data": 2 * (4 + 3) * 3,
+        "little-data": 2 * (4 + 2) * 3,
         "imbalance": 3 * 3,
         "knows-faces": 2 * 2 * 3,
         "template-weight": 4 + 2 + 3,

@@ -55,8 +55,11 @@ def test_the_reports_words_about_the_runs_are_what_the_records_say():
     cosine, own = "feature cosine, weight 3", "PAL, weight 1"
     page = Page([])
     knows = page._differences("knows-faces")[0].loc["PAL"]
-    assert "From a network that knew faces before, no gain is seen, and none ruled out (three seeds)." in README
+    assert "From a network that knew faces before, no gain is seen,\nand none ruled out (three seeds)." in README
     assert knows["seeds"] == 3 and knows["low"] < 0.01 < knows["high"] and knows["difference"] < 0
+    template = page._differences("template-weight")[0].loc["a template, weight 0.3"]
+    assert "a template may do as\nwell: three seeds leave it open" in README and "three seeds leave open which is better" in REPORT
+    assert template["seeds"] == 3 and template["low"] < 0 < template["high"]
     row = comparisons(page._runs("rivals")[0], {cosine: own}, "test_accuracy").loc[cosine]
     assert "guides the features themselves by the same heatmap, the feature cosine, does about as well in three seeds." in REPORT
     assert row["seeds"] == 3 and row["low"] < 0 < row["high"] and abs(row["difference"]) < 0.005
