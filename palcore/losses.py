@@ -155,6 +155,28 @@ def checked_landmarks(landmarks):
     return landmarks, ops.where(share > 0.5, float("nan"), 0.0)
 
 
+@keras.saving.register_keras_serializable("palcore")
+class SmoothedCrossEntropy(keras.losses.Loss):
+    """Cross-entropy of logits with labels of which a share is spread evenly over all classes (Szegedy et al., 2016).
+
+    ``-(1 - s) log p_y - s / C sum_i log p_i``: ``label_smoothing`` of ``CategoricalCrossentropy``, for labels that are numbers.
+
+    :param smoothing: the share ``s``, in [0, 1).
+    """
+
+    def __init__(self, smoothing: float, name="smoothed_cross_entropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.smoothing = smoothing
+
+    def call(self, y_true, y_pred):
+        logs = ops.log_softmax(ops.cast(y_pred, "float32"), axis=-1)
+        labels = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), logs.shape[-1], dtype="float32")
+        return -ops.sum(logs * ((1.0 - self.smoothing) * labels + self.smoothing / logs.shape[-1]), axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "smoothing": self.smoothing}
+
+
 class _LandmarkLoss(keras.losses.Loss):
     """What PAL and its rivals share: landmarks as target, a map as prediction, the same two options.
 

@@ -11,28 +11,37 @@ from palcore.soundness import refuse_missing_second_gradient, refuse_moving_laye
 from palcore.splitting import split_classifier
 from palcore.weights import SCALINGS, load_backbone_weights, scaling_of
 
-BACKBONES = ("compact", "vgg16", "resnet50", "face_resnet")
+BACKBONES = ("compact", "plain", "vgg16", "resnet50", "face_resnet")
+FILTERS = {"compact": ((32,), (64,), (128, 128), (256, 256)), "plain": ((32, 32), (64, 64), (128, 128), (256, 256))}
+"""Channels of each 3x3 convolution, block by block, at a ``width_multiplier`` of 1, of the backbones for 48 to 64 pixels."""
+NORMALISATIONS = ("block", "convolution")
 SMALLEST = 32
 """Pixels along the side that every backbone needs."""
 
 
-def _compact(image, width_multiplier=1.0, filters=((32,), (64,), (128, 128), (256, 256))):
-    """Blocks of 3x3 convolutions for 48 to 64 pixels. Batch normalisation comes after pooling only.
+def _compact(image, filters, width_multiplier=1.0, normalisation="block"):
+    """Blocks of 3x3 convolutions for 48 to 64 pixels, with batch normalisation after the pooling of each block, or after each
+    convolution.
 
-    Normalising is bound by memory, and a quarter of the cells costs a quarter: after each convolution it would take most of
-    what bfloat16 gains. Nothing after the last convolution normalises or takes a maximum, so the head that PAL
-    differentiates twice treats each face alone and is exact in every precision.
+    Normalising is bound by memory, and a quarter of the cells costs a quarter: after each convolution it takes most of what
+    bfloat16 gains, and trains the better network. Nothing behind the attributed map normalises or takes a maximum, so the head that
+    PAL differentiates twice treats each face alone and is exact in every precision.
     """
     features = image
+    # Momentum 0.9: an epoch of the smaller data sets has some 40 steps, too few for the averages at 0.99.
+    each, momentum = normalisation == "convolution", 0.9
     for number, block in enumerate(filters, start=1):
         for position, channels in enumerate(block, start=1):
             name = f"block{number}_conv{position}"
-            channels = round(width_multiplier * channels)
-            features = layers.Conv2D(channels, 3, padding="same", activation="relu", name=name)(features)
+            channels, activation = round(width_multiplier * channels), None if each else "relu"
+            features = layers.Conv2D(channels, 3, padding="same", activation=activation, use_bias=not each, name=name)(features)
+            if each:
+                features = layers.BatchNormalization(momentum=momentum, name=f"block{number}_norm{position}")(features)
+                features = layers.Activation("relu", name=f"block{number}_relu{position}")(features)
         if number < len(filters):
             features = layers.MaxPooling2D(name=f"block{number}_pool")(features)
-            # Momentum 0.9: an epoch of the smaller data sets has some 40 steps, too few for the averages at 0.99.
-            features = layers.BatchNormalization(momentum=0.9, name=f"block{number}_norm")(features)
+            if not each:
+                features = layers.BatchNormalization(momentum=momentum, name=f"block{number}_norm")(features)
     return layers.AveragePooling2D(2, name=f"block{len(filters)}_pool")(features)
 
 
@@ -56,17 +65,26 @@ def _face_resnet(image, weights):
 
 
 def build_classifier(
-    backbone="compact", image_size=64, weights=None, units=512, dropout=0.5, scaling=None, classes=7, width_multiplier=1.0
+    backbone="compact",
+    image_size=64,
+    weights=None,
+    units=512,
+    dropout=0.5,
+    scaling=None,
+    classes=7,
+    width_multiplier=1.0,
+    normalisation="block",
 ):
     """A backbone, two dense layers, and one logit per expression, as a plain Keras model.
 
     Input: ``(N, image_size, image_size, 3)`` RGB in 0..255, uint8 or float; scaling happens inside. Output: ``(N, classes)``
     float32 logits. The map is flattened rather than pooled over space, since behind a global average the gradient of the
-    score is the same at every position. ``with_attribution`` takes ``block4_conv2``, ``block5_conv3``, ``conv5_block3_out`` or
-    ``level3_block3_out``.
+    score is the same at every position. ``with_attribution`` takes ``block4_conv2`` (``block4_relu2`` where each convolution is
+    normalised), ``block5_conv3``, ``conv5_block3_out`` or ``level3_block3_out``.
 
-    :param backbone: ``compact`` (1.1 million weights and the dense layers, for 48 to 64 px), ``vgg16``, ``resnet50``, or
-        ``face_resnet`` (the first levels of ``palcore.face_resnet``, for 112 to 150 px).
+    :param backbone: ``compact`` (1.1 million weights and the dense layers, for 48 to 64 px), ``plain`` (the same with two
+        convolutions in every block), ``vgg16``, ``resnet50``, or ``face_resnet`` (the first levels of ``palcore.face_resnet``, for
+        112 to 150 px).
     :param image_size: side of the input, in pixels, at least 32.
     :param weights: None (random), ``"imagenet"`` (downloaded by Keras), or a file for the backbone: Keras ``.weights.h5`` and
         ``.h5``, whole ``.keras`` models, and VGG-Face's older ``.h5`` layouts. ``face_resnet`` takes ``"dlib"`` (the file in the
@@ -76,7 +94,8 @@ def build_classifier(
     :param scaling: how pixels become the backbone's input; one of ``palcore.weights.SCALINGS``. None takes the one of the
         weights (``palcore.weights.scaling_of``).
     :param classes: number of logits.
-    :param width_multiplier: share of ``compact``'s channels, in [0.125, 4]; 1 for the other backbones.
+    :param width_multiplier: share of the channels of ``compact`` and ``plain``, in [0.125, 4]; 1 for the other backbones.
+    :param normalisation: of ``compact`` and ``plain``: batch normalisation after each ``block``'s pooling or each ``convolution``.
     :raises ValueError: for an unknown backbone or scaling, an image that is too small, or weights that do not fit.
     :raises FileNotFoundError: where ``weights`` names no file.
     """
@@ -88,10 +107,13 @@ def build_classifier(
         raise ValueError(f"dropout {dropout!r}: it must be in [0, 1)")
     if not 0.125 <= width_multiplier <= 4:
         raise ValueError(f"width_multiplier {width_multiplier!r}: it must be in [0.125, 4]")
-    if backbone != "compact" and width_multiplier != 1:
-        raise ValueError(f"width_multiplier {width_multiplier!r} for backbone {backbone}: only compact takes one")
-    if backbone == "compact" and weights is not None:
-        raise ValueError(f"weights {weights!r} for backbone compact: it has none to load; choose another backbone, or None")
+    if normalisation not in NORMALISATIONS:
+        raise ValueError(f"normalisation {normalisation!r}: choose from {', '.join(NORMALISATIONS)}")
+    for name, value, default in (("width_multiplier", width_multiplier, 1), ("normalisation", normalisation, "block")):
+        if backbone not in FILTERS and value != default:
+            raise ValueError(f"{name} {value!r} for backbone {backbone}: only {' and '.join(FILTERS)} take one")
+    if backbone in FILTERS and weights is not None:
+        raise ValueError(f"weights {weights!r} for backbone {backbone}: it has none to load; choose another backbone, or None")
     if weights == ("imagenet" if backbone == "face_resnet" else "dlib"):
         raise ValueError(f"weights {weights!r} for backbone {backbone}: dlib's are those of face_resnet, imagenet's of the others")
     if scaling is None:
@@ -100,8 +122,8 @@ def build_classifier(
         raise ValueError(f"unknown scaling {scaling!r}: choose from {', '.join(SCALINGS)}")
     image = keras.Input((image_size, image_size, 3), name="image")
     scaled = SCALINGS[scaling](image)
-    if backbone == "compact":
-        features = _compact(scaled, width_multiplier)
+    if backbone in FILTERS:
+        features = _compact(scaled, FILTERS[backbone], width_multiplier, normalisation)
     else:
         features = _face_resnet(scaled, weights) if backbone == "face_resnet" else _application(backbone, scaled, weights)
     # The head is differentiated twice: keep it in float32 whatever the precision of the features.

@@ -15,14 +15,14 @@ GRID = ROOT / "workflow" / "grid.yml"
 RUNS = "runs/grid"
 """Folder of all runs, from the repository's root: one folder a cell, and `attempts.csv`."""
 
-BASELINE_IGNORES = ("loss", "pal_weight", "jaw", "landmark_source", "landmark_jitter")
+BASELINE_IGNORES = ("loss", "pal_weight", "pal_share", "jaw", "landmark_source", "landmark_jitter")
 """Options without a meaning where there is no loss of the attribution; `attribution`, `layer` and `sigma` still say what is
 measured."""
 
 FACES = {"synthetic": (2800, 700), "fer2013": (28709, 3589), "rafdb": (12271, 3068), "affectnet": (283901, 3500)}
 """Training and validation faces of each data set."""
 
-FACES_PER_SECOND = {"compact": 450, "vgg16": 500, "resnet50": 500, "face_resnet": 200}
+FACES_PER_SECOND = {"compact": 450, "plain": 250, "vgg16": 500, "resnet50": 500, "face_resnet": 200}
 """Training speed to plan with, a round guess and no result: compact at 48 and face_resnet at 112 pixels on two cores, the
 others at 112 on a GPU."""
 
@@ -45,7 +45,7 @@ class Cell:
         """Expected minutes on the machine that `FACES_PER_SECOND` is for, start and evaluation included."""
         training, validation = FACES[self.options["dataset"]]
         rate = FACES_PER_SECOND[self.options["backbone"]] / (self.options.get("width_multiplier") or 1.0)
-        if self.options["backbone"] == "compact":
+        if self.options["backbone"] in ("compact", "plain"):
             rate *= (48 / self.options["image_size"]) ** 2
         epoch = training * self.options.get("train_share", 1.0) / rate + validation / (3 * rate)
         tests = 10 if self.options.get("robustness") else 2

@@ -66,6 +66,7 @@ class FaceBatches(keras.utils.PyDataset):
     :param class_weight: ``{label: weight}`` of the cross-entropy, 1 for labels not named; PAL is not weighted.
     :param attribution: whether landmarks are among the targets.
     :param threads: how many faces of a batch are prepared at once; None for ``reading_threads``.
+    :param strength: of the augmentation, see ``palcore.data.changes.augmentation.draw_matrix``.
     :param share: ``(which, of)``: of each batch only this one of so many equal parts, where several processes read one batch.
     :raises ValueError: for no faces, an empty batch, or arguments that make no sense.
     """
@@ -83,6 +84,7 @@ class FaceBatches(keras.utils.PyDataset):
         attribution=True,
         threads=None,
         share=(0, 1),
+        strength=1.0,
     ):
         super().__init__(workers=1)
         if len(faces) == 0:
@@ -109,6 +111,7 @@ class FaceBatches(keras.utils.PyDataset):
         self.attribution = attribution
         self.threads = threads
         self.share = share
+        self.strength = strength
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.set_epoch(0)
 
@@ -137,10 +140,21 @@ class FaceBatches(keras.utils.PyDataset):
         places = np.arange(index * self.batch_size, min((index + 1) * self.batch_size, len(self.order)))
         which, of = self.share
         places = np.array_split(places, of)[which]
-        rows = self.order[places]
+        images, labels, landmarks = self._prepared(self.order[places], places)
+        self._complete = self._complete or index == len(self) - 1
+        targets = {"expression": labels, "attribution": landmarks} if self.attribution else labels
+        if self.class_weight is None:
+            return images, targets
+        weights = self.class_weight[labels]
+        if self.attribution:
+            weights = {"expression": weights, "attribution": np.ones(len(labels), np.float32)}
+        return images, targets, weights
+
+    def _prepared(self, rows, places):
+        """Images, labels and landmarks of the faces in ``rows``, augmented by the random numbers of their ``places``."""
         faces = self.faces.subset(rows)
         if self.augment:
-            faces = augmented(faces, self.draws[places])
+            faces = augmented(faces, self.draws[places], self.strength)
         images = np.empty((len(rows), faces.images.size, faces.images.size, 3), np.uint8)
 
         def fill(positions):
@@ -148,14 +162,7 @@ class FaceBatches(keras.utils.PyDataset):
 
         each = map if self._pool is None else self._pool.map
         list(each(fill, np.array_split(np.arange(len(rows)), self.threads)))
-        self._complete = self._complete or index == len(self) - 1
-        targets = {"expression": faces.labels, "attribution": faces.landmarks} if self.attribution else faces.labels
-        if self.class_weight is None:
-            return images, targets
-        weights = self.class_weight[faces.labels]
-        if self.attribution:
-            weights = {"expression": weights, "attribution": np.ones(len(rows), np.float32)}
-        return images, targets, weights
+        return images, faces.labels, faces.landmarks
 
     def on_epoch_end(self):
         if self._complete:

@@ -51,6 +51,20 @@ def crop_matrix(left, top, width, height):
     return np.array([[1 / width, 0.0, -left / width], [0.0, 1 / height, -top / height], [0.0, 0.0, 1.0]])
 
 
+def landmark_boxes(landmarks):
+    """The box around each face's landmarks.
+
+    :param landmarks: ``(N, 68, 2)`` fractions; those that are not finite are left out.
+    :return: ``(corners, sides)``, each ``(N, 2)``: left and top, width and height; NaN for a face without landmarks or without a
+        width or height.
+    """
+    finite = np.all(np.isfinite(landmarks), axis=-1, keepdims=True)
+    low = np.where(finite, landmarks, np.inf).min(axis=1)
+    sides = np.where(finite, landmarks, -np.inf).max(axis=1) - low
+    there = np.all(sides > 0, axis=-1, keepdims=True) & np.isfinite(low)
+    return np.where(there, low, np.nan), np.where(there, sides, np.nan)
+
+
 def transform_landmarks(landmarks, matrix):
     """Landmarks ``(68, 2)`` moved by a map of fractions, float32; a map that mirrors exchanges left and right landmarks too."""
     moved = landmarks @ matrix[:2, :2].T + matrix[:2, 2]

@@ -10,7 +10,7 @@ from palcore.data.changes import SOURCES
 from palcore.data.landmark_files import ORDERS
 from palcore.heatmaps import SIGMA
 from palcore.losses import LOSSES
-from palcore.models import BACKBONES
+from palcore.models import BACKBONES, FILTERS, NORMALISATIONS
 
 
 def _option(default, check):
@@ -70,7 +70,8 @@ class Options:
     dataset: str = _option("synthetic", _choice(*DATASETS))
     data_dir: str | None = _option(None, _or_none(_place))  # folder of the data set; synthetic needs none
     backbone: str = _option("compact", _choice(*BACKBONES))
-    width_multiplier: float | None = _option(None, _or_none(_number(0.125, 4)))  # share of compact's channels; None: a half
+    width_multiplier: float | None = _option(None, _or_none(_number(0.125, 4)))  # share of compact's, plain's channels; None: 0.5
+    normalisation: str = _option("block", _choice(*NORMALISATIONS))  # compact, plain: after each block, or each convolution
     layer: str | None = _option(None, _or_none(_text))  # layer to attribute; None: the last convolutional map
     weights: str | None = _option(None, _or_none(_place))  # None, "imagenet", "dlib", or a file with the backbone's weights
     strategy: str = _option("mean", _choice("none", *STRATEGIES))  # none: cross-entropy only
@@ -78,6 +79,7 @@ class Options:
     score: str = _option("abs_logits", _choice(*SCORES))
     loss: str = _option("pal", _choice(*LOSSES))  # loss of the attribution: pal, or a rival
     pal_weight: float = _option(1.0, _number(0, 1e6))  # total loss = cross-entropy + pal_weight * PAL (or its rival)
+    pal_share: float = _option(1.0, _number(0, 1))  # share of the epochs, from the first, in which that loss counts
     sigma: float = _option(SIGMA, _number(1e-4, 1))  # width of a landmark's Gaussian, as a fraction of the image side
     jaw: float = _option(1.0, _number(0, 1000))  # weight of the 17 jaw landmarks in the heatmap; 0 leaves them out
     landmark_source: str = _option("own", _choice(*SOURCES))  # landmarks that training aims at: own, or as a control others
@@ -87,11 +89,17 @@ class Options:
     image_size: int | None = _option(None, _or_none(_number(32, 1024, whole=True)))  # side in pixels; None: the data set's own
     epochs: int = _option(20, _number(1, whole=True))
     batch_size: int = _option(64, _number(2, 65536, whole=True))
-    learning_rate: float = _option(1e-4, _number(1e-8, 1))  # Adam
+    optimizer: str = _option("adam", _choice("adam", "sgd"))  # sgd: with Nesterov momentum of 0.9
+    learning_rate: float = _option(1e-4, _number(1e-8, 1))
+    weight_decay: float = _option(0.0, _number(0, 1))  # of kernels, decoupled: each step takes learning_rate * weight_decay of them
     schedule: str = _option("cosine", _choice("cosine", "constant"))  # cosine decays to 0 over the run
+    warmup: float = _option(0.0, _number(0, 100))  # epochs in which the rate rises from 0, before the cosine
+    label_smoothing: float = _option(0.0, _number(0, 1, open_end=True))  # share of each label spread over all classes
     units: int = _option(512, _number(1, 65536, whole=True))  # width of each of the two dense layers
     dropout: float = _option(0.5, _number(0, 1, open_end=True))
     augment: bool = _option(True, _switch)  # flip, small shift, rotation and scale of training faces, landmarks moved along
+    augment_strength: float = _option(1.0, _number(0, 4))  # factor of the greatest shift, rotation and scale
+    warp: str = _option("host", _choice("host", "device"))  # where faces are augmented; device: on the GPU (JAX), from its memory
     distribute: str = _option("none", _choice("none", "data"))  # data: each batch divided among all devices
     precision: str = _option("float32", _choice("float32", "mixed_bfloat16"))  # attributions, head and losses stay in float32
     class_weight: str = _option("none", _choice("none", "balanced"))  # balanced: each class weighs the same in the cross-entropy
@@ -121,12 +129,15 @@ def _meaningless(options):
         yield ("landmark_order",), data, "only rafdb's text files have an order"
     if options.dataset != "fer2013":
         yield ("labels",), data, "only fer2013 has others"
-    if options.backbone == "compact":
+    if options.backbone in FILTERS:
         yield ("weights",), backbone, "it has none to load"
-    elif options.width_multiplier != 1:
-        yield ("width_multiplier",), backbone, "only compact takes one"
+    else:
+        names = ("normalisation",) if options.width_multiplier == 1 else ("width_multiplier", "normalisation")
+        yield names, backbone, "only compact and plain take one"
+    if options.schedule == "constant":
+        yield ("warmup",), "schedule constant", "it has no start of its own"
     if options.strategy == "none":
-        of_loss = ("loss", "pal_weight", "jaw", "landmark_source", "landmark_jitter")
+        of_loss = ("loss", "pal_weight", "pal_share", "jaw", "landmark_source", "landmark_jitter")
         yield of_loss, "strategy none", "it has no loss of the attribution"
 
 
@@ -148,7 +159,7 @@ def check_options(**values):
             raise ValueError(f"option {name} is {value!r}: {problem}") from None
     options = Options(**values)
     if options.width_multiplier is None:
-        options = replace(options, width_multiplier=0.5 if options.backbone == "compact" else 1.0)
+        options = replace(options, width_multiplier=0.5 if options.backbone in FILTERS else 1.0)
     for names, chosen, why in _meaningless(options):
         for name in names:
             value = getattr(options, name)

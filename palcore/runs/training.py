@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from palcore.data.batches import FaceBatches
+from palcore.data.device import DeviceBatches
 from palcore.heatmaps import region_weights
-from palcore.losses import attribution_loss
+from palcore.losses import SmoothedCrossEntropy, attribution_loss
 from palcore.models import build_classifier, with_attribution
 from palcore.progress import attended
 from palcore.runs.distribution import data_parallel, fit, gathered, join_processes, on_one_device
@@ -41,8 +42,10 @@ def balanced_weights(labels):
     return {label: float(len(labels) / (present.sum() * count)) if count else 0.0 for label, count in enumerate(counts)}
 
 
-def build(options, image_size, steps):
+def build(options, image_size, steps, epoch_steps=None):
     """The classifier, and the compiled model that trains it.
+
+    :param steps: of the whole training; ``epoch_steps``: of one epoch, which the warm-up counts in.
 
     The training model is the classifier itself for the strategy ``none``, and else the one with the attribution as its second
     output and PAL, or the rival that the options name, as that output's loss.
@@ -54,30 +57,56 @@ def build(options, image_size, steps):
         units=options.units,
         dropout=options.dropout,
         width_multiplier=options.width_multiplier,
+        normalisation=options.normalisation,
     )
-    rate = options.learning_rate
+    model = classifier
+    if options.strategy != "none":
+        _, features = attribution_loss(options.loss)
+        model = with_attribution(classifier, options.layer, features or options.attribution, options.strategy, options.score)
+    compile_model(model, options, _optimizer(options, steps, epoch_steps or steps), options.pal_weight)
+    return classifier, model
+
+
+def _optimizer(options, steps, epoch_steps):
+    """The options' optimizer, its rate rising over the warm-up and then falling to 0 along a cosine, if it is to."""
+    rate, warm = options.learning_rate, round(options.warmup * epoch_steps)
     if options.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, max(steps, 1))
+        start = (
+            {"initial_learning_rate": 0.0, "warmup_target": rate, "warmup_steps": warm} if warm else {"initial_learning_rate": rate}
+        )
+        rate = keras.optimizers.schedules.CosineDecay(decay_steps=max(steps - warm, 1), **start)
+    decay = {"weight_decay": options.weight_decay} if options.weight_decay else {}
+    if options.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **decay)
+    else:
+        optimizer = keras.optimizers.Adam(rate, **decay)
+    if decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def compile_model(model, options, optimizer, pal_weight):
+    """Compile a training model of ``build``; again with another weight of PAL and the same optimizer where PAL ends early."""
     # XLA on TensorFlow only approximates the second-order gradient of max-pooling; JAX always compiles.
-    compiling = {"optimizer": keras.optimizers.Adam(rate), "jit_compile": keras.backend.backend() == "jax"}
+    compiling = {"optimizer": optimizer, "jit_compile": keras.backend.backend() == "jax"}
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    if options.label_smoothing:
+        cross_entropy = SmoothedCrossEntropy(options.label_smoothing)
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     if options.strategy == "none":
-        classifier.compile(loss=cross_entropy, weighted_metrics=[], metrics=[accuracy], **compiling)
-        return classifier, classifier
+        model.compile(loss=cross_entropy, weighted_metrics=[], metrics=[accuracy], **compiling)
+        return
     weights = None if options.jaw == 1 else region_weights(jaw=options.jaw)
-    loss, features = attribution_loss(options.loss, options.sigma, weights)
-    model = with_attribution(classifier, options.layer, features or options.attribution, options.strategy, options.score)
+    loss, _ = attribution_loss(options.loss, options.sigma, weights)
     model.compile(
         loss={"expression": cross_entropy, "attribution": loss},
-        loss_weights={"expression": 1.0, "attribution": options.pal_weight},
+        loss_weights={"expression": 1.0, "attribution": pal_weight},
         metrics={"expression": [accuracy]},
         **compiling,
     )
     # Keras makes the means of both losses in the first step; TensorFlow would then trace that step, its longest, a second time.
     outputs = {name: np.zeros((1, *output.shape[1:]), np.float32) for name, output in model.output.items()}
     model.compute_loss(y={"expression": np.zeros(1), "attribution": np.full((1, 68, 2), 0.5, np.float32)}, y_pred=outputs)
-    return classifier, model
 
 
 class EpochLines(keras.callbacks.Callback):
@@ -172,27 +201,35 @@ def _train(options, folder, verbose):
         reading = {
             "batch_size": options.batch_size,
             "attribution": options.strategy != "none",
-            "drop_remainder": devices.count > 1,  # the devices share every batch equally
+            # Devices share every batch equally; and where batches are compiled for, a smaller last one would take another minute.
+            "drop_remainder": devices.count > 1 or options.warp == "device",
             "share": (devices.process, devices.processes),
         }
-        batches = FaceBatches(
+        kind = {"host": FaceBatches, "device": DeviceBatches}[options.warp]
+        batches = kind(
             faces.train,
             augment=options.augment,
+            strength=options.augment_strength,
             shuffle=True,
             seed=options.seed,
             balanced=options.sampling == "balanced",
             class_weight=balanced_weights(faces.train.labels) if options.class_weight == "balanced" else None,
             **reading,
         )
-        validation = FaceBatches(faces.validation, **reading)
-        classifier, model = build(options, faces.train.images.size, steps=len(batches) * options.epochs)
+        watching = reading if devices.count > 1 else {**reading, "drop_remainder": False}
+        validation = kind(faces.validation, **watching)
+        classifier, model = build(options, faces.train.images.size, len(batches) * options.epochs, len(batches))
         watched = watched_model(options, classifier)  # now: a layer that is not there fails before the first epoch
         window = None if faces.window is None else faces.window.tolist()
         facts = run_facts(options, faces.train.images.size, window, run_data(faces))
         progress = Progress(folder, model, batches, facts, code, devices.processes)
         stopped = None
         try:
-            if progress.epoch < options.epochs:
+            for last, weight in _stages(options):
+                if progress.epoch >= last:
+                    continue
+                if weight != options.pal_weight:
+                    compile_model(model, options, model.optimizer, weight)
                 with progress.watched():
                     fit(
                         classifier,
@@ -200,7 +237,7 @@ def _train(options, folder, verbose):
                         batches,
                         validation,
                         devices,
-                        epochs=options.epochs,
+                        epochs=last,
                         initial_epoch=progress.epoch,
                         shuffle=False,  # the batches are in another order in each epoch by themselves, the same in every process
                         verbose=verbose % 2,
@@ -233,6 +270,12 @@ def _train(options, folder, verbose):
     )
     clear(folder)
     return folder
+
+
+def _stages(options):
+    """``[(epoch, weight of PAL until then), ...]``: one, or two where PAL ends early."""
+    last = options.epochs if options.strategy == "none" else round(options.pal_share * options.epochs)
+    return [(last, options.pal_weight), (options.epochs, 0.0)][: 1 + (last < options.epochs)]
 
 
 def _give_up(options, folder, classifier, progress, error):

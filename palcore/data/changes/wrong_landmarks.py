@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-SOURCES = ("own", "shuffled", "template", "upside_down", "centre")
+from palcore.data.geometry import landmark_boxes
+
+SOURCES = ("own", "shuffled", "template", "box", "upside_down", "centre")
 """Whose landmarks training aims at, see ``landmarks_from``."""
 
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
@@ -39,6 +41,16 @@ def jittered_landmarks(faces, deviation, seed):
     return replace(faces, landmarks=(faces.landmarks + noise).astype(np.float32))
 
 
+def _boxed_template(landmarks):
+    """One shape for all faces, moved and scaled to each face's own box: it says where a face is, and nothing else of it.
+
+    The shape is the mean of the faces' landmarks, each taken within its own box.
+    """
+    corners, sides = landmark_boxes(landmarks)
+    shape = np.nanmean((landmarks - corners[:, None]) / sides[:, None], axis=0)
+    return corners[:, None] + shape * sides[:, None]
+
+
 def _centre():
     index = np.arange(68) + 0.5  # Vogel's sunflower: evenly over a disc, nothing random
     radius, angle = CENTRE_RADIUS * np.sqrt(index / 68), GOLDEN_ANGLE * index
@@ -52,10 +64,11 @@ def landmarks_from(faces, source, seed=0):
     - ``shuffled``: another face's, see ``shuffled_landmarks``.
     - ``template``: the mean of all the faces' landmarks, one map for all. Where faces are cut out alike it says where faces are;
       it says nothing about this face.
+    - ``box``: that mean moved to each face's own box: where this face is and how large, and nothing else of it.
     - ``upside_down``: this face's own, mirrored at the image's middle line: the same shape in the wrong place.
     - ``centre``: 68 points spread evenly over a disc at the middle of the image: no shape of a face at all.
 
-    A face without landmarks (NaN) stays without under ``upside_down``; under ``template`` and ``centre`` it gets them.
+    A face without landmarks (NaN) stays without under ``upside_down`` and ``box``; under ``template`` and ``centre`` it gets them.
 
     :param source: one of ``SOURCES``.
     :param seed: of ``shuffled``.
@@ -68,6 +81,8 @@ def landmarks_from(faces, source, seed=0):
     if source == "template":
         with np.errstate(invalid="ignore"):
             landmarks = np.broadcast_to(np.nanmean(faces.landmarks, axis=0), faces.landmarks.shape)
+    elif source == "box":
+        landmarks = _boxed_template(faces.landmarks)
     elif source == "upside_down":
         landmarks = faces.landmarks * [1, -1] + [0, 1]
     elif source == "centre":

@@ -1,0 +1,83 @@
+"""Batches that are augmented where they are trained on: images lie in the accelerator's memory, and JAX moves them there.
+
+A small network takes more faces a second on a GPU than its processor's cores can move. The random numbers are those of
+``FaceBatches``; what differs is the interpolation, which OpenCV does in steps of 1/32 of a pixel and this does exactly: some pixels
+differ by a few grey levels (``tests/data/test_device.py``).
+"""
+
+from functools import cache
+
+import keras
+import numpy as np
+
+from palcore.data.batches import FaceBatches
+from palcore.data.changes.augmentation import FLIP, draw_matrix
+from palcore.data.geometry import FLIP_INDEX
+
+
+def draw_matrices(draws: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    """``palcore.data.changes.augmentation.draw_matrix`` of many faces: ``(N, DRAWS)`` to ``(N, 3, 3)`` float64."""
+    return np.stack([draw_matrix(numbers, strength) for numbers in draws])
+
+
+def moved_landmarks(landmarks: np.ndarray, matrices: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    """Landmarks ``(N, 68, 2)`` moved by a map of fractions each, ``(N, 3, 3)``; mirrored faces exchange left and right, float32."""
+    moved = np.einsum("nij,nlj->nli", matrices[:, :2, :2], landmarks) + matrices[:, None, :2, 2]
+    moved[mirrored] = moved[mirrored][:, FLIP_INDEX]
+    return moved.astype(np.float32)
+
+
+@cache
+def _warp():
+    import jax
+    import jax.numpy as jnp
+
+    @jax.jit
+    def warp(pixels, rows, inverses):
+        """Images ``pixels[rows]`` ``(N, S, S, C)`` uint8, each seen through a map from its new fractions to its old ones."""
+        images = pixels[rows]
+        side = images.shape[1]
+        place = (jnp.arange(side, dtype=jnp.float32) + 0.5) / side
+        across, down = jnp.meshgrid(place, place)
+        old = [
+            m[:, 0, None, None] * across + m[:, 1, None, None] * down + m[:, 2, None, None]
+            for m in (inverses[:, 0], inverses[:, 1])
+        ]
+        x, y = (jnp.clip(fraction * side - 0.5, 0, side - 1) for fraction in old)  # beyond the image its edge repeats
+        left, top = (jnp.minimum(jnp.floor(value), side - 2).astype(jnp.int32) for value in (x, y))
+        right, lower = ((value - whole)[..., None] for value, whole in ((x, left), (y, top)))
+        face = jnp.arange(len(images))[:, None, None]
+        corners = [images[face, top + i, left + j].astype(jnp.float32) for i in (0, 1) for j in (0, 1)]
+        above, below = (one * (1 - right) + other * right for one, other in (corners[:2], corners[2:]))
+        seen = jnp.round(above * (1 - lower) + below * lower).astype(jnp.uint8)
+        return jnp.broadcast_to(seen, (*seen.shape[:3], 3))
+
+    return warp
+
+
+class DeviceBatches(FaceBatches):
+    """``FaceBatches`` whose images are arrays of the accelerator, ``(B, S, S, 3)`` uint8, taken and moved from its memory.
+
+    All images of the split are sent there once, a single channel where all are grey: 66 MB for FER2013's training faces.
+
+    :raises ValueError: on another backend than JAX.
+    """
+
+    def __init__(self, faces, **settings):
+        if keras.backend.backend() != "jax":
+            raise ValueError(f"option warp is 'device' on the backend {keras.backend.backend()}: it needs KERAS_BACKEND=jax")
+        super().__init__(faces, **settings)
+        import jax
+
+        images = faces.images[:]
+        grey = bool(np.all(images == images[..., :1]))
+        self._pixels = jax.device_put(images[..., :1] if grey else images)
+
+    def _prepared(self, rows, places):
+        faces = self.faces.subset(rows)
+        landmarks, matrices = faces.landmarks, np.broadcast_to(np.eye(3), (len(rows), 3, 3))
+        if self.augment:
+            matrices = draw_matrices(self.draws[places], self.strength)
+            landmarks = moved_landmarks(landmarks, matrices, self.draws[places][:, 7] < FLIP)
+        inverses = np.linalg.inv(matrices)[:, :2].astype(np.float32)
+        return _warp()(self._pixels, rows.astype(np.int32), inverses), faces.labels, landmarks

@@ -1,0 +1,83 @@
+"""The options that a better baseline is tuned by: what each does to the network, the optimizer, the loss and the landmarks."""
+
+import keras
+import numpy as np
+import pytest
+
+from palcore.data import load
+from palcore.data.changes import landmarks_from
+from palcore.losses import SmoothedCrossEntropy
+from palcore.models import build_classifier, with_attribution
+from palcore.runs import training
+from palcore.runs.options import check_options
+from palcore.runs.records import read_record
+
+SMALL = {"width_multiplier": 0.125, "units": 8, "image_size": 48, "train_share": 0.05, "epochs": 2}
+
+
+@pytest.mark.parametrize(("backbone", "normalisation", "layer"), [
+    ("compact", "block", "block4_conv2"),
+    ("compact", "convolution", "block4_relu2"),
+    ("plain", "convolution", "block4_relu2"),
+])  # fmt: skip
+def test_the_attributed_map_is_what_leaves_the_last_convolution(backbone, normalisation, layer):
+    classifier = build_classifier(backbone, 48, width_multiplier=0.125, normalisation=normalisation)
+    assert with_attribution(classifier).attributed_layer == layer
+    norms = [one for one in classifier.layers if isinstance(one, keras.layers.BatchNormalization)]
+    assert len(norms) == {"block": 3, "convolution": 6 if backbone == "compact" else 8}[normalisation]
+
+
+def test_smoothing_is_that_of_keras_for_labels_as_numbers():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(6, 7)).astype(np.float32), rng.integers(7, size=6)
+    theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)(np.eye(7)[labels], logits)
+    loss = SmoothedCrossEntropy(0.2)
+    np.testing.assert_allclose(float(loss(labels, logits)), float(theirs), rtol=1e-6)
+    assert SmoothedCrossEntropy.from_config(loss.get_config()).smoothing == 0.2
+
+
+def test_optimizer_rate_and_decay_are_those_of_the_options():
+    options = check_options(
+        **SMALL, optimizer="sgd", learning_rate=0.04, weight_decay=0.01, warmup=2.0, label_smoothing=0.1, strategy="none"
+    )
+    _, model = training.build(options, 48, steps=100, epoch_steps=10)
+    optimizer = model.optimizer
+    assert isinstance(optimizer, keras.optimizers.SGD) and optimizer.nesterov and optimizer.momentum == 0.9
+    rates = [float(optimizer._learning_rate(step)) for step in (0, 10, 20, 60, 100)]
+    np.testing.assert_allclose(rates, [0, 0.02, 0.04, 0.02, 0], atol=1e-6)  # up over two epochs, then the cosine
+    decayed = {variable.path.rsplit("/", 1)[-1] for variable in model.trainable_variables if optimizer._use_weight_decay(variable)}
+    assert decayed == {"kernel"}
+    assert isinstance(model.loss, SmoothedCrossEntropy)
+
+
+def test_pal_ends_where_its_share_of_the_epochs_ends(tmp_path):
+    """From then on the total loss is the cross-entropy; the correlation is still watched, and momentum is carried on."""
+    options = check_options(**{**SMALL, "epochs": 4}, pal_share=0.5, pal_weight=2.0, out_dir=str(tmp_path / "run"))
+    history = read_record(training.train(options, verbose=0))["history"]
+    parts = [np.array(history[name]) for name in ("loss", "expression_loss", "attribution_loss")]
+    # Keras weighs a smaller last batch otherwise in the total than in its parts.
+    np.testing.assert_allclose(parts[0][:2], parts[1][:2] + 2 * parts[2][:2], atol=0.05)
+    np.testing.assert_allclose(parts[0][2:], parts[1][2:], atol=0.05)
+    assert np.all(np.abs(2 * parts[2]) > 0.1)
+
+
+def test_a_template_in_each_faces_box_is_one_shape_at_every_face_s_place():
+    faces = load("synthetic", None, "test").subset(slice(0, 30))
+    points = landmarks_from(faces, "box").landmarks
+    low, high = points.min(axis=1), points.max(axis=1)
+    shapes = (points - low[:, None]) / (high - low)[:, None]
+    np.testing.assert_allclose(shapes, np.broadcast_to(shapes[0], shapes.shape), atol=1e-5)
+    # In the mean it lies where the faces' own landmarks do, and it is no face's own.
+    np.testing.assert_allclose(points.mean(axis=(0, 1)), faces.landmarks.mean(axis=(0, 1)), atol=0.01)
+    assert np.abs(points - faces.landmarks).max() > 0.01
+
+
+@pytest.mark.parametrize(("values", "sentence"), [
+    ({"backbone": "vgg16", "normalisation": "convolution"}, "normalisation.*only compact and plain"),
+    ({"schedule": "constant", "warmup": 1.0}, "warmup.*constant"),
+    ({"strategy": "none", "pal_share": 0.5}, "pal_share.*strategy none"),
+    ({"warp": "gpu"}, "warp.*choose from host, device"),
+])  # fmt: skip
+def test_what_means_nothing_is_refused(values, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        check_options(**values)
