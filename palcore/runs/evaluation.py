@@ -18,6 +18,9 @@ from palcore.runs.records import identity, read_record, save_record, write_array
 from palcore.runs.reliance import reliance
 from palcore.weights import read_model, weights_digest
 
+KEPT_AS = {"labels": np.uint8, "called": np.uint8, "probabilities": np.float32, "correlation": np.float16}
+"""The type of each array of ``predictions.npz``."""
+
 
 def watched_model(options, classifier):
     """The classifier with the attribution that is measured: that of the options, channels averaged whatever training does."""
@@ -30,11 +33,12 @@ def evaluate_conditions(options, classifier, watched, tests):
     :param options: from ``palcore.runs.options.check_options``.
     :param classifier: the plain classifier.
     :param watched: its ``watched_model``.
-    :param tests: ``{condition: faces}``, see ``palcore.runs.faces.tested_faces``.
+    :param tests: ``{condition: faces}``, see ``palcore.runs.faces.tested_faces``; at the end of a run also ``validation``.
     :return: ``(metrics, predictions)``: metrics by condition, for ``test`` also what the answers rely on
         (``palcore.runs.reliance``); predictions are arrays for an ``.npz`` file, named
-        ``<condition>_labels``, ``<condition>_probabilities`` and ``<condition>_correlation``. Of the conditions that ``robustness``
-        adds there is ``<condition>_called`` in place of labels and probabilities.
+        ``<condition>_labels`` uint8, ``<condition>_probabilities`` float32 (float16 in records of earlier versions, which moves up
+        to 2 of 3,589 faces) and ``<condition>_correlation`` float16. Of the conditions that ``robustness`` adds there is
+        ``<condition>_called`` in place of labels and probabilities.
     """
     metrics, predictions = {}, {}
     for condition, faces in tests.items():
@@ -45,8 +49,7 @@ def evaluate_conditions(options, classifier, watched, tests):
         if condition in CONDITIONS:
             arrays = {"called": np.argmax(arrays["probabilities"], axis=-1), "correlation": arrays["correlation"]}
         for name, array in arrays.items():
-            kind = np.uint8 if name in ("labels", "called") else np.float16
-            predictions[f"{condition}_{name}"] = array.astype(kind)
+            predictions[f"{condition}_{name}"] = array.astype(KEPT_AS[name])
     return metrics, predictions
 
 

@@ -159,8 +159,8 @@ def train(options, verbose=None):
     """Train, evaluate on the test split once, and write the run folder.
 
     The folder holds ``record.json`` (configuration, versions, device, data fingerprints, history, metrics), ``predictions.npz``
-    (labels, probabilities and attribution correlations of each test condition), ``classifier.keras``, the plain classifier, and
-    ``model_card.md``, what the record says to whoever is given that.
+    (labels, probabilities and attribution correlations of each test condition and of the validation split), ``classifier.keras``,
+    the plain classifier, and ``model_card.md``, what the record says to whoever is given that.
     The validation split is only watched; the weights are those of the last epoch.
 
     However the process ends before, the same call goes on from the last epoch, and ends as if nothing had happened
@@ -254,7 +254,7 @@ def _train(options, folder, verbose):
     trained = progress.seconds
     with whole_file(folder / "classifier.keras", ".tmp.keras") as draft:
         classifier.save(draft)
-    metrics, predictions = evaluate_conditions(options, classifier, watched, faces.tests)
+    metrics, predictions = evaluate_conditions(options, classifier, watched, {**faces.tests, "validation": faces.validation})
     write_arrays(folder / "predictions.npz", predictions)
     write_record(
         folder,

@@ -18,7 +18,7 @@ def test_a_finished_run_gets_what_a_run_with_the_option_has(small, trained, tmp_
     record = evaluate_run(later)
     assert record == read_record(later)
     expected = read_record(whole)
-    assert set(record["metrics"]) == set(expected["metrics"]) == {"test", "shortcut_free", *CONDITIONS}
+    assert set(record["metrics"]) == set(expected["metrics"]) == {"test", "shortcut_free", "validation", *CONDITIONS}
     assert record["config"]["robustness"] is True
     for condition in CONDITIONS:
         assert record["metrics"][condition]["accuracy"] == pytest.approx(expected["metrics"][condition]["accuracy"], abs=0.03)

@@ -36,7 +36,7 @@ def test_a_run_writes_its_record_predictions_and_classifier(small, trained, tmp_
         form = r"epoch {}/2, \d+ s: .*loss -?\d+\.\d{{3}}.*"
         assert all(re.fullmatch(form.format(epoch), line) for epoch, line in enumerate(lines, start=1))
     record = read_record(folder)
-    assert set(record["metrics"]) == {"test", "shortcut_free"}
+    assert set(record["metrics"]) == {"test", "shortcut_free", "validation"}
     assert record["config"]["strategy"] == strategy
     assert record["memory"].startswith(("glibc: freed memory kept", "nothing: "))
     assert "out_dir" not in record["config"]
@@ -52,7 +52,11 @@ def test_a_run_writes_its_record_predictions_and_classifier(small, trained, tmp_
     assert confusion.sum() == 70
     assert np.trace(confusion) / 70 == pytest.approx(accuracy)
     arrays = np.load(folder / "predictions.npz")
-    assert arrays["test_probabilities"].shape == (70, 7)
+    for split in ("test", "validation"):
+        assert arrays[f"{split}_probabilities"].shape == (70, 7) and arrays[f"{split}_probabilities"].dtype == np.float32
+        right = arrays[f"{split}_probabilities"].argmax(axis=-1) == arrays[f"{split}_labels"]
+        assert right.mean() == pytest.approx(record["metrics"][split]["accuracy"])
+    assert record["metrics"]["validation"]["accuracy"] == pytest.approx(record["history"]["val_expression_accuracy"][-1], abs=0.02)
     assert record["labels"] == dict.fromkeys(record["data"], test.counts())
     card = (folder / "model_card.md").read_text()
     assert f"| test | 70 | {100 * accuracy:.1f} |" in card and "import keras\nclassifier = keras.models.load_model" in card
