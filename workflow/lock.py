@@ -7,8 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = """\
 # Every package that `make test` and `make book` install, pinned with hashes, for Python 3.11 to 3.13. Made by `make lock`.
-# It holds the extra `dev`, with `jax`. The extras `grid` and `landmarks` are left out: they hold other packages back, and add
-# 28 packages and 100 MB of models that neither command needs. `cuda` is left out as well: it is for machines with a GPU.
+# It holds the extra `dev`, with `jax`. `grid`, `landmarks` and `hed` are left out: they hold other packages back, and add
+# 29 packages and 160 MB of models that neither command needs. `cuda` is left out as well: it is for machines with a GPU.
 """
 OPTIONS = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url"]
 OPTIONS += ["--no-header", "--no-annotate", "--quiet"]

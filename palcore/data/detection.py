@@ -53,18 +53,6 @@ BATCH = 50
 """Faces after which the table is written: what an interruption costs at most."""
 
 
-def packaged_file(file):
-    """Path of a file in the package ``face-recognition-models``, which is not imported.
-
-    :raises FileNotFoundError: where the package or the file in it is missing.
-    """
-    spec = importlib.util.find_spec(PACKAGE)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        if (Path(folder) / file).is_file():
-            return Path(folder) / file
-    raise FileNotFoundError(f"no {file} of the package face-recognition-models: in the study's folder run {EXTRA}")
-
-
 def working_image(image):
     """An image ``(H, W, 3)`` uint8 at the size that the detector sees, sides in proportion."""
     height, width = image.shape[:2]
@@ -96,7 +84,9 @@ def dlib_detector():
     :raises FileNotFoundError: where the extra ``landmarks`` is not installed.
     """
     dlib = _dlib("landmarks")
-    path = packaged_file(PREDICTOR)
+    from palcore.weights import packaged_file  # here, since it starts Keras
+
+    path = packaged_file(PACKAGE, PREDICTOR)
     find, predict = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(path))
 
     def detect(image):

@@ -73,7 +73,7 @@ class Options:
     width_multiplier: float | None = _option(None, _or_none(_number(0.125, 4)))  # share of compact's, plain's channels; None: 0.5
     normalisation: str = _option("block", _choice(*NORMALISATIONS))  # compact, plain: after each block, or each convolution
     layer: str | None = _option(None, _or_none(_text))  # layer to attribute; None: the last convolutional map
-    weights: str | None = _option(None, _or_none(_place))  # None, "imagenet", "dlib", or a file with the backbone's weights
+    weights: str | None = _option(None, _or_none(_place))  # None, "imagenet", "hed", "dlib", or a file of the backbone's
     strategy: str = _option("mean", _choice("none", *STRATEGIES))  # none: cross-entropy only
     attribution: str = _option("grad_input", _choice(*METHODS))
     score: str = _option("abs_logits", _choice(*SCORES))

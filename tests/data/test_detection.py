@@ -12,12 +12,10 @@ from palcore.data import load
 from palcore.data.detection import (
     BATCH,
     PHOTO_SIDE,
-    PREDICTOR,
     Summary,
     centre_box,
     face_crops,
     landmark_dataset,
-    packaged_file,
     square_around,
     working_image,
     write_landmarks,
@@ -180,21 +178,6 @@ def test_the_box_at_the_centre_is_in_the_image_and_symmetric():
     assert (left + right, top + bottom) == (191, 95)
 
 
-def test_the_predictor_is_located_without_importing_its_package(tmp_path, monkeypatch):
-    package = tmp_path / "face_recognition_models"
-    (package / "models").mkdir(parents=True)
-    (package / "__init__.py").write_text("raise ImportError('no pkg_resources')\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    importlib.invalidate_caches()
-    sentence = "no models/shape_predictor_68_face_landmarks.dat of the package face-recognition-models: in the study's folder run "
-    with pytest.raises(FileNotFoundError) as problem:
-        packaged_file(PREDICTOR)
-    assert str(problem.value) == sentence + "python -m pip install -e '.[landmarks]'"
-    file = package / "models" / "shape_predictor_68_face_landmarks.dat"
-    file.write_bytes(b"")
-    assert packaged_file(PREDICTOR) == file
-
-
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError) as problem:
@@ -202,8 +185,6 @@ def test_a_missing_extra_is_named(monkeypatch):
     assert str(problem.value) == (
         "dlib is not installed, which finds the landmarks: in the study's folder run python -m pip install -e '.[landmarks]'"
     )
-    with pytest.raises(FileNotFoundError, match="no models/shape_predictor_68"):
-        packaged_file(PREDICTOR)
 
 
 @pytest.mark.parametrize(
