@@ -24,6 +24,42 @@ REGIONS = {
 """Landmark indices of each region of the face, in the iBUG order of 68 points."""
 
 
+MIDDLE = (0.05, 0.95)
+"""Between these fractions of the picture, along each axis, lies the middle of the median face of a batch, wherever faces are put."""
+
+SPAN = (0.1, 3.0)
+"""How large the box around a face's landmarks is, at least and at most, in picture sides. Those of FER2013 span 0.33 to 1.53."""
+
+
+def landmark_fault(landmarks: np.ndarray, middle: tuple[float, float] = MIDDLE) -> str | None:
+    """Why the landmarks of some faces can't be fractions of their pictures, or None.
+
+    The median face is judged, so that a few odd ones are no fault. Faces with a landmark that is not finite, or with all of them
+    in one place, count as faces without landmarks. The order of x and y is not looked at: a run may turn faces over on purpose.
+
+    :param landmarks: ``(N, 68, 2)``, x and y.
+    :param middle: least and greatest fraction of each side at which the middle of the median face may lie.
+    :return: a clause that begins with what was seen and ends with the remedy.
+    """
+    landmarks = np.asarray(landmarks, np.float64)
+    spans = np.ptp(landmarks, axis=1).max(axis=-1)
+    there = np.isfinite(landmarks).all(axis=(1, 2)) & (spans > 0)
+    if not there.any():
+        return None
+    judged, span = landmarks[there], np.median(spans[there])
+    centre = np.median(judged.mean(axis=1), axis=0)
+    seen = f"the middle of the face lies at ({centre[0]:.2f}, {centre[1]:.2f}) of the picture's sides"
+    if np.abs(centre).max() > SPAN[1]:
+        return f"{seen}, so they are in pixels: divide x by the width and y by the height"
+    if (centre < middle[0]).any() or (centre > middle[1]).any():
+        if 0.3 < (judged[..., 0] < 0).mean() < 0.7:
+            return f"{seen}, so they are centred on 0: count from the picture's upper left corner, as fractions of its sides"
+        return f"{seen}, so they are of pictures of another size or frame: make them of these pictures"
+    if not SPAN[0] <= span <= SPAN[1]:
+        return f"the median face spans {span:.2g} of the picture's side: they must be fractions of width and height"
+    return None
+
+
 def region_weights(**weights):
     """One weight per landmark from one weight per region, for ``gaussian_heatmap``.
 
