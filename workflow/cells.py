@@ -12,6 +12,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 GRID = ROOT / "workflow" / "grid.yml"
+TUNED = ROOT / "workflow" / "tuned.yml"
+"""What the choices of the grid have come to, see `workflow/choices.py`."""
+
 RUNS = "runs/grid"
 """Folder of all runs, from the repository's root: one folder a cell, and `attempts.csv`."""
 
@@ -29,12 +32,14 @@ others at 112 on a GPU."""
 
 @dataclass
 class Cell:
-    """One training run: its name, its options without `data_dir` and `out_dir`, and the questions that it answers."""
+    """One training run: its name, its options without `data_dir` and `out_dir`, and the questions that it answers, with the name
+    of its arm in each."""
 
     name: str
     options: dict
     gpu: bool
     questions: list = field(default_factory=list)
+    arms: dict = field(default_factory=dict)
 
     @property
     def folder(self):
@@ -59,7 +64,9 @@ def read_grid(path=GRID):
     """
     grid = yaml.safe_load(Path(path).read_text())
     for name, question in grid["questions"].items():
-        unknown = set(question) - {"asks", "dataset", "gpu", "seeds", "settings", "arms"}
+        if series := question.get("series"):
+            question["dataset"] = grid["series"][series]["dataset"]
+        unknown = set(question) - {"asks", "dataset", "series", "gpu", "seeds", "settings", "arms"}
         missing = {"asks", "dataset", "seeds", "arms"} - set(question)
         if unknown or missing:
             raise ValueError(f"question {name} in {path}: {'unknown' if unknown else 'missing'} {sorted(unknown or missing)[0]!r}")
@@ -89,53 +96,88 @@ def defaults(root=ROOT):
     return found
 
 
-def cell_name(options, settings):
-    """A name that tells a run from every other: data set, backbone, strategy, what differs from the settings, and the seed."""
-    words = [options["dataset"], options["backbone"], options["strategy"]]
+def read_tuned(path=TUNED):
+    """`{choice: {"finals": [options], "chosen": options}}`, as far as the validation faces have chosen."""
+    return (yaml.safe_load(Path(path).read_text()) or {}) if Path(path).exists() else {}
+
+
+def _resolved(options, base):
+    """Options in which `{times: 2}` stands for twice the base's value."""
+    return {name: base[name] * value["times"] if isinstance(value, dict) else value for name, value in options.items()}
+
+
+def _arms(grid, title, tuned):
+    """Each arm of a question that can be trained by now, `(name, options)`, lists expanded, with its seed; seed by seed.
+
+    An arm that `use`s a choice is trained with what was chosen; the runs at full length of a choice follow its tries.
+    """
+    question = grid["questions"][title]
+    arms = []
+    for arm in question["arms"]:
+        base = tuned.get(arm["use"], {}).get("chosen") if "use" in arm else {}
+        if base is None:
+            continue
+        plain = {option: value for option, value in arm.items() if option not in ("name", "use", "seeds")}
+        full = {**grid.get("series", {}).get(question.get("series"), {}), **question.get("settings", {}), **base}
+        for chosen in _combinations(plain):
+            arms += [(seed, arm.get("name"), {**base, **_resolved(chosen, full)}) for seed in arm.get("seeds", question["seeds"])]
+    for name, choice in grid.get("choices", {}).items():
+        if choice["question"] == title:
+            finals = tuned.get(name, {}).get("finals", [])
+            arms += [(seed, None, options) for seed in question["seeds"] for options in finals]
+    return sorted(arms, key=lambda arm: question["seeds"].index(arm[0]) if question.get("series") else 0)
+
+
+def cell_name(options, settings, series=None):
+    """A name that tells a run from every other: data set, series, backbone, strategy, what differs from its settings, seed."""
+    words = [options["dataset"], *([series] if series else []), options["backbone"], options["strategy"]]
     for option, value in sorted(options.items()):
         if option not in ("dataset", "backbone", "strategy", "seed", "robustness") and not _same(settings.get(option), value):
             words.append(f"{option}={value}")
     return "-".join([*words, f"seed={options['seed']}"]).replace("/", "_").replace(" ", "")
 
 
-def expand(grid, known=None):
+def expand(grid, known=None, tuned=None):
     """All cells of a grid, those of the first questions first, each once.
 
     :param grid: from `read_grid`.
     :param known: `{option: default}`; None for those of the notebook.
+    :param tuned: from `read_tuned`; None for those of the study.
     :raises ValueError: for an option that the notebook lacks, or cells of one name that differ.
     """
     known = defaults() if known is None else known
+    tuned = read_tuned() if tuned is None else tuned
     cells = {}
     for title, question in grid["questions"].items():
-        plain = {**grid["settings"][question["dataset"]], "dataset": question["dataset"]}
+        series = question.get("series")
+        plain = grid["series"][series] if series else {**grid["settings"][question["dataset"]], "dataset": question["dataset"]}
         settings, reference = {**plain, **question.get("settings", {})}, {**known, **plain}
-        for arm, seed in [(one, seed) for one in question["arms"] for seed in one.get("seeds", question["seeds"])]:
-            for chosen in _combinations({option: value for option, value in arm.items() if option != "seeds"}):
-                options = {**settings, **chosen, "seed": seed}
-                unknown = set(options) - set(known)
-                if unknown:
-                    raise ValueError(f"question {title}: unknown option {sorted(unknown)[0]!r}; see notebooks/train.ipynb")
-                if options.get("strategy") == "none":
-                    options = {name: value for name, value in options.items() if name not in BASELINE_IGNORES}
-                # What the arm repeats of the defaults says nothing: {attribution: grad_input} is the run without it.
-                options = {
-                    name: value
-                    for name, value in options.items()
-                    if name in settings or name in ("strategy", "seed") or not _same(known[name], value)
-                }
-                name = cell_name(options, reference)
-                cell = cells.setdefault(name, Cell(name, options, bool(question.get("gpu"))))
-                if cell.options != options:
-                    # The same run with more test conditions is one run with them.
-                    merged = {**cell.options, **options}
-                    if {key: merged[key] for key in cell.options} != cell.options or set(merged) - {"robustness"} != set(
-                        options
-                    ) - {"robustness"}:
-                        raise ValueError(f"question {title}: cell {name} has other options than in {cell.questions[0]}")
-                    cell.options = merged
-                if title not in cell.questions:
-                    cell.questions.append(title)
+        for seed, arm, chosen in _arms(grid, title, tuned):
+            options = {**settings, **chosen, "seed": seed}
+            unknown = set(options) - set(known)
+            if unknown:
+                raise ValueError(f"question {title}: unknown option {sorted(unknown)[0]!r}; see notebooks/train.ipynb")
+            if options.get("strategy") == "none":
+                options = {name: value for name, value in options.items() if name not in BASELINE_IGNORES}
+            # What the arm repeats of the defaults says nothing: {attribution: grad_input} is the run without it.
+            options = {
+                name: value
+                for name, value in options.items()
+                if name in settings or name in ("strategy", "seed") or not _same(known[name], value)
+            }
+            name = cell_name(options, reference, series)
+            cell = cells.setdefault(name, Cell(name, options, bool(question.get("gpu"))))
+            if cell.options != options:
+                # The same run with more test conditions is one run with them.
+                merged = {**cell.options, **options}
+                if {key: merged[key] for key in cell.options} != cell.options or set(merged) - {"robustness"} != set(options) - {
+                    "robustness"
+                }:
+                    raise ValueError(f"question {title}: cell {name} has other options than in {cell.questions[0]}")
+                cell.options = merged
+            if title not in cell.questions:
+                cell.questions.append(title)
+                cell.arms[title] = arm
     return list(cells.values())
 
 
