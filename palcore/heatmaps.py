@@ -25,7 +25,7 @@ REGIONS = {
 
 
 MIDDLE = (0.05, 0.95)
-"""Between these fractions of the picture, along each axis, lies the middle of the median face of a batch, wherever faces are put."""
+"""Between these fractions of the picture, along each axis, lies the middle of a batch's median face, wherever faces are put."""
 
 SPAN = (0.1, 3.0)
 """How large the box around a face's landmarks is, at least and at most, in picture sides. Those of FER2013 span 0.33 to 1.53."""

@@ -79,6 +79,14 @@ def published_attempts(results):
     return found
 
 
+def note(cell, event, root=ROOT):
+    """Add a line to `attempts.csv`: a cell was started, finished, or failed."""
+    runs = Path(root) / RUNS
+    runs.mkdir(parents=True, exist_ok=True)
+    with (runs / "attempts.csv").open("a") as file:
+        file.write(f"{cell.name},{event},{datetime.now(UTC).isoformat(timespec='seconds')}\n")
+
+
 def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
     """Run one cell's papermill line, and note in `attempts.csv` that it was started and how it ended.
 
@@ -94,12 +102,6 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
 
     runs = Path(root) / RUNS
     (runs / cell.name).mkdir(parents=True, exist_ok=True)
-
-    def note(event):
-        time = datetime.now(UTC).isoformat(timespec="seconds")
-        with (runs / "attempts.csv").open("a") as file:
-            file.write(f"{cell.name},{event},{time}\n")
-
     # The kernel must be the study's own, not one of that name in the user's home folder.
     environment = {"JUPYTER_PREFER_ENV_PATH": "1", **os.environ}
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
@@ -115,14 +117,14 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
         # Papermill inherits the lock: where it cannot be ended with this process, it holds the cell until it ends.
         options = {"cwd": root, "env": environment, "pass_fds": [lock.fileno()]}
         while True:
-            note("started")
+            note(cell, "started", root)
             # No record or log of an earlier attempt may be taken for this one's.
             for name in ("record.json", "log.ipynb"):
                 (runs / cell.name / name).unlink(missing_ok=True)
             outcome = watch.run([*line, "--no-progress-bar"], [log], **patience, **options)
             if outcome.stuck:
                 print(f"cell {cell.name} was given up: nothing had moved for a long time", file=sys.stderr)
-            note("failed" if outcome.code else "finished")
+            note(cell, "failed" if outcome.code else "finished", root)
             before, reached = reached, state.stat().st_mtime_ns if state.exists() else None
             if not outcome.code or reached == before:
                 break
