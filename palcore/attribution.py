@@ -61,6 +61,24 @@ def value_and_gradient(function, inputs, has_aux=False):
     raise ValueError(f"Keras backend {backend!r} for derivatives: set KERAS_BACKEND to tensorflow or jax")
 
 
+def compiled(function, backends=("tensorflow", "jax")):
+    """``function`` of tensors, compiled as one for each of their shapes where Keras's backend is one of ``backends``.
+
+    JAX would else compile each of its operations by itself, and TensorFlow would also compute derivatives that nobody asked for,
+    as those of a convolution's weights. It must not write to variables.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow" and backend in backends:
+        import tensorflow as tf
+
+        return tf.function(function, reduce_retracing=True)
+    if backend == "jax" and backend in backends:
+        import jax
+
+        return jax.jit(function)
+    return function
+
+
 def logits_and_gradient(head, features, score="abs_logits", training=False):
     """Run ``head`` once; return its logits and the gradient of their score with respect to the features.
 

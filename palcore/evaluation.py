@@ -1,5 +1,7 @@
 """How well expressions are recognised, and where the network looks while it does so."""
 
+from functools import cache
+
 import cv2
 import keras
 import numpy as np
@@ -7,6 +9,7 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from palcore import EMOTIONS
+from palcore.attribution import compiled
 from palcore.heatmaps import SIGMA, gaussian_heatmap
 from palcore.losses import attribution_correlation
 
@@ -73,6 +76,14 @@ def near_landmarks(landmarks, size, radius=2 * SIGMA):
     return shares
 
 
+@cache
+def _heatmap_correlation(size, sigma):
+    def correlation(attribution, landmarks):
+        return attribution_correlation(attribution, gaussian_heatmap(landmarks, size, sigma))
+
+    return compiled(correlation, backends=("jax",))
+
+
 def attribution_scores(attribution, landmarks, sigma=SIGMA):
     """Does the attribution lie on the landmarks? Three answers per face, each with what chance would give where that is not 0.
 
@@ -89,19 +100,30 @@ def attribution_scores(attribution, landmarks, sigma=SIGMA):
     attribution = np.asarray(attribution, np.float32)
     count, height, width = attribution.shape
     faces = np.arange(count)
-    heatmap = gaussian_heatmap(landmarks, (height, width), sigma)
+    correlation = _heatmap_correlation((height, width), sigma)(attribution, np.asarray(landmarks, np.float32))
     held = landmark_cells(landmarks, (height, width)).reshape(count, -1)
     near = near_landmarks(landmarks, (height, width), 2 * sigma).reshape(count, -1)
     positive = np.maximum(attribution.reshape(count, -1), 0)
     total = positive.sum(axis=1)
     energy = (positive * near).sum(axis=1) / np.where(total > 0, total, 1)
     return {
-        "correlation": keras.ops.convert_to_numpy(attribution_correlation(attribution, heatmap)),
+        "correlation": keras.ops.convert_to_numpy(correlation),
         "pointing": held[faces, attribution.reshape(count, -1).argmax(axis=1)].astype(np.float32),
         "pointing_chance": held.mean(axis=1, dtype=np.float32),
         "energy": energy.astype(np.float32),
         "energy_chance": near.mean(axis=1),
     }
+
+
+def outputs_of(model, images, batch_size):
+    """What ``model`` returns for a batch of images, in NumPy arrays.
+
+    JAX compiles a model anew for each shape: there a last, smaller batch is filled up to ``batch_size``.
+    """
+    count = len(images)
+    if keras.backend.backend() == "jax" and count < batch_size:
+        images = images[np.arange(batch_size) % count]
+    return keras.tree.map_structure(lambda output: output[:count], model.predict_on_batch(images))
 
 
 def evaluate(model, batches, sigma=SIGMA):
@@ -115,7 +137,7 @@ def evaluate(model, batches, sigma=SIGMA):
     labels, logits, pieces = [], [], []
     for index in range(len(batches)):
         images, targets = batches[index][:2]
-        outputs = model.predict_on_batch(images)
+        outputs = outputs_of(model, images, batches.batch_size)
         labels.append(targets["expression"])
         logits.append(outputs["expression"])
         pieces.append(attribution_scores(outputs["attribution"], targets["attribution"], sigma))

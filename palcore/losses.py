@@ -117,12 +117,13 @@ def _refuse(share, lowest, highest):
         raise ValueError(f"{REFUSAL} {lowest:.4g} to {highest:.4g}")
 
 
-def checked_landmarks(landmarks):
+def checked_landmarks(landmarks, told=True):
     """Refuse a batch of landmarks that cannot be fractions of the image's sides: most of them lie beyond [-1, 2].
 
     Pixels would cost exactly 0 for ever, and teach nothing.
 
     :param landmarks: ``(N, 68, 2)``; those that are not finite are left out.
+    :param told: False for a JAX step that becomes NaN without a sentence: what calls Python is not kept by JAX's compilation cache.
     :return: ``(landmarks, number)``: the number is 0, or NaN for a batch to be refused: a loss of NaN where nothing can be raised,
         in a function that TensorFlow compiles by XLA.
     :raises ValueError: at once where the values are known; else the compiled step raises an error of the backend's with the same
@@ -148,9 +149,9 @@ def checked_landmarks(landmarks):
     elif backend == "jax":
         import jax
 
-        if isinstance(share, jax.core.Tracer):
+        if isinstance(share, jax.core.Tracer) and told:
             jax.lax.cond(share > 0.5, lambda *values: jax.debug.callback(_refuse, *values), lambda *values: None, *numbers)
-        else:
+        elif not isinstance(share, jax.core.Tracer):
             _refuse(*(float(number) for number in numbers))
     return landmarks, ops.where(share > 0.5, float("nan"), 0.0)
 
@@ -185,6 +186,9 @@ class _LandmarkLoss(keras.losses.Loss):
     :raises ValueError: for a ``sigma`` that is not positive.
     """
 
+    told = True
+    """Whether a compiled step of JAX refuses landmarks in a sentence (``checked_landmarks``); a run's faces were judged before."""
+
     def __init__(self, sigma=SIGMA, landmark_weights=None, reduction="sum_over_batch_size", name=None, dtype="float32"):
         _check_sigma(sigma)
         super().__init__(name=name, reduction=reduction, dtype=dtype)
@@ -192,7 +196,7 @@ class _LandmarkLoss(keras.losses.Loss):
         self.landmark_weights = None if landmark_weights is None else [float(weight) for weight in landmark_weights]
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        y_true, refused = checked_landmarks(y_true)
+        y_true, refused = checked_landmarks(y_true, self.told)
         return super().__call__(y_true, y_pred, sample_weight) + refused
 
     def _heatmap(self, landmarks, maps):

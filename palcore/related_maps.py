@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from palcore.attribution import value_and_gradient
+from palcore.attribution import compiled, value_and_gradient
 from palcore.splitting import split_at
 
 
@@ -47,7 +47,7 @@ def grad_cam(classifier, images, classes, layer=None):
     return ops.relu(ops.sum(weights * values, axis=-1))
 
 
-def integrated_gradients(classifier, images, classes, baseline=0.0, steps=64):
+def integrated_gradients(classifier, images, classes, baseline=0.0, steps=64, together=None):
     """Integrated gradients: the pixels' gradient averaged on the way from a baseline, times the way.
 
     See :eq:`integrated-gradients`; the integral is taken by the midpoint rule. Completeness holds up to the rule's error: the
@@ -60,6 +60,7 @@ def integrated_gradients(classifier, images, classes, baseline=0.0, steps=64):
     :param classes: ``(N,)`` the class to explain for each image.
     :param baseline: an image of nothing, anything that broadcasts to the images; black by default.
     :param steps: points at which the gradient is taken.
+    :param together: images at a time, which bounds the memory; None for all.
     :return: ``(N, H, W, 3)`` float32, of either sign.
     :raises ValueError: where ``steps`` is below 1, or the numbers of images and classes differ.
     """
@@ -68,10 +69,26 @@ def integrated_gradients(classifier, images, classes, baseline=0.0, steps=64):
         raise ValueError(f"steps {steps!r} of integrated gradients: it must be at least 1")
     image, features, head = split_at(classifier)
     logits = keras.Model(image, head(features))
-    images = np.asarray(images, np.float32)
+
+    def score_gradient(trainable, state, points, classes):
+        # The weights are arguments: as constants they would be compiled in.
+        def score(points):
+            return class_score(logits.stateless_call(trainable, state, points, training=False)[0], classes)
+
+        return value_and_gradient(score, points)[1]
+
+    gradient = compiled(score_gradient)
+    weights = [[variable.value for variable in kind] for kind in (logits.trainable_variables, logits.non_trainable_variables)]
+    images, classes = np.asarray(images, np.float32), np.asarray(classes)
     way = images - np.asarray(baseline, np.float32)
     total = np.zeros_like(images)
-    for part in (np.arange(steps, dtype=np.float32) + 0.5) / steps:
-        _, gradient = value_and_gradient(lambda points: class_score(logits(points), classes), images - (1 - part) * way)
-        total += ops.convert_to_numpy(gradient)
+    together = min(together or len(images), len(images))
+    for start in range(0, len(images), together):
+        # The last ones begin again with the first, so that every gradient is of the same shape and compiled once.
+        chosen = np.arange(start, start + together) % len(images)
+        for part in (np.arange(steps, dtype=np.float32) + 0.5) / steps:
+            points = images[chosen] - (1 - part) * way[chosen]
+            total[start : start + together] += ops.convert_to_numpy(gradient(*weights, points, classes[chosen]))[
+                : len(images) - start
+            ]
     return way * total / steps

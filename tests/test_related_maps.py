@@ -45,6 +45,17 @@ def test_integrated_gradients_of_a_linear_network_by_hand(steps, softmax):
     np.testing.assert_allclose(shifted.ravel(), [0, 3], rtol=1e-6)
 
 
+@pytest.mark.parametrize("together", [1, 3, 4, 9])
+def test_integrated_gradients_of_some_images_at_a_time_are_those_of_all(together):
+    model = network(SMOOTH)
+    images, _ = faces()
+    classes = [0, 3, 5, 6]
+    whole = integrated_gradients(model, images, classes, steps=3)
+    np.testing.assert_allclose(
+        integrated_gradients(model, images, classes, steps=3, together=together), whole, rtol=1e-4, atol=1e-6
+    )
+
+
 def test_integrated_gradients_are_complete():
     model = network(SMOOTH)
     images, _ = faces()

@@ -62,6 +62,19 @@ def from_first(data, processes):
     return np.asarray(shared, np.uint8).tobytes()  # older versions of JAX hand on wider numbers
 
 
+def keep_compiled(folder):
+    """On JAX, keep in a folder what is compiled, for the next run of the same shapes; ``JAX_COMPILATION_CACHE_DIR`` names another.
+
+    Small operations are kept as well: a run has some two hundred, and compiling them takes as long as compiling its step.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if jax.config.jax_compilation_cache_dir is None:
+            jax.config.update("jax_compilation_cache_dir", os.path.abspath(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
 @contextmanager
 def data_parallel(distribute, batch_size):
     """Models built and trained within are so on all devices; yields ``Devices``.

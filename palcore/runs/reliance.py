@@ -10,7 +10,7 @@ from scipy.special import softmax
 from palcore.data.batches import FaceBatches
 from palcore.data.changes import PLACES, boxes_of, covered
 from palcore.data.synthetic import PATCH_BOX
-from palcore.evaluation import attribution_scores
+from palcore.evaluation import attribution_scores, outputs_of
 from palcore.related_maps import integrated_gradients
 
 SAMPLE, STEPS, TOGETHER = 140, 16, 35
@@ -20,7 +20,7 @@ SAMPLE, STEPS, TOGETHER = 140, 16, 35
 def probabilities_of(classifier, faces, batch_size=64):
     """The seven probabilities of each face, ``(N, 7)`` float64, from a classifier that ends in logits."""
     batches = FaceBatches(faces, batch_size)
-    logits = [classifier.predict_on_batch(batches[index][0]) for index in range(len(batches))]
+    logits = [outputs_of(classifier, batches[index][0], batch_size) for index in range(len(batches))]
     return softmax(np.concatenate(logits).astype(np.float64), axis=-1)
 
 
@@ -64,18 +64,17 @@ def share_in_boxes(maps, boxes):
     return inside / np.where(total > 0, total, 1)
 
 
-def attribution_maps(classifier, watched, faces):
+def attribution_maps(classifier, watched, faces, batch_size=64):
     """The trained attribution of some faces and their integrated gradients, ``(N, h, w)`` and ``(N, H, W)``.
 
     The latter are of the true class's logit, from the image's mean colour, absolute values summed over colours.
     """
-    trained, integrated = [], []
-    for start in range(0, len(faces), TOGETHER):
-        images, labels = faces.images[start : start + TOGETHER], faces.labels[start : start + TOGETHER]
-        colour = images.mean(axis=(1, 2), keepdims=True)
-        integrated.append(np.abs(integrated_gradients(classifier, images, labels, colour, STEPS)).sum(axis=-1))
-        trained.append(watched.predict_on_batch(images)["attribution"])
-    return np.concatenate(trained), np.concatenate(integrated)
+    images = faces.images[:]
+    colours = images.mean(axis=(1, 2), keepdims=True)
+    integrated = np.abs(integrated_gradients(classifier, images, faces.labels, colours, STEPS, TOGETHER)).sum(axis=-1)
+    starts = range(0, len(images), TOGETHER)
+    trained = [outputs_of(watched, images[start : start + TOGETHER], batch_size)["attribution"] for start in starts]
+    return np.concatenate(trained), integrated
 
 
 def reliance(classifier, watched, faces, sigma, patch=False, batch_size=64):
@@ -97,7 +96,7 @@ def reliance(classifier, watched, faces, sigma, patch=False, batch_size=64):
     if not len(sample):
         return {"reliance": costs}
     some = faces.subset(sample)
-    trained, integrated = attribution_maps(classifier, watched, some)
+    trained, integrated = attribution_maps(classifier, watched, some, batch_size)
     for place, there in boxes.items():
         there = np.clip([there[row] for row in sample], 0, 1)
         costs[place] |= {

@@ -14,7 +14,7 @@ from palcore.heatmaps import region_weights
 from palcore.losses import SmoothedCrossEntropy, attribution_loss
 from palcore.models import build_classifier, with_attribution
 from palcore.progress import attended
-from palcore.runs.distribution import data_parallel, fit, gathered, join_processes, on_one_device
+from palcore.runs.distribution import data_parallel, fit, gathered, join_processes, keep_compiled, on_one_device
 from palcore.runs.evaluation import evaluate_conditions, watched_model
 from palcore.runs.faces import load_faces, run_data, run_faces, training_faces
 from palcore.runs.options import OPTIONS, Options, check_options, options_of
@@ -98,15 +98,17 @@ def compile_model(model, options, optimizer, pal_weight):
         return
     weights = None if options.jaw == 1 else region_weights(jaw=options.jaw)
     loss, _ = attribution_loss(options.loss, options.sigma, weights)
+    loss.told = False  # a data set's landmarks were judged when it was read
     model.compile(
         loss={"expression": cross_entropy, "attribution": loss},
         loss_weights={"expression": 1.0, "attribution": pal_weight},
         metrics={"expression": [accuracy]},
         **compiling,
     )
-    # Keras makes the means of both losses in the first step; TensorFlow would then trace that step, its longest, a second time.
-    outputs = {name: np.zeros((1, *output.shape[1:]), np.float32) for name, output in model.output.items()}
-    model.compute_loss(y={"expression": np.zeros(1), "attribution": np.full((1, 68, 2), 0.5, np.float32)}, y_pred=outputs)
+    if keras.backend.backend() == "tensorflow":
+        # Keras makes the means of both losses in the first step; that step, its longest, would then be traced a second time.
+        outputs = {name: np.zeros((1, *output.shape[1:]), np.float32) for name, output in model.output.items()}
+        model.compute_loss(y={"expression": np.zeros(1), "attribution": np.full((1, 68, 2), 0.5, np.float32)}, y_pred=outputs)
 
 
 class EpochLines(keras.callbacks.Callback):
@@ -196,6 +198,7 @@ def train(options, verbose=None):
 
 def _train(options, folder, verbose):
     code = commit()  # now: the tree may change while this trains
+    keep_compiled(folder.parent / "index" / "compiled")
     faces = run_faces(options, folder.parent / "index")
     with data_parallel(options.distribute, options.batch_size) as devices:
         reading = {
