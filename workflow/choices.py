@@ -18,11 +18,14 @@ def validation_accuracy(record):
 
 
 def _scores(cells, records):
-    """`[(accuracy, options)]` of cells in their order; None while one of them has no record."""
-    paths = [Path(records) / cell.name / "record.json" for cell in cells]
-    if not all(path.exists() for path in paths):
-        return None
-    return [(validation_accuracy(json.loads(path.read_text())), cell.options) for path, cell in zip(paths, cells, strict=True)]
+    """`[(accuracy, options)]` of cells in their order, 0 for one whose loss was no number; None while one has not ended."""
+    scores = []
+    for cell in cells:
+        record, stopped = (Path(records) / cell.name / name for name in ("record.json", "stopped.json"))
+        if not record.exists() and not stopped.exists():
+            return None
+        scores.append((validation_accuracy(json.loads(record.read_text())) if record.exists() else 0.0, cell.options))
+    return scores
 
 
 def _finals(scores, choice):
