@@ -1,6 +1,6 @@
-"""List the test faces of FER2013 that the result pages also leave out: copies of training faces, and guessed landmarks.
+"""What the result pages need to know of FER2013's faces: which are copies or have guessed landmarks, and both kinds' label counts.
 
-`python workflow/fer2013_faces.py DIR`, where DIR holds FER2013 and landmarks.csv.gz, writes results/check/fer2013_faces.json.
+`python workflow/fer2013_faces.py DIR`, where DIR holds FER2013, FER+ and landmarks.csv.gz, writes results/check/fer2013_faces.json.
 Rows are counted from 0 in the order in which runs test the faces.
 """
 
@@ -27,16 +27,24 @@ def doubtful_rows(train, test, found):
 
     known = set(digests(train))
     copies = [row for row, digest in enumerate(digests(test)) if digest in known]
-    guessed = [row for row, file in enumerate(test.files) if not found[file]]
-    return {"faces": len(test), "copies": copies, "guessed": guessed}
+    return {"faces": len(test), "copies": copies, "guessed": guessed_rows(test, found)}
+
+
+def guessed_rows(faces, detected):
+    """Rows of the faces whose landmarks the detector guessed, since it found no face there."""
+    return [row for row, file in enumerate(faces.files) if not detected[file]]
 
 
 def main(folder):
-    files, found, _ = read_landmark_table(Path(folder) / "landmarks.csv.gz", (SIDE, SIDE))
-    rows = doubtful_rows(load("fer2013", folder, "train"), load("fer2013", folder, "test"), dict(zip(files, found, strict=True)))
+    files, detected, _ = read_landmark_table(Path(folder) / "landmarks.csv.gz", (SIDE, SIDE))
+    detected = dict(zip(files, detected, strict=True))
+    train, validation, test = (load("fer2013", folder, split) for split in ("train", "validation", "test"))
+    facts = doubtful_rows(train, test, detected)
+    facts["validation"] = {"faces": len(validation), "guessed": guessed_rows(validation, detected)}
+    facts["training"] = {"own": train.counts(), "ferplus": load("fer2013", folder, "train", labels="ferplus").counts()}
     target = Path(__file__).resolve().parent.parent / "results" / "check" / "fer2013_faces.json"
-    write_json(target, {"dataset": "fer2013", "split": "test", "commit": commit(), **rows})
-    print({name: value if isinstance(value, int) else len(value) for name, value in rows.items()})
+    write_json(target, {"dataset": "fer2013", "split": "test", "commit": commit(), **facts})
+    print({name: value if isinstance(value, int) else len(value) for name, value in facts.items()})
 
 
 if __name__ == "__main__":

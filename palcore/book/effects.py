@@ -13,7 +13,7 @@ BASELINE, GUIDED = {"color": COLOURS[0], "fmt": "o"}, {"color": COLOURS[1], "fmt
 
 
 def draw_differences(axes, rows, places, margin):
-    """Paired differences as points with 95 % intervals, those of the single seeds as small dots, a line at zero.
+    """Differences as points with 95 % intervals, those of the single seeds as small dots, a line at zero.
 
     :param rows: ``{label: (difference, low, high, [difference of each seed])}`` in points, drawn at the heights ``places``.
     :param margin: in points: what counts as no difference is shaded; None shades nothing.
@@ -45,7 +45,7 @@ def draw_effects(groups, margin):
 
 
 def draw_arms(numbers, score, heading, differences, baselines, margin):
-    """A score of all arms, and beside it their paired differences. Returns the figure.
+    """A score of all arms, and beside it their differences. Returns the figure.
 
     :param numbers: from ``palcore.book.tables.summary``; arms without a run are left out.
     :param score: a column of it, a share; drawn in per cent.

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
-from palcore.book import effects, measures
+from palcore.book import effects, measures, primary
 from palcore.book.grid import question_cells, read
 from palcore.book.pages import Page, difference_line, page_of
 from palcore.book.sections import CIRCUMSTANCES, HARDER, INSTEAD, PAL, WRONG, lengths_sentence
@@ -30,6 +30,21 @@ class Glance(Page):
         if groups:
             effects.draw_effects(list(groups.values()), self.margin and 100 * self.margin)
 
+    def pace(self):
+        """Show in sentences whether the lead on test faces is one on training faces too, and what it is after shorter trainings."""
+        aside = primary.beside(self.found, self.results)
+        texts = [
+            f"{aside.loc[name, 'training faces']} on training faces and {aside.loc[name, 'test faces']} on test faces, {words}"
+            for name, words in (("P1", "aligned"), ("P3 against none", "placed at random"))
+            if name in aside.index
+        ]
+        if texts:
+            display(Markdown(f"In the last epoch, PAL leads, in points, by: {'; '.join(texts)}."))
+        leads = [self._differences(name)[0].get("difference", {}) for name in ("faces-strategies", "faces")]
+        short, full = (100 * found.get(label, np.nan) for found, label in zip(leads, (f"{PAL} (mean), short", PAL), strict=True))
+        if np.isfinite(short) and np.isfinite(full):
+            display(Markdown(f"The lead is {number(short)} points after short trainings and {number(full)} at full length."))
+
     def wrong_landmarks(self, *names):
         """Show in a sentence for each section how PAL with wrong landmarks does beside PAL with each face's own."""
         for name in names:
@@ -53,11 +68,6 @@ class Glance(Page):
             found.append(comparisons(runs, pairs, f"{condition}_accuracy", self.margin).rename({PAL: words}))
         table = measures.circumstances_table(pd.concat(found))
         display(HTML(to_html(table, "real, aligned faces")) if len(table) else Markdown("No runs of these questions are in yet."))
-        leads = [self._differences(name)[0].get("difference", {}) for name in ("faces-strategies", "faces")]
-        short, full = (100 * found.get(label, np.nan) for found, label in zip(leads, (f"{PAL} (mean), short", PAL), strict=True))
-        if 0 < full < short:
-            lead = f"its lead is {number(short)} points after short trainings and {number(full)} at full length"
-            display(Markdown(f"A network learns sooner with PAL, and keeps a part of that: {lead}."))
         display(Markdown(lengths_sentence(self.sections["faces-strategies"])))
 
     def instead(self):

@@ -90,6 +90,19 @@ def arm_cells(question, arm):
     return lengths[plain]
 
 
+def arms_as_long(question, names):
+    """All arms of a question that were trained for as long as some runs, a list of names of runs each, one a seed."""
+    known, arms = read()[2], {}
+    wanted = set(names)
+    values = {cell.name: known | cell.options for cell in question_cells(question)}
+    lengths = {tuple(options[option] for option in LENGTH) for name, options in values.items() if name in wanted}
+    for name, options in values.items():
+        if tuple(options[option] for option in LENGTH) in lengths:
+            key = tuple((option, str(value)) for option, value in options.items() if option not in ("seed", "robustness"))
+            arms.setdefault(key, []).append(name)
+    return list(arms.values())
+
+
 def is_short(question, length):
     """Whether a network sees fewer faces in so long a training than the settings give it."""
     plain = plain_options(question)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from palcore.book.sections import PAL, WITHOUT
-from palcore.book.tables import between, effect_size, interval, number, results_folder, summary
+from palcore.book.tables import between, interval, number, results_folder, summary
 
 SAMPLE = 140
 """Faces on which integrated gradients, and any attribution's share of a place, are measured: ``palcore.runs.reliance.SAMPLE``,
@@ -48,8 +48,11 @@ def scores_table(runs, arms, scores):
     return shown
 
 
-def differences_table(found, pairs, heading):
-    """Differences as texts, from ``palcore.book.tables.comparisons`` and the same ``pairs``."""
+def differences_table(found, pairs, heading, leads):
+    """Differences as texts, from ``palcore.book.tables.comparisons`` and the same ``pairs``.
+
+    :param leads: ``{column: {label: difference}}``: the same pairs on other faces, such as those trained on.
+    """
     rows = {}
     for label, row in found.iterrows():
         rows[label] = {
@@ -57,8 +60,8 @@ def differences_table(found, pairs, heading):
             "seeds": str(int(row["seeds"])),
             f"difference in {heading.removesuffix(' (%)')} (points)": number(100 * row["difference"], 1, True),
             "95 % interval": between(row, "{} to {}"),
-            "d": effect_size(row),
             "found with 80 % power (points)": number(100 * row["detectable"]),
+            **{column: number(100 * lead.get(label, np.nan), 1, True) for column, lead in leads.items()},
         }
     return pd.DataFrame(rows).T
 
@@ -79,23 +82,17 @@ def beside_sentence(found, what):
 
 def exploratory(found, pairs, heading):
     """Differences that are no primary comparisons, in one paragraph: intervals without a verdict. Parameters as above."""
-    apart, single, texts = [], [], []
+    apart, rest, single = [], [], []
     for label, row in found.iterrows():
         if not np.isfinite(row["low"]):
             single.append(label)
         elif row["low"] > 0 or row["high"] < 0:
-            apart.append(label)
-            texts.append(f"*{label}* {_apart(row)} than *{pairs[label]}* ({between(row)})")
-    rest, parts = len(found) - len(apart) - len(single), []
-    if texts:
-        parts.append(f"probably not by chance, since their intervals leave out zero: {'; '.join(texts)}")
-        other = f"the other {rest} differences" if rest > 1 else "the other difference"
-        parts += [f"{other} may be chance"] if rest else []
-    elif rest:
-        all_of_them = "all differences may be chance, since their intervals hold zero"
-        parts.append(all_of_them if rest > 1 else "the difference may be chance, since its interval holds zero")
-    if single:
-        parts.append(f"one seed, which makes no interval, is in for {', '.join(single)}")
+            apart.append(f"*{label}* {_apart(row)} than *{pairs[label]}* ({between(row)})")
+        else:
+            rest.append(label)
+    parts = [f"intervals without zero, uncorrected: {'; '.join(apart)}"] if apart else []
+    parts += [f"zero lies in the interval of {', '.join(f'*{label}*' for label in rest)}"] if rest else []
+    parts += [f"one seed, which makes no interval, is in for {', '.join(single)}"] if single else []
     return f"Exploratory, so without a verdict ({heading.removesuffix(' (%)')}): {'; '.join(parts)}."
 
 

@@ -20,10 +20,11 @@ from palcore.book.sections import (
     rivals,
     sections,
 )
-from palcore.book.statistics import paired
+from palcore.book.statistics import contrast, pooled
 from palcore.book.tables import (
     between,
     by_arm,
+    by_seed,
     comparisons,
     listing,
     number,
@@ -143,7 +144,7 @@ class Page:
         display(Markdown("\n\n".join(parts)))
 
     def figure(self, name):
-        """Draw the scores of a section's arms and their paired differences; the notebook shows the figure."""
+        """Draw the scores of a section's arms and their differences; the notebook shows the figure."""
         section, (runs, arms, _) = self.sections[name], self._runs(name)
         if runs.empty or section.score not in runs:
             return
@@ -166,8 +167,10 @@ class Page:
         found, pairs = self._differences(name)
         found = found.drop(index=[label for label in self._stated(name) if label in found.index])
         if len(found):
-            table = measures.differences_table(found, pairs, section.heading)
-            fold("Exploratory differences, paired by seed", to_html(table, "arm"))
+            others = {"lead on validation faces": "validation_accuracy", "lead on training faces": "training_accuracy"}
+            leads = {words: comparisons(runs, pairs, score).get("difference", {}) for words, score in others.items()}
+            table = measures.differences_table(found, pairs, section.heading, leads)
+            fold("Exploratory differences", to_html(table, "arm"))
         self.tests(section.primary or "none")
         looks, relies = measures.looks_table(runs, arms), measures.reliance_table(runs, arms)
         if looks.size:
@@ -184,6 +187,9 @@ class Page:
             items = "".join(f"<li>{html.escape(line)}</li>" for line in [*lines, primary.COLUMNS])
             table = to_html(primary.table(self.found.loc[names]), "comparison")
             fold("Tests, and what would count as an answer", table, f"<ul>{items}</ul>")
+            aside = primary.beside(self.found.loc[names], self.results)
+            if len(aside):
+                fold("The same differences on other faces, in points with intervals over seeds", to_html(aside, "comparison"))
 
     def curves(self, *names):
         """Draw the validation accuracy after each epoch of the sections' arms."""
@@ -248,21 +254,20 @@ class Page:
                 display(Markdown(f"{where}, {sentence}"))
 
     def adds_more(self, name, words, other, other_words):
-        """Show in a sentence how much more PAL adds in a section than in another one, each of two arms, paired by seed."""
-        gains = []
+        """Show in a sentence how much more PAL adds in a section than in another one, each of two arms."""
+        score, arms, spread = self.sections[name].score, [], []
         for section in (name, other):
             runs, _, pairs = self._runs(section)
             if len(pairs) != 1:
                 return
-            [(arm, base)] = pairs.items()
-            gains.append(seed_differences(runs, self.sections[name].score, arm, base))
-        values = (gains[0] - gains[1]).dropna()
-        if len(values) > 1:
-            row = paired(values)
+            arms += [scores for _, scores in by_seed(runs, score, *next(iter(pairs.items()))).items()]
+            spread += [arm[score] for _, arm in runs.groupby("arm") if score in arm]
+        shared = sorted(set.intersection(*(set(arm.index) for arm in arms))) if len(arms) == 4 else []
+        if len(shared) > 1:
+            row = contrast([arm.loc[shared] for arm in arms], pooled(spread))
             more = "more" if row["difference"] > 0 else "less"
             size = f"{number(100 * abs(row['difference']))} points {more} {words} than {other_words}"
-            text = f"PAL adds {size} ({between(row)}; {len(values)} seeds). Exploratory, so without a verdict."
-            display(Markdown(text))
+            display(Markdown(f"PAL adds {size} ({between(row)}; {len(shared)} seeds). Exploratory, so without a verdict."))
 
     def tuning(self):
         """Show everything that was tried on the validation faces for the baseline's settings and PAL's weight, best first."""
@@ -295,5 +300,5 @@ class Page:
 
 
 def difference_line(row, seeds):
-    """A row of a figure of differences, from ``palcore.book.statistics.paired``, in points: mean, interval, and each seed's."""
+    """A row of a figure of differences, from ``palcore.book.statistics.contrast``, in points: mean, interval, and each seed's."""
     return tuple(100 * row[part] for part in ("difference", "low", "high")) + (100 * seeds.to_numpy(float),)

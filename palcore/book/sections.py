@@ -11,11 +11,14 @@ BOTH = {WITHOUT: {"strategy": "none"}, PAL: {"strategy": "mean"}}
 FACES = {
     "test_accuracy": "accuracy (%)",
     "test_mean_class_accuracy": "mean-class accuracy (%)",
-    "ferplus_accuracy": "accuracy by FER+'s labels (%)",
+    "ferplus_accuracy": "accuracy by FER+'s labels, with their shares (%)",
     "uncopied_accuracy": "accuracy without copies (%)",
-    "detected_accuracy": "accuracy without guessed landmarks (%)",
+    "detected_accuracy": "accuracy where landmarks were detected (%)",
+    "guessed_accuracy": "accuracy where they were guessed (%)",
+    "validation_accuracy": "accuracy on validation faces (%)",
+    "training_accuracy": "accuracy on training faces (%)",
 }
-"""Scores on real faces; those that no record has are left out of a table."""
+"""Scores on real faces (``palcore.book.scores``); those that no record has are left out of a table."""
 
 VALIDATION = {"validation_accuracy": "accuracy on validation faces (%)"}
 """What a weight is chosen by."""
@@ -162,7 +165,10 @@ def sections():
     weights = {f"weight {weight:g}": {"strategy": "mean", "pal_weight": weight} for weight in (1.0, 10.0, 30.0)}
     tried = {f"a template, weight {weight:g}": TEMPLATE["a template"] | {"pal_weight": weight} for weight in (0.3, 1.0, 3.0, 10.0)}
     trained = {"trained on FER2013's labels": "own", "trained on FER+'s labels": "ferplus"}
-    cleaner = {"ferplus_accuracy": FACES["ferplus_accuracy"], "test_accuracy": "accuracy by FER2013's labels (%)"}
+    cleaner = {
+        "ferplus_accuracy": "accuracy by FER+'s labels, with their shares (%)",
+        "test_accuracy": "accuracy by FER2013's labels, with their shares (%)",
+    }
     rare = {name: FACES[name] for name in ("test_mean_class_accuracy", "test_accuracy")}
     found = [
         Section("faces", BOTH, primary="P1"),
@@ -199,7 +205,7 @@ def rivals(results=None):
     for loss, name in RIVALS.items():
         weights = {cell.get("pal_weight", default["pal_weight"]) for cell in cells if cell.get("loss", default["loss"]) == loss}
         own = {f"{name}, weight {weight:g}": {"strategy": "mean", "loss": loss, "pal_weight": weight} for weight in sorted(weights)}
-        # Only chosen weights are trained to the end: the choice is among those trained for as long as most are.
+        # Only chosen weights are trained at full length: the choice is among those trained for as long as most are.
         tries = {}
         for label, arm in own.items():
             for words, found in lengths("rivals", arm).items():
@@ -233,7 +239,7 @@ def lengths_sentence(section):
             if is_short(question, length):
                 meant.setdefault("Short", set()).add(length)
             elif set(arm) & set(LENGTH) and length_words(question, length):
-                meant.setdefault("To the end", set()).add(length)
+                meant.setdefault("Full length", set()).add(length)
     parts = [f"{head}: {'; '.join(length_words(question, length) for length in sorted(meant[head]))}." for head in sorted(meant)]
     if own := ", ".join(f"`{option}` {value}" for option, value in own_settings(question).items()):
         parts.append(f"All runs here have settings of their own, the short ones but for their length: {own}.")

@@ -5,7 +5,6 @@ one a seed, as far as their records are there. ``runs`` are always such a table 
 """
 
 import html
-import json
 import re
 import shlex
 from pathlib import Path
@@ -14,11 +13,9 @@ import numpy as np
 import pandas as pd
 
 from palcore.book.grid import question_cells, read
-from palcore.book.statistics import mean_interval, paired
-from palcore.runs.records import read_predictions, read_results, repository_root
-
-SUBSETS = {"uncopied": "copies", "detected": "guessed"}
-"""Columns ``<name>_accuracy`` of FER2013's runs: the accuracy without the test faces of a list in ``check/fer2013_faces.json``."""
+from palcore.book.scores import fair_scores, read_facts
+from palcore.book.statistics import contrast, mean_interval, pooled
+from palcore.runs.records import read_record, read_results, repository_root
 
 NUMBER = re.compile(r"[-+]?\d[\d.,]*( %)?( (\[.*\]|(to|of) .*))?|-|")
 """A cell of a table that stands to the right: a number, perhaps with its interval, or a dash for none."""
@@ -32,7 +29,8 @@ def results_folder(results=None):
 def read_runs(names, results=None):
     """The records of some runs as a table by name, see ``palcore.runs.records.read_results``; those not there yet are left out.
 
-    Options that are newer than a record have their defaults. FER2013's runs also get the columns of ``SUBSETS``.
+    Options that are newer than a record have their defaults. FER2013's runs are scored as ``palcore.book.scores`` says, and all
+    have ``training_accuracy``, that of the last epoch, while weights still change, dropout is on and faces are augmented.
 
     :param results: folder that holds ``runs/``; None for the study's own.
     """
@@ -40,28 +38,20 @@ def read_runs(names, results=None):
     paths = [path for name in sorted(set(names)) if (path := folder / f"{name}.json").is_file()]
     if not paths:
         return pd.DataFrame(columns=[*known, "validation_accuracy", "minutes", "device", "commit"], index=pd.Index([], name="name"))
-    return _with_subsets(read_results(folder, paths, known).set_index("name"), results_folder(results))
+    table, facts = read_results(folder, paths, known).set_index("name"), read_facts(results_folder(results))
+    for path in paths:
+        record = read_record(path)
+        scores = fair_scores(folder, path.stem, record["config"], facts) if record["config"]["dataset"] == "fer2013" else {}
+        table.loc[path.stem, "training_accuracy"] = record["history"].get("expression_accuracy", [np.nan])[-1]
+        for column, value in scores.items():
+            table.loc[path.stem, column] = value
+    unknown = [column for column in table if str(column).endswith("_accuracy") and table[column].isna().all()]
+    return table.drop(columns=unknown)
 
 
 def read_question(question, results=None):
     """``read_runs`` of all runs that the grid asks of a question."""
     return read_runs([cell.name for cell in question_cells(question)], results)
-
-
-def _with_subsets(table, folder):
-    path = folder / "check" / "fer2013_faces.json"
-    names = table.index[table["dataset"] == "fer2013"]
-    if not len(names) or not path.is_file():
-        return table
-    lists = json.loads(path.read_text())
-    for name in names:
-        arrays = read_predictions(folder / "runs", name)
-        right = arrays["probabilities"].argmax(axis=-1) == arrays["labels"]
-        if len(right) != lists["faces"]:
-            raise ValueError(f"run {name} was tested on {len(right)} faces, and {path} lists those of {lists['faces']}")
-        for column, rows in SUBSETS.items():
-            table.loc[name, f"{column}_accuracy"] = np.delete(right, lists[rows]).mean()
-    return table
 
 
 def by_arm(table, arms):
@@ -73,6 +63,14 @@ def by_arm(table, arms):
     return pd.concat(parts) if parts else table.iloc[:0].assign(arm=[])
 
 
+def spreads(runs, score):
+    """``{True: Spread of the arms that were trained short, False: of the others}``: see ``palcore.book.statistics.pooled``."""
+    groups = {True: [], False: []}
+    for label, arm in runs.groupby("arm") if score in runs else ():
+        groups[label.endswith(", short")].append(arm[score].dropna())
+    return {short: pooled(arms) for short, arms in groups.items()}
+
+
 def summary(runs, labels, scores):
     """Mean and 95 % interval over seeds of each arm, as numbers.
 
@@ -80,38 +78,41 @@ def summary(runs, labels, scores):
     :return: table by arm with ``("seeds", "")`` and, for each score, ``(score, "mean")``, ``"low"`` and ``"high"``; NaN where
         there is no run, or a single one to make an interval of.
     """
-    rows = {}
-    for label in labels:
-        own = runs[runs["arm"] == label]
-        row = {("seeds", ""): len(own)}
-        for score in scores:
-            values = own[score].dropna() if score in own else []
-            found = mean_interval(values) if len(values) else (np.nan,) * 3
-            row |= {(score, part): value for part, value in zip(("mean", "low", "high"), found, strict=True)}
-        rows[label] = row
+    rows = {label: {("seeds", ""): int((runs["arm"] == label).sum())} for label in labels}
+    for score in scores:
+        spread = spreads(runs, score)
+        for label, row in rows.items():
+            values = runs.loc[runs["arm"] == label, score].dropna() if score in runs else []
+            interval = mean_interval(values, spread[label.endswith(", short")]) if len(values) else (np.nan,) * 3
+            row |= {(score, part): value for part, value in zip(("mean", "low", "high"), interval, strict=True)}
     shown = pd.DataFrame(rows).T
     shown.columns = pd.MultiIndex.from_tuples(shown.columns)
     return shown.astype({("seeds", ""): int})
 
 
-def seed_differences(runs, score, arm, baseline):
-    """The score of one arm minus that of another, by seed, for the seeds that both have.
+def by_seed(runs, score, *labels):
+    """The scores of some arms, a column each, for the seeds that all of them have, in their order."""
+    columns = [runs[runs["arm"] == label].set_index("seed")[score].astype(float) for label in labels if score in runs]
+    return pd.concat(columns, axis=1, keys=labels, join="inner").dropna().sort_index() if columns else pd.DataFrame()
 
-    :return: a series by seed, in the order of the seeds; empty where no seed is shared.
-    """
-    if score not in runs:
-        return pd.Series(dtype=float)
-    first, second = (runs[runs["arm"] == label].set_index("seed")[score].astype(float) for label in (arm, baseline))
-    return (first - second).dropna().sort_index()
+
+def seed_differences(runs, score, arm, baseline):
+    """The score of one arm minus that of another, by seed, for the seeds that both have; empty where none is shared."""
+    scores = by_seed(runs, score, arm, baseline)
+    return scores[arm] - scores[baseline] if len(scores) else pd.Series(dtype=float)
 
 
 def comparisons(runs, pairs, score, margin=None):
-    """Arms against their baselines, paired by seed: see ``palcore.book.statistics.paired`` for the columns.
+    """Arms against their baselines, over the seeds that both have: see ``palcore.book.statistics.contrast`` for the columns.
 
     :param pairs: ``{label: label of its baseline}``; those that share no seed are left out.
     """
-    found = {label: seed_differences(runs, score, label, base) for label, base in pairs.items()}
-    return pd.DataFrame({label: paired(values, margin) for label, values in found.items() if len(values)}).T
+    spread, rows = spreads(runs, score), {}
+    for label, base in pairs.items():
+        scores = by_seed(runs, score, label, base)
+        if len(scores):
+            rows[label] = contrast([scores[label], scores[base]], spread[label.endswith(", short")], margin)
+    return pd.DataFrame(rows).T
 
 
 def best_on_validation(runs, labels):
@@ -133,11 +134,6 @@ def number(value, digits=1, sign=False):
         return "-"
     value = round(float(value), digits) + 0.0
     return f"{value:{'+' if sign and value else ''}.{digits}f}"
-
-
-def effect_size(row):
-    """Cohen's d of paired values as text, from a row of ``palcore.book.statistics.paired``; few seeds can make it huge."""
-    return "beyond 10" if abs(row["effect"]) > 10 else number(row["effect"], 1, True)
 
 
 def listed(texts):

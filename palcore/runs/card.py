@@ -60,7 +60,10 @@ def _data(record):
 
 def _metrics(record):
     parts, rows = [], []
+    own = "ferplus" if record["config"].get("labels") == "ferplus" else "test"
     for condition, scores in record["metrics"].items():
+        if condition in {"test", "ferplus"} - {own} and record["config"]["dataset"] == "fer2013":
+            continue  # labels of the kind that it was not trained on: its shares of the classes are others
         shares = [_percent(scores[name]) for name in ("accuracy", "mean_class_accuracy", "macro_f1")]
         rows.append([condition, f"{scores['faces']:,}", *shares, f"{scores['attribution']['correlation']:.2f}"])
     heads = ["faces", "count", "accuracy (%)", "mean over classes (%)", "macro F1 (%)", "correlation of attribution and heatmap"]

@@ -110,7 +110,7 @@ def test_width_is_a_difference_of_differences(show, tmp_path):
             guided, seed = cell.options["strategy"] == "mean", cell.options["seed"]
             write_run(tmp_path, cell, 0.5 + guided * (gain + 0.001 * seed * (name == "width")))
     text, _ = show("results_faces", tmp_path)
-    assert "PAL adds 2.1 points more with all channels than with half of them (between +1.9 and +2.3; 3 seeds)." in text
+    assert "PAL adds 2.1 points more with all channels than with half of them (between +2.0 and +2.2; 3 seeds)." in text
 
 
 def test_the_number_of_faces_with_integrated_gradients_is_that_of_the_runs():
@@ -176,9 +176,7 @@ def test_a_page_says_how_long_its_short_runs_trained_and_those_that_are_not_as_t
     )
     assert "`backbone` face_resnet" in faces and "`epochs` 8" in faces
     assert lengths_sentence(known["faces-gpu"]).startswith("All runs here have"), "full length is what the question says"
-    assert lengths_sentence(known["little-data"]).endswith(
-        "; 24 epochs, 5 % of the faces, batches of 32. To the end: 320 epochs, 5 % of the faces."
-    )
+    assert lengths_sentence(known["little-data"]).startswith("Full length: 320 epochs, 5 % of the faces. Short: 1 epoch, ")
 
 
 def test_circumstances_are_arms_of_the_grid():
@@ -188,14 +186,13 @@ def test_circumstances_are_arms_of_the_grid():
     assert INSTEAD.keys() <= {re.sub(", weight [^,]+", "", label) for label in labelled(rivals()[0])[1]}
 
 
-@pytest.mark.parametrize(("short", "full", "said"), [(0.04, 0.01, True), (0.01, 0.04, False), (0.04, -0.01, False)])
-def test_the_first_page_says_that_a_network_learns_sooner_where_it_does(show, tmp_path, short, full, said):
+def test_the_first_page_sets_the_lead_on_training_faces_beside_that_on_test_faces(show, tmp_path):
     for cell in [*question_cells("faces"), *question_cells("faces-strategies")]:
-        gain = (short if "epochs=" in cell.name else full) if cell.options["strategy"] == "mean" else 0.0
-        write_run(tmp_path, cell, 0.5 + gain)
+        gain = (0.04 if "epochs=" in cell.name else 0.01) if cell.options["strategy"] == "mean" else 0.0
+        write_run(tmp_path, cell, 0.5 + gain + 0.001 * cell.options["seed"])
     text, _ = show("results", tmp_path)
-    assert ("learns sooner with PAL" in text) == said
-    assert not said or "its lead is 4.0 points after short trainings and 1.0 at full length." in text
+    assert "PAL leads, in points, by: +1.0 (+0.8 to +1.2) on training faces and +1.0 (+0.8 to +1.2) on test faces, aligned." in text
+    assert "The lead is 4.0 points after short trainings and 1.0 at full length." in text
     assert "Short: 4 epochs, 30 % of the faces, batches of 32." in text
 
 
@@ -214,7 +211,7 @@ def test_the_first_page_sets_other_uses_of_the_landmarks_beside_pal(show, tmp_pa
     text, _ = show("results", tmp_path)
     [sentence] = [line for line in text.splitlines() if "beside that with PAL" in line]
     assert "aligned real faces, the accuracy, beside that with PAL, is 1.0 points lower with the feature cosine (" in sentence
-    assert "; 3.1 points lower with face crops (between -3.3 and " in sentence
+    assert "; 3.1 points lower with face crops (between -3.2 and " in sentence
 
 
 def test_wrong_landmarks_stand_beside_own_ones_without_a_verdict(show, tmp_path):
@@ -227,7 +224,7 @@ def test_wrong_landmarks_stand_beside_own_ones_without_a_verdict(show, tmp_path)
     assert text.count(sentence) == 1 and "On aligned real faces, the accuracy, beside" not in text
     rest = text.split(sentence)[1]
     assert (
-        rest.startswith("2.0 points lower with a template (between -2.1 and -2.0); ") and "with another face's landmarks (" in rest
+        rest.startswith("2.0 points lower with a template (between -3.0 and -1.0); ") and "with another face's landmarks (" in rest
     )
     assert rest.split("\n")[0].endswith("Exploratory, so without a verdict.")
 
@@ -269,19 +266,18 @@ def test_the_accuracy_without_doubtful_faces_is_of_the_others(tmp_path, show, us
     write_run(tmp_path, cell)
     path = tmp_path / "runs" / f"{cell.name}.npz"
     called = np.zeros(FACES, int)
-    called[:10] = 1  # of 40 faces the first ten are named wrongly
+    called[:500] = 1  # of 2,000 faces the first 500 are named wrongly
     np.savez(path, test_labels=np.zeros(FACES, np.uint8), test_probabilities=np.eye(7)[called])
-    (tmp_path / "check").mkdir()
-    lists = {"faces": FACES, "copies": [0, 1, 2, 3, 39], "guessed": list(range(10))}
+    lists = {"faces": FACES, "copies": [0, 1, 2, 3, FACES - 1], "guessed": list(range(500))}
     (tmp_path / "check" / "fer2013_faces.json").write_text(json.dumps(lists))
     text, _ = show("results_faces", tmp_path)
     assert "accuracy without copies (%)" in text
     [row] = [
         row for row in re.findall(r"<tr>.*?</tr>", text) if ">without PAL<" in row and "[" not in row and "papermill" not in row
     ][:1]
-    assert ">82.9<" in row and ">100.0<" in row  # 29 of 35, and 30 of 30
+    assert ">75.1<" in row and ">100.0<" in row and ">0.0<" in row  # 1,499 of 1,995; 1,500 of 1,500; none of 500
     (tmp_path / "check" / "fer2013_faces.json").write_text(json.dumps({**lists, "faces": 41}))
-    with pytest.raises(ValueError, match="was tested on 40 faces, and .* lists those of 41"):
+    with pytest.raises(ValueError, match="was tested on 2000 faces, and .* lists those of 41"):
         show("results_faces", tmp_path)
 
 

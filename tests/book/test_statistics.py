@@ -1,44 +1,72 @@
 import numpy as np
 import pytest
+from scipy import stats
 
-from palcore.book.statistics import detectable, holm, mean_interval, paired
+from palcore.book.statistics import Spread, contrast, holm, mean_interval, pooled, two_way
 
 
-def test_mean_interval_by_hand():
-    # Three values 1, 2, 3: standard error 1 / sqrt(3), t of 2 degrees of freedom 4.303.
-    mean, low, high = mean_interval([1, 2, 3])
+def test_the_spread_is_pooled_by_hand():
+    # Squared distances 2 of {1, 2, 3} and 0.5 of {4, 5}: 2.5 over 2 + 1 degrees of freedom. The third arm says nothing.
+    spread = pooled([[1, 2, 3], [4, 5], [9], []])
+    assert spread == pytest.approx((np.sqrt(2.5 / 3), 3))
+    assert np.isnan(pooled([[1], [2]]).deviation) and pooled([]).freedom == 0
+
+
+def test_an_interval_by_hand():
+    # Standard error 1 / sqrt(3), t of 2 degrees of freedom 4.303.
+    mean, low, high = mean_interval([1, 2, 3], pooled([[1, 2, 3]]))
     assert (mean, low, high) == pytest.approx((2, 2 - 4.3027 / np.sqrt(3), 2 + 4.3027 / np.sqrt(3)), rel=1e-4)
-    assert mean_interval([5])[0] == 5
-    assert np.isnan(mean_interval([5])[1])
-    assert mean_interval([4, 4]) == (4, 4, 4)
-    with pytest.raises(ValueError, match="no values to average"):
-        mean_interval([])
+    assert mean_interval([5], Spread(1.0, 8))[0] == 5 and np.isnan(mean_interval([5], Spread(1.0, 8))[1])
 
 
-def test_paired_differences_by_hand():
-    found = paired([0.1, 0.2], margin=0.5)
-    assert (found["seeds"], found["difference"]) == (2, pytest.approx(0.15))
-    # Differences 0.1 and 0.2: t = 3 with one degree of freedom, p = 2 atan(1 / 3) / pi.
-    assert found["p"] == pytest.approx(2 * np.arctan(1 / 3) / np.pi, rel=1e-6)
-    assert found["effect"] == pytest.approx(0.15 / np.std([0.1, 0.2], ddof=1))
-    # Against the nearer end of the margin, t = (0.5 - 0.15) / 0.05 = 7, one-sided.
-    assert found["p_same"] == pytest.approx(np.arctan(1 / 7) / np.pi, rel=1e-6)
-    assert np.isnan(paired([0.1, 0.2])["p_same"])
-    one = paired([0.1], margin=0.5)
-    assert (one["seeds"], one["difference"]) == (1, 0.1)
-    assert all(np.isnan(one[name]) for name in ("low", "high", "spread", "effect", "detectable", "p", "p_same"))
-    equal = paired([0.1, 0.1], margin=0.5)
-    assert (equal["low"], equal["high"], equal["spread"]) == (0.1, 0.1, 0)
-    assert np.isnan(equal["p"]) and np.isnan(equal["p_same"])
+def test_a_contrast_of_two_arms_is_student_s_test():
+    first, second = np.array([0.60, 0.63, 0.63, 0.61]), np.array([0.50, 0.52, 0.54])
+    row = contrast([first, second], pooled([first, second]), margin=0.2)
+    expected = stats.ttest_ind(first, second)
+    low, high = expected.confidence_interval()
+    assert (row["p"], row["low"], row["high"]) == pytest.approx((expected.pvalue, low, high))
+    assert row["seeds"] == 3 and row["difference"] == pytest.approx(first.mean() - second.mean())
+    # Against the nearer end of the margin, one-sided.
+    assert row["p_same"] == pytest.approx(stats.ttest_ind(first - 0.2, second, alternative="less").pvalue)
+    # A third arm tells the spread better, and changes no difference.
+    wider = contrast([first, second], pooled([first, second, [0.1, 0.3, 0.5]]))
+    assert wider["high"] - wider["low"] > high - low and np.isnan(wider["p_same"])
+    # By how much more than a third above a fourth: twice the error of either, squared.
+    more = contrast([first, second, second, second], Spread(0.01, 10))
+    assert more["high"] - more["difference"] == pytest.approx(stats.t.ppf(0.975, 10) * 0.01 * np.sqrt(1 / 4 + 3 / 3))
+
+
+def test_a_contrast_that_cannot_be_made():
+    one = contrast([[0.6], [0.5]], Spread(0.01, 8), margin=0.01)
+    assert (one["seeds"], one["difference"]) == (1, pytest.approx(0.1))
+    assert all(np.isnan(one[name]) for name in ("low", "high", "p", "p_same", "detectable"))
+    equal = contrast([[0.6, 0.6], [0.5, 0.5]], pooled([[0.6, 0.6], [0.5, 0.5]]))
+    assert equal["low"] == equal["high"] and np.isnan(equal["p"])
 
 
 def test_a_detectable_difference_is_found_in_four_cases_of_five(rng):
-    size = detectable(0.02, 5)
-    assert size == pytest.approx(1.682 * 0.02, rel=1e-3)  # tables of the paired t test: d = 1.68 for 5 pairs, 80 %, 5 % two-sided
-    found = [paired(rng.normal(size, 0.02, 5))["p"] < 0.05 for _ in range(800)]
+    size = contrast([np.zeros(5), np.zeros(5)], Spread(0.02, 8))["detectable"]
+    arms = rng.normal(0, 0.02, (800, 2, 5)) + np.array([size, 0])[:, None]
+    found = [contrast(pair, pooled(pair))["p"] < 0.05 for pair in arms]
     assert np.mean(found) == pytest.approx(0.8, abs=0.05)
-    assert detectable(0.02, 5, 0.01) > size > detectable(0.02, 6)
-    assert np.isnan(detectable(np.nan, 1)) and detectable(0.0, 3) == 0
+
+
+def test_the_interval_over_seeds_and_faces_holds_the_truth_nearly_always(rng):
+    """Faces of different difficulty, seeds of different luck: drawn a hundred times, the truth is seldom outside."""
+    truth, inside, widths = 0.04, [], []
+    for _ in range(100):
+        faces, seeds = rng.uniform(0.2, 0.8, 300), rng.normal(0, 0.01, (2, 4, 1))
+        first, second = (rng.random((4, 300)) < faces + luck + gain for luck, gain in zip(seeds, (truth, 0), strict=True))
+        low, high = two_way([first, second])
+        inside.append(low <= truth <= high)
+        widths.append(high - low)
+    assert np.mean(inside) >= 0.9
+    assert two_way([first, second]) == (low, high)
+    # What is left out: the same faces for all seeds make an interval that is wider than one over seeds alone.
+    alone = contrast([first.mean(axis=1), second.mean(axis=1)], pooled([first.mean(axis=1), second.mean(axis=1)]))
+    assert np.mean(widths) > 0.05 and alone["low"] < alone["high"]
+    flat = two_way([np.ones((2, 300), bool), np.zeros((3, 300), bool)])
+    assert flat == pytest.approx((1.0, 1.0), abs=1e-5)
 
 
 def test_holm_by_hand():

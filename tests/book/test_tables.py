@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 from papermill.cli import _resolve_type
+from scipy import stats
 
 from palcore.book import tables
 from palcore.book.grid import question_cells, settings_sentence
@@ -38,17 +39,18 @@ def test_summary_by_hand(runs):
     assert found.index.tolist() == ["none", "PAL", "half"]
     assert found["seeds"].tolist() == [3, 3, 0]
     assert found.loc["none", ("test_accuracy", "mean")] == pytest.approx(0.52)
-    # Deviation 0.02, so the half width is 4.303 * 0.02 / sqrt(3).
-    assert found.loc["none", ("test_accuracy", "high")] == pytest.approx(0.52 + 4.3027 * 0.02 / np.sqrt(3), rel=1e-4)
+    # Squared distances 0.0008 and 0.0006 over four degrees of freedom, t 2.776.
+    half = 2.7764 * np.sqrt(0.0014 / 4) / np.sqrt(3)
+    assert found.loc["none", ("test_accuracy", "high")] == pytest.approx(0.52 + half, rel=1e-4)
+    assert np.isnan(found.loc["half", ("test_accuracy", "mean")])
 
 
-def test_differences_are_paired_by_seed(runs):
+def test_differences_are_over_the_seeds_that_both_have(runs):
     found = tables.comparisons(runs, {"PAL": "none", "half": "none"}, "test_accuracy")
     assert found.index.tolist() == ["PAL"]
     assert found.loc["PAL", "difference"] == pytest.approx(0.1)
-    # Differences 0.10, 0.11, 0.09: t = 0.1 / (0.01 / sqrt(3)), two degrees of freedom.
-    t = 0.1 / (0.01 / np.sqrt(3))
-    assert found.loc["PAL", "p"] == pytest.approx(1 - t / np.sqrt(t**2 + 2), rel=1e-3)
+    t, freedom = 0.1 / np.sqrt(0.0014 / 4 * 2 / 3), 4
+    assert found.loc["PAL", "p"] == pytest.approx(2 * stats.t.sf(t, freedom))
     lone = runs.drop("none-1").iloc[::-1]
     assert tables.seed_differences(lone, "test_accuracy", "PAL", "none").to_dict() == pytest.approx({0: 0.1, 2: 0.09})
     assert tables.comparisons(runs, {"PAL": "none"}, "no_such_score").empty

@@ -213,8 +213,11 @@ def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
     monkeypatch.setattr(front_page, "sentence", lambda asked, row: said[asked])
     text = front_page.with_answer(f"a {front_page.MARK} b")
     assert text == f"a Drawn faces: higher. Real faces: not known. {front_page.WAITING} b"
-    found.loc["P1", "outcome"] = "inconclusive"
-    assert front_page.WAITING not in front_page.answer()
+    found.loc["P1", "outcome"], found["levels"] = "inconclusive", [[0.6, 0.4], [0.65, 0.63]]
+    aside = pd.DataFrame({"training faces": ["+1.2 (+0.7 to +1.6)"]})
+    monkeypatch.setattr(front_page, "beside", lambda measured, results: aside if list(measured.index) == ["P1"] else None)
+    text = front_page.answer()
+    assert front_page.WAITING not in text and "by +1.2 (+0.7 to +1.6): it learns faster" in text and "has 63.0 %" in text
     with pytest.raises(ValueError, match="the answer has no place"):
         front_page.with_answer("no mark")
     monkeypatch.setattr(front_page, "declared", dict)
