@@ -72,13 +72,13 @@ def right_faces(folder, name, config, condition, facts):
 
 
 def fair_scores(folder, name, config, facts):
-    """``{column: value}`` of a run on FER2013: the accuracies, and means over classes, that its record does not have as they are.
+    """``{column: value}`` of a run on FER2013: accuracies and means over classes that its record does not have as they are.
 
-    By labels of the kind that the network was not trained on, and on ``SUBSETS``; NaN where they can't be had.
+    On ``SUBSETS``, by FER+'s labels, and by FER2013's for a network trained on the former; NaN where they can't be had. FER+'s come
+    from the predictions for either kind of network, so that both are rounded alike where 16 bits were kept.
     """
-    own = config.get("labels", "own")
     scores = {}
-    for condition in (*SUBSETS, *(name for name in ("test", "ferplus") if LABELS[name] != own)):
+    for condition in (*SUBSETS, "ferplus", *(["test"] if config.get("labels", "own") == "ferplus" else [])):
         pair = right_faces(folder, name, config, condition, facts)
         values = (np.nan, np.nan)
         if pair is not None and len(pair[0]):
