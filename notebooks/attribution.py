@@ -41,10 +41,6 @@ from keras import ops
 
 from palcore import EMOTIONS
 from palcore.attribution import METHODS, AttributionHead, attribution_map, logits_and_gradient, value_and_gradient
-from palcore.book import figures as plots
-from palcore.book.figures import draw_grid
-from palcore.book.notebook import refuse_unknown_parameters
-from palcore.book.slider import FrameSlider, to_png
 from palcore.data import load
 from palcore.data.changes import boxes_of, covered
 from palcore.data.synthetic import PATCH_BOX
@@ -55,6 +51,10 @@ from palcore.related_maps import class_score, grad_cam, integrated_gradients
 from palcore.runs.reliance import share_in_boxes
 from palcore.splitting import split_at
 from palcore.training import check_options
+from study.book import figures as plots
+from study.book.figures import draw_grid
+from study.book.notebook import refuse_unknown_parameters
+from study.book.slider import FrameSlider, to_png
 
 refuse_unknown_parameters(In)
 plots.use_style()

@@ -43,10 +43,6 @@ from IPython.display import Markdown
 from keras import ops
 
 from palcore.attribution import attribution_map, logits_and_gradient
-from palcore.book import figures as plots
-from palcore.book.figures import draw_grid
-from palcore.book.notebook import refuse_unknown_parameters
-from palcore.book.slider import FrameSlider, to_png
 from palcore.data import load
 from palcore.data.batches import FaceBatches
 from palcore.heatmaps import SIGMA, gaussian_heatmap
@@ -55,6 +51,10 @@ from palcore.losses import PrivilegedAttributionLoss, attribution_correlation
 # %% tags=["hide-input"]
 from palcore.models import with_attribution
 from palcore.training import build, check_options
+from study.book import figures as plots
+from study.book.figures import draw_grid
+from study.book.notebook import refuse_unknown_parameters
+from study.book.slider import FrameSlider, to_png
 
 refuse_unknown_parameters(In)
 plots.use_style()

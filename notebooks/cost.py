@@ -32,10 +32,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
-from palcore.book import figures as plots
-from palcore.book.notebook import refuse_unknown_parameters
-from palcore.book.tables import read_question, to_html
 from palcore.runs.records import repository_root
+from study.book import figures as plots
+from study.book.notebook import refuse_unknown_parameters
+from study.results.tables import read_question, to_html
 
 refuse_unknown_parameters(In)
 plots.use_style()

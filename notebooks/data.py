@@ -46,11 +46,11 @@ import pandas as pd
 from IPython.display import Markdown
 
 from palcore import EMOTIONS
-from palcore.book import figures as plots
-from palcore.book.notebook import refuse_unknown_parameters
 from palcore.data import DATASETS, fer2013, load, rafdb
 from palcore.data.affectnet_forms import EXPRESSIONS
 from palcore.runs.records import repository_root
+from study.book import figures as plots
+from study.book.notebook import refuse_unknown_parameters
 
 refuse_unknown_parameters(In)
 plots.use_style()
@@ -263,7 +263,7 @@ Markdown(
 # index, which is kept beside the runs and made again when the folder or the file changes. Only the table stays in memory; images are
 # decoded when a batch asks for them.
 #
-# We have no licensed copy to time. `python -m benchmarks.data FOLDER` generates folders of the owners' size, with annotations for every
+# We have no licensed copy to time. `python -m study.cost.data FOLDER` generates folders of the owners' size, with annotations for every
 # face and a few drawn images behind all file names, and starts a run from each: once without an index, and once more.
 
 # %% tags=["hide-input"]

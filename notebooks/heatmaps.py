@@ -37,14 +37,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from palcore.book import figures as plots
-from palcore.book.figures import draw_grid, draw_landmarks
-from palcore.book.notebook import refuse_unknown_parameters
-from palcore.book.slider import FrameSlider, to_png
 from palcore.data import geometry, load
 from palcore.data.changes import augmented, crop_faces
 from palcore.data.changes.augmentation import DRAWS
 from palcore.heatmaps import REGIONS, SIGMA, blurred_heatmap, gaussian_heatmap, region_weights
+from study.book import figures as plots
+from study.book.figures import draw_grid, draw_landmarks
+from study.book.notebook import refuse_unknown_parameters
+from study.book.slider import FrameSlider, to_png
 
 refuse_unknown_parameters(In)
 plots.use_style()

@@ -35,7 +35,7 @@ runs = None  # a list of run folders; None: the newest two in runs/
 seed = 0
 
 # %% tags=["remove-input"]
-from palcore.book.notebook import refuse_unknown_parameters
+from study.book.notebook import refuse_unknown_parameters
 
 refuse_unknown_parameters(In)
 
@@ -50,11 +50,11 @@ refuse_unknown_parameters(In)
 import keras
 from IPython.display import Markdown, display
 
-from palcore.book import figures as plots
 from palcore.data import load
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
 from palcore.runs.prediction import predict_picture, saved_runs, see_picture
+from study.book import figures as plots
 
 plots.use_style()
 FACES, EPOCHS, SIDE = 140, 6, 48
@@ -92,7 +92,7 @@ display(Markdown("\n".join(f"- {name}" for name in networks)))
 # server, and nowhere else.
 
 # %% tags=["hide-input"]
-from palcore.book.notebook import camera
+from study.book.notebook import camera
 
 if webcam:
     display(camera("webcam.png"))

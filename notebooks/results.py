@@ -28,9 +28,9 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
-from palcore.book.glance import Glance, questions_table
-from palcore.book.measures import caveats
-from palcore.book.primary import answer
+from study.results.glance import Glance, questions_table
+from study.results.measures import caveats
+from study.results.primary import answer
 
 page = Glance(In, results_dir)
 display(Markdown(answer(results_dir)))
@@ -42,7 +42,7 @@ page.effects()
 # How to read it: an interval right of the line says that what is named first does better, one left of it that it does worse. An
 # interval that crosses the line leaves open whether there is any difference; only one that lies wholly within the shaded band says
 # that there is none worth a point. Only these comparisons get a verdict, and their tests are corrected together (Holm), since with
-# several questions one of them would come out by chance. They were named in `workflow/grid.yml` before their runs. Of two the answer
+# several questions one of them would come out by chance. They were named in `study/grid.yml` before their runs. Of two the answer
 # was known then: runs on another copy of FER2013, with the same test faces, had shown the sign of P1, and runs on drawn faces that of
 # P5. Everything else in these pages is exploratory: intervals, no verdict.
 #
@@ -133,5 +133,5 @@ display(Markdown(caveats(results_dir)))
 questions_table(results_dir)
 
 # %% [markdown]
-# The runs of all questions are listed in `workflow/grid.yml`. In a clone, `make grid` runs those that are missing, and `python
-# workflow/grid.py publish` copies finished ones into `results/`.
+# The runs of all questions are listed in `study/grid.yml`. In a clone, `make grid` runs those that are missing, and `python
+# study/grid.py publish` copies finished ones into `results/`.

@@ -27,9 +27,9 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
-from palcore.book.grid import settings_sentence
-from palcore.book.measures import caveats
-from palcore.book.pages import Page
+from study.results.arms import settings_sentence
+from study.results.measures import caveats
+from study.results.pages import Page
 
 page = Page(In, results_dir)
 

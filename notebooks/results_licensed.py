@@ -24,7 +24,7 @@ seed = 0  # nothing is drawn at random on this page
 results_dir = None  # folder that holds runs/; None: the study's own results/
 
 # %% tags=["hide-input"]
-from palcore.book.pages import Page
+from study.results.pages import Page
 
 page = Page(In, results_dir)
 

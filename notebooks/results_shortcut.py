@@ -27,8 +27,8 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
-from palcore.book.grid import settings_sentence
-from palcore.book.pages import Page
+from study.results.arms import settings_sentence
+from study.results.pages import Page
 
 page = Page(In, results_dir)
 

@@ -38,15 +38,15 @@ from IPython.display import Markdown
 from keras import ops
 
 from palcore.attribution import METHODS, AttributionHead, attribution_map, logits_and_gradient, value_and_gradient
-from palcore.book import figures as plots
-from palcore.book.derivatives import compiled, size_by_layer, weight_difference, weight_gradients
-from palcore.book.figures import draw_grid
-from palcore.book.notebook import refuse_unknown_parameters
 from palcore.data import load
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
 from palcore.splitting import split_at
 from palcore.training import check_options
+from study.book import figures as plots
+from study.book.derivatives import compiled, size_by_layer, weight_difference, weight_gradients
+from study.book.figures import draw_grid
+from study.book.notebook import refuse_unknown_parameters
 
 refuse_unknown_parameters(In)
 plots.use_style()

@@ -23,7 +23,7 @@
 #
 # If PAL does what it claims, a network trained with it should look at the face instead of the patch, and should lose less when
 # the patch stops telling the truth. This page trains both networks while the book is built, one seed each, with just the options of
-# the committed experiment (question `shortcut` of `workflow/grid.yml`), which has five seeds and the verdict.
+# the committed experiment (question `shortcut` of `study/grid.yml`), which has five seeds and the verdict.
 
 # %% tags=["parameters"]
 seed = 0
@@ -39,13 +39,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from palcore.book import figures as plots
-from palcore.book.notebook import refuse_unknown_parameters
 from palcore.data import load
 from palcore.heatmaps import gaussian_heatmap
 from palcore.models import with_attribution
 from palcore.runs.records import read_record
 from palcore.training import check_options, train
+from study.book import figures as plots
+from study.book.notebook import refuse_unknown_parameters
 
 refuse_unknown_parameters(In)
 plots.use_style()

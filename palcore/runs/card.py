@@ -104,7 +104,7 @@ def model_card(record, check=None):
     """A run's model card as Markdown. Every number in it is the record's, but for those of ``check``.
 
     :param record: of ``palcore.runs.training.train``.
-    :param check: of the data set's test faces, as ``workflow/fer2013_faces.py`` writes it; None where there is none.
+    :param check: of the data set's test faces, as ``study/records/fer2013_faces.py`` writes it; None where there is none.
     """
     config = record["config"]
     side, with_pal = config["image_size"], config["strategy"] != "none"
