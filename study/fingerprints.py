@@ -72,7 +72,7 @@ def _path(module, root):
 
 
 def _imported(names, root, but=()):
-    """`{module of the study: its Code}` of all that importing these names executes: packages above and what they import, but some."""
+    """`{module of the study: its Code}` of all that importing these names executes, packages above included; but some."""
     found, waiting = {}, list(names)
     while waiting:
         name = waiting.pop()
