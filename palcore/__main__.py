@@ -136,14 +136,13 @@ def check(
 
     Exits with 1 where that would break or bias a run.
     """
-    from palcore.data.check import check
-    from palcore.data.check.report import report_lines, report_record
+    from palcore.data.check import check, report_lines, report_record
     from palcore.runs.records import commit, versions, write_json
 
     if json and (json.is_dir() or (json.parent.exists() and not os.access(json.parent, os.W_OK | os.X_OK))):
         raise ValueError(f"--json {json} can't be written: give the path of a file in a folder that you may write to")
     options = {"landmark_order": landmark_order} if landmark_order else {}
-    report = check(dataset, data_dir, landmarks, progress=True, **options)
+    report = check(dataset, data_dir, landmarks, **options)
     if json:
         write_json(json, {**report_record(report, data_dir), "commit": commit(), "versions": versions()})
     print("\n".join(report_lines(report)))
@@ -154,7 +153,7 @@ def check(
 def main():
     """Run the command line; an error of the user's prints its sentence and exits with 1, SIGTERM ends as Ctrl-C does, with 130."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be anything, and a report is not lost over one
     try:
         app()
     except (ValueError, OSError) as error:
