@@ -71,26 +71,6 @@ def robustness(
         print(f"{condition:14} accuracy {scores['accuracy']:.3f}, correlation {scores['attribution']['correlation']:.3f}")
 
 
-@app.command()
-def groups(
-    runs: Annotated[list[Path], typer.Argument(help="folders of training runs on rafdb")],
-    data_dir: Annotated[Path, typer.Option(help="RAF-DB's folder, with Annotation/manual in it")],
-    landmarks: Annotated[Path | None, typer.Option(help="landmark table or folder, where it is not in data_dir")] = None,
-):
-    """Measure the accuracy of finished runs by gender, race and age group.
-
-    The results are added to their records.
-    """
-    from palcore.runs.groups import evaluate_groups
-
-    for run in runs:
-        record = evaluate_groups(run, data_dir, landmarks)
-        print(run)
-        for kind, found in record["metrics"]["test"]["groups"].items():
-            for group, scores in found.items():
-                print(f"{kind:6} {group:16} {scores['faces']:5} faces, accuracy {scores['accuracy']:.3f}")
-
-
 DATASET = Annotated[str, typer.Argument(help="rafdb, affectnet or fer2013")]
 DATA_DIR = Annotated[Path, typer.Option(help="folder of the data set")]
 
