@@ -1,6 +1,7 @@
 """Data sets by name. A fifth one is one module and one line here."""
 
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 
@@ -43,11 +44,22 @@ def load(name: str, data_dir: str | Path | None = None, split: str = "train", **
     if name == "synthetic":
         if data_dir is not None:
             raise ValueError(f"data_dir {data_dir} for the synthetic faces: they are drawn, leave it out")
-        return data_module(name).load(split, **options)
+        return _drawn(data_module(name), split, options)
     reader, folder = find_data_set(name, data_dir)
     from palcore.data.opening import faces_of
 
     return faces_of(reader, folder, split, options)
+
+
+def _drawn(module: ModuleType, split: str, options: dict) -> Faces:
+    """
+    :raises ValueError: for an unknown option.
+    """
+    known = list(signature(module.load).parameters)[1:]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(f"unknown option {unknown[0]!r} of dataset synthetic: choose from {', '.join(known)}")
+    return module.load(split, **options)
 
 
 def data_module(name: str) -> ModuleType:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from palcore.data import load
+from palcore.data import find_data_set, load
 from palcore.data.landmark_table import append_rows, read_landmark_table
 from palcore.data.readers import SPLITS
 from palcore.progress import progress_bar
@@ -244,6 +244,7 @@ def landmark_dataset(name, data_dir, out=None, detect=None):
     :param detect: see ``write_landmarks``; None for ``dlib_detector()``.
     :return: ``(path of the table, Summary)``.
     """
+    find_data_set(name, data_dir)
     parts = [load(name, data_dir, split, landmarks=False) for split in SPLITS]
     if out is None:
         folder = Path(data_dir).expanduser()

@@ -21,9 +21,9 @@ NEAR, ALIKE = 8, 0.98
 """Pictures are nearly the same where their perceptual hashes of 64 bits differ in so many at most, and the small grey ones
 correlate so well at least: the hash is quick, but two faces cut out alike may share it."""
 
-ANOTHER_ORDER = (0.2, 0.08)
-"""Labels are in another order where the shares of the expressions are at least so far from the owner's, and in the best other order
-at most so far (total variation)."""
+ANOTHER_ORDER = (0.12, 3)
+"""Labels are in another order where the shares of the expressions are at least so far from the owner's (total variation), and in
+the best other order at most a third of that. RAF-DB's are 0.18 away by the alphabet; large classes cut to size fit no other order."""
 
 LEAST_AGREEMENT, FEWEST = 0.4, 100
 """Share of faces on which second labels and the owner's must agree, and faces from which on that is asked. It is 0.72 on FER2013;
@@ -150,7 +150,7 @@ def order_fault(counts: dict[str, int], published: dict[str, int]) -> str | None
         return None
     distances = np.abs(there[:, None] / there.sum() - owners / owners.sum()) / 2
     here, best = linear_sum_assignment(distances)
-    if np.trace(distances) < ANOTHER_ORDER[0] or distances[here, best].sum() > ANOTHER_ORDER[1]:
+    if np.trace(distances) < max(ANOTHER_ORDER[0], ANOTHER_ORDER[1] * distances[here, best].sum()):
         return None
     swaps = [f"{EMOTIONS[a]} may be {EMOTIONS[b]}" for a, b in zip(here, best, strict=True) if a != b]
     return f"the shares of the expressions fit the owner's far better in another order of the labels: {', '.join(swaps)}"

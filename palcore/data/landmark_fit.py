@@ -16,7 +16,7 @@ from palcore.data.index import write_index
 from palcore.data.landmark_table import MAKE, ORDERS, Landmarks, landmarks_in_files, landmarks_in_table
 from palcore.data.pictures import Pictures
 from palcore.data.readers import SPLITS, Problem, Reader
-from palcore.heatmaps import SPAN, landmark_fault
+from palcore.heatmaps import REGIONS, SPAN, landmark_fault
 
 UPRIGHT = 0.8
 """Share of faces that must be upright. Of FER2013's 99.98 % are, and 0.01 % with x and y exchanged."""
@@ -24,11 +24,14 @@ UPRIGHT = 0.8
 CENTRE = (0.25, 0.85)
 """Where the median face of a split has the mean of its landmarks, along each axis. FER2013: 0.50 and 0.61."""
 
+ORDERED = ("brows", "eyes", "nose", "mouth")
+"""Regions of a face from above."""
+
 FARTHEST, NARROWEST = 5.0, 0.01
 """How far from the image a landmark may lie, and how little a face's landmarks may spread, in image sides."""
 
 BLOCK = 100
-"""Faces that are looked at together to tell whether landmarks follow their pictures: all of a split are, since where a row is
+"""Faces that are looked at together, at most, to tell whether landmarks follow their pictures. All of a split are: where a row is
 missing, those before it are right."""
 
 FOLLOWS = 0.3
@@ -81,6 +84,12 @@ def edge_advantage(grey: np.ndarray, landmarks: np.ndarray, others: np.ndarray |
     return float(np.mean(differences) / spread) if spread else 0.0
 
 
+def _share_of_faces(landmarks: np.ndarray) -> float:
+    """Share of faces that stand upright, are not mirrored, and have brows, eyes, nose and mouth below each other."""
+    heights = np.stack([landmarks[:, part, 1].mean(axis=1) for part in (REGIONS[name] for name in ORDERED)], axis=1)
+    return float((upright(landmarks) & ~mirrored(landmarks) & (np.diff(heights, axis=1) > 0).all(axis=1)).mean())
+
+
 def _orientation_fault(landmarks: np.ndarray) -> tuple[str, bool] | None:
     """What is seen where faces do not stand upright and why, and whether it is x and y that are exchanged; None where they do."""
     spread = np.ptp(landmarks, axis=1).max(axis=1) > 0
@@ -88,9 +97,9 @@ def _orientation_fault(landmarks: np.ndarray) -> tuple[str, bool] | None:
     if not len(judged) or upright(judged).mean() >= UPRIGHT:
         return None
     seen = f"the chin lies below the brows in {upright(judged).mean():.0%} of {len(judged)} faces"
-    if upright(judged[..., ::-1]).mean() >= UPRIGHT and mirrored(judged).mean() > 0.5:
+    if _share_of_faces(judged[..., ::-1]) >= UPRIGHT:
         return f"{seen}, so rows and columns are exchanged", True
-    if upright(judged * [1, -1]).mean() >= UPRIGHT:
+    if _share_of_faces(judged * [1, -1]) >= UPRIGHT:
         return f"{seen}, so y counts upwards: it must count down from the upper edge", False
     return f"{seen}, so the points are in another order than iBUG's 68, or none of a face", False
 
@@ -150,7 +159,7 @@ def shared_problems(files: np.ndarray, landmarks: np.ndarray, hashes: np.ndarray
 
 def _following_problem(files: np.ndarray, landmarks: np.ndarray, grey: np.ndarray, name: str) -> list[Problem]:
     """The first block of faces, in order, whose landmarks fit other faces as well as their own."""
-    for block in np.array_split(np.arange(len(files)), len(files) // BLOCK) if len(files) >= BLOCK else []:
+    for block in np.array_split(np.arange(len(files)), -(-len(files) // BLOCK)) if len(files) >= BLOCK else []:
         advantage = edge_advantage(grey[block], landmarks[block])
         if np.ptp(landmarks[block], axis=0).any() and advantage < FOLLOWS:
             sentence = (

@@ -124,16 +124,12 @@ def _cells(path: Path, key: Callable[[str], str]) -> tuple[pd.DataFrame, list[Pr
         seen = f"{len(header)} columns beginning {', '.join(header[:4])}"
         form = "138, file, found (or detected), x0, y0, ... x67, y67"
         raise ValueError(f"landmark table {path} has {seen}: it must have {form}")
-    names = cells["file"].fillna("").str.replace("\\", "/").map(key)
-    cells = cells.assign(file=names)
-    repeated = names.duplicated() | (names == "")
-    problems = [
-        Problem("table", "", str(path), f"landmark table {path} names {name or 'no file'} more than once: remove a row")
-        if name
-        else Problem("table", "", str(path), f"a row of landmark table {path} names no file: remove it")
-        for name in names[repeated].unique()
-    ]
-    return cells[~repeated], problems
+    nameless, names = cells["file"].isna(), cells["file"].fillna("").str.replace("\\", "/").map(key)
+    repeated = names.duplicated() & ~nameless
+    sentences = [f"landmark table {path} names {name} more than once: remove a row" for name in names[repeated].unique()]
+    sentences += [f"row {row} of landmark table {path} names no file: remove it" for row in np.flatnonzero(nameless)]
+    problems = [Problem("table", "", str(path), sentence) for sentence in sentences]
+    return cells.assign(file=names)[~repeated & ~nameless], problems
 
 
 def landmarks_in_table(files: np.ndarray, path: Path, key: Callable[[str], str] = str, numbered: str = "") -> Landmarks:
