@@ -23,7 +23,7 @@ correlate so well at least: the hash is quick, but two faces cut out alike may s
 
 ANOTHER_ORDER = (0.12, 3)
 """Labels are in another order where the shares of the expressions are at least so far from the owner's (total variation), and in
-the best other order at most a third of that. RAF-DB's are 0.18 away by the alphabet; large classes cut to size fit no other order."""
+the best other order at most a third of that. RAF-DB's are 0.18 away by the alphabet; large classes cut to size fit none better."""
 
 LEAST_AGREEMENT, FEWEST = 0.4, 100
 """Share of faces on which second labels and the owner's must agree, and faces from which on that is asked. It is 0.72 on FER2013;

@@ -43,19 +43,13 @@ def _landmark_source(reader: Reader, data_dir: Path, given: str | Path | None) -
     return places[0] if places else None
 
 
-def _with_missing(problems: list[Problem], splits: np.ndarray, share: float, name: str) -> list[Problem]:
+def _tolerated(problems: list[Problem], splits: np.ndarray, share: float) -> list[Problem]:
     """Problems of which missing pictures cost no more than those faces, where they are few enough of their part."""
     parts = np.where(splits == "validation", "train", splits)
-    missing = [problem for problem in problems if problem.kind == "image missing"]
-    many = {}
-    for part in ("train", "test") if missing and share else ():
-        gone = [problem for problem in missing if parts[problem.row] == part]
-        if len(gone) > share * (parts == part).sum():
-            sentence = f"{len(gone)} of {(parts == part).sum()} pictures of {name} {part} are missing, first: {gone[0].sentence}"
-            many[part] = Problem("image missing", part, part, f"{sentence}; restore them, or give missing_share above {share:g}")
-    tolerated = [problem for problem in missing if share and parts[problem.row] not in many]
-    levels = {id(problem): "loss" for problem in tolerated}
-    return [*many.values(), *(replace(problem, level=levels.get(id(problem), problem.level)) for problem in problems)]
+    missing = Counter(parts[problem.row] for problem in problems if problem.kind == "image missing")
+    few = {part for part, count in missing.items() if count <= share * (parts == part).sum()}
+    lost = [problem.kind == "image missing" and parts[problem.row] in few for problem in problems]
+    return [replace(problem, level="loss") if cost else problem for problem, cost in zip(problems, lost, strict=True)]
 
 
 def open_data_set(
@@ -71,7 +65,7 @@ def open_data_set(
     """
     version, key = signature(reader.sources(data_dir), reader.NAME), index_key(reader.NAME, data_dir)
     pictures = open_pictures(indexed(partial(import_pictures, reader, data_dir, copied), key, version, index_dir), data_dir)
-    problems = _with_missing(pictures.problems, pictures.arrays["splits"], options.get("missing_share", 0), reader.NAME)
+    problems = _tolerated(pictures.problems, pictures.arrays["splits"], options.get("missing_share", 0))
     if not len(pictures.arrays["files"]):
         return Opened(pictures, {}, problems)
     if landmarks is False:

@@ -1,11 +1,11 @@
 """The pass over a data set: every picture is decoded once, and all is judged that needs no landmarks."""
 
 import os
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 from palcore import EMOTIONS
 from palcore.data import faults
 from palcore.data.images import cut_out, decoded, read_image
-from palcore.data.index import open_index, write_index
+from palcore.data.index import HEADER, open_index, write_index
 from palcore.data.readers import SPLITS, Face, Problem, Reader
 from palcore.data.splits import with_validation
 from palcore.progress import progress_bar
@@ -39,15 +39,13 @@ class _Seen:
     """What the pass keeps of one face; its pixels only until they are written."""
 
     file: str
-    part: str
+    face: Face | None
     label: int
-    second: str
     path: str
-    boxed: bool
     problems: list = field(default_factory=list)  # (kind, sentence, level)
     pixels: np.ndarray | None = None
     box: np.ndarray = field(default_factory=lambda: np.zeros(4))  # x, y, width and height in the picture
-    points: np.ndarray | None = None
+    points: np.ndarray = field(default_factory=lambda: np.full((68, 2), np.nan, np.float32))
     look: faults.Look = faults.NOTHING
 
 
@@ -99,60 +97,50 @@ def _listed(reader: Reader, data_dir: Path) -> Iterator[Face | Problem]:
     """What a reader yields, up to where it cannot go on."""
     try:
         yield from reader.faces(data_dir)
-    except FileNotFoundError as problem:
-        yield Problem("layout", "", str(data_dir), str(problem))
-    except ValueError as problem:
-        yield Problem("table", "", str(data_dir), str(problem))
+    except (FileNotFoundError, ValueError) as problem:
+        kind = "layout" if isinstance(problem, FileNotFoundError) else "table"
+        yield Problem(kind, "", str(data_dir), str(problem))
 
 
-def _label(face: Face, classes: dict[str, str]) -> str:
-    """The expression, or the name of a class that is left out.
+def _accepted(reader: Reader, data_dir: Path, problems: list[Problem], dropped: dict[str, Counter]) -> Iterator[_Seen]:
+    """Faces of the seven classes, each with a name of its own, before a picture is read.
 
-    :raises FileNotFoundError: where it is missing.
-    :raises ValueError: where it is none.
+    A second face of one picture is called ``PICTURE#2``; the same face twice is told, and kept once.
+
+    :param problems: what is wrong besides is added to it; ``dropped``: the faces of other classes, by part.
     """
-    text = face.label if isinstance(face.label, str) else face.label()
-    if text.strip() not in classes:
-        raise ValueError(f"label {text!r} of {face.file} in {face.where}: it must be one of {', '.join(classes)}")
-    return classes[text.strip()]
-
-
-class _Intake:
-    """Turns what a reader yields into faces of the seven classes, each with a name of its own, before a picture is read."""
-
-    def __init__(self, reader: Reader, data_dir: Path):
-        self.reader, self.data_dir, self.problems = reader, data_dir, []
-        self.dropped = {part: Counter() for part in SPLITS}
-
-    def __iter__(self) -> Iterator[tuple[Face, _Seen]]:
-        """A second face of one picture is called ``PICTURE#2``; the same face twice is told, and kept once."""
-        named, places, root = Counter(), {}, self.data_dir if self.data_dir.is_dir() else self.data_dir.parent
-        for face in _listed(self.reader, self.data_dir):
-            if isinstance(face, Problem):
-                self.problems.append(face)
-                continue
-            wrong, name = [], ""
-            try:
-                name = _label(face, self.reader.CLASSES)
-            except (FileNotFoundError, ValueError) as problem:
-                wrong.append(("label missing" if isinstance(problem, FileNotFoundError) else "label", str(problem), "refused"))
-            if name and name not in EMOTIONS:
-                self.dropped[face.part][name] += 1
-                continue
-            earlier = places.setdefault((face.file, face.box), face.where)
-            if earlier != face.where:
-                sentence = f"{face.where} names {face.file} a second time, after {earlier}: remove one"
-                level = "loss" if face.box else "refused"
-                self.problems.append(Problem("repeated", face.part, f"{face.file} again", sentence, level))
-                continue
-            named[face.file] += 1
-            file = f"{face.file}#{named[face.file]}" if named[face.file] > 1 else face.file
-            path = os.path.relpath(face.path, root) if face.path else ""
-            yield face, _Seen(file, face.part, EMOTIONS.index(name) if name else UNKNOWN, face.second, path, bool(face.box), wrong)
+    named, places, root = Counter(), {}, data_dir if data_dir.is_dir() else data_dir.parent
+    for face in _listed(reader, data_dir):
+        if isinstance(face, Problem):
+            problems.append(face)
+            continue
+        wrong, name = [], ""
+        try:
+            text = face.label if isinstance(face.label, str) else face.label()
+            name = reader.CLASSES.get(text.strip(), "")
+            if not name:
+                sentence = f"label {text!r} of {face.file} in {face.where}: it must be one of {', '.join(reader.CLASSES)}"
+                wrong.append(("label", sentence, "refused"))
+        except (FileNotFoundError, ValueError) as problem:
+            wrong.append(("label missing" if isinstance(problem, FileNotFoundError) else "label", str(problem), "refused"))
+        if name and name not in EMOTIONS:
+            dropped[face.part][name] += 1
+            continue
+        earlier = places.setdefault((face.file, face.box), face.where)
+        if earlier != face.where:
+            sentence = f"{face.where} names {face.file} a second time, after {earlier}: remove one"
+            problems.append(Problem("repeated", face.part, f"{face.file} again", sentence, "loss" if face.box else "refused"))
+            continue
+        named[face.file] += 1
+        file = f"{face.file}#{named[face.file]}" if named[face.file] > 1 else face.file
+        path = os.path.relpath(face.path, root) if face.path else ""
+        yield _Seen(file, face, EMOTIONS.index(name) if name else UNKNOWN, path, wrong)
 
 
 def _boxed(face: Face, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The box of a face, and what it cuts from the picture."""
+    if face.box is None:
+        return np.array([0, 0, *picture.shape[1::-1]], np.float64), picture
     try:
         box = np.array(face.box, np.float64)
         cut = cut_out(picture, box) if np.isfinite(box).all() and box[2:].min() >= 1 and np.abs(box).max() < 1e6 else None
@@ -163,83 +151,90 @@ def _boxed(face: Face, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return box, cut
 
 
-def _look(face: Face, seen: _Seen) -> _Seen:
+@contextmanager
+def _noted(seen: _Seen, kind: str, ending: str = " unreadable") -> Iterator[None]:
+    """Within it, what cannot be read is noted of the face."""
+    try:
+        yield
+    except (FileNotFoundError, ValueError) as problem:
+        missing = isinstance(problem, FileNotFoundError)
+        seen.problems.append((kind + (" missing" if missing else ending), str(problem), "refused"))
+
+
+def _look(seen: _Seen) -> _Seen:
     """Everything there is to see of one face by itself."""
-    kind = "image"
-    try:
+    face, picture, seen.face = seen.face, None, replace(seen.face, points=None, pixels=None)  # those hold half of a face's memory
+    with _noted(seen, "image"):
         picture = read_image(face.path) if face.path else face.pixels()
-        if face.box:
-            kind = "face box"
-            seen.box, picture = _boxed(face, picture)
-        else:
-            seen.box = np.array([0, 0, *picture.shape[1::-1]], np.float64)
-        seen.pixels, seen.look = picture, faults.look_at(picture)
-        if not seen.look.hashes[0]:
-            sentence = f"image {seen.file} has one colour all over: there is no face to see"
-            seen.problems.append(("image blank", sentence, "note"))
-    except (FileNotFoundError, ValueError) as problem:
-        ending = " missing" if isinstance(problem, FileNotFoundError) else " unreadable" if kind == "image" else ""
-        seen.problems.append((kind + ending, str(problem), "refused"))
-    try:
-        seen.points = face.points() if face.points else None
-    except (FileNotFoundError, ValueError) as problem:
-        ending = "missing" if isinstance(problem, FileNotFoundError) else "unreadable"
-        seen.problems.append((f"landmarks {ending}", str(problem), "refused"))
+    with _noted(seen, "landmarks"):
+        seen.points = face.points() if face.points else seen.points
+    with _noted(seen, "face box", ""):
+        if picture is not None:
+            seen.box, seen.pixels = _boxed(face, picture)
+            seen.look = faults.look_at(seen.pixels)
+            if not seen.look.hashes[0]:
+                sentence = f"image {seen.file} has one colour all over: there is no face to see"
+                seen.problems.append(("image blank", sentence, "note"))
     return seen
 
 
 class _PixelFile:
-    """``pixels.npy``, a row a face, written while its length is not known yet; gone where sizes differ or there are too many."""
+    """``pixels.npy``, a row a face, written while their number is not known yet; gone where one has another size, or too many."""
 
-    def __init__(self, path: Path):
-        self.path, self.shape, self.count, self.file = path, None, 0, path.open("wb")
+    def __init__(self, path: Path, side: int):
+        self.path, self.side, self.channels, self.count, self.fits = path, side, 0, 0, True
 
     def write(self, pixels: np.ndarray | None) -> None:
         """The pixels of one more face; None where there are none."""
-        self.count += 1
-        if self.file is None or (pixels is None and self.shape is None):
-            return
-        if self.shape is None:
-            self.shape = pixels.shape if pixels.ndim == 3 else (*pixels.shape, 1)
-            self.header(0)
-            self.file.write(bytes((self.count - 1) * int(np.prod(self.shape))))
-        size = int(np.prod(self.shape))
-        fits = pixels is not None and pixels.size == size and pixels.shape[:2] == self.shape[:2]
-        self.file.write(np.ascontiguousarray(pixels) if fits else bytes(size))  # one of another size refuses the data set
-        if self.file.tell() > MOST_COPIED:
-            self.close(keep=False)
+        if pixels is not None and not self.channels:
+            self.channels = pixels.shape[2] if pixels.ndim == 3 else 1
+            self.file = self.path.open("wb")
+            self.file.write(bytes(HEADER + self.count * self.side**2 * self.channels))
+        self.count, size = self.count + 1, self.side**2 * self.channels
+        self.fits &= (pixels is None or pixels.shape[:2] == (self.side, self.side)) and self.count * size <= MOST_COPIED
+        if self.channels and self.fits:
+            self.file.write(bytes(size) if pixels is None else np.ascontiguousarray(pixels))
 
-    def header(self, count: int) -> None:
-        facts = {"descr": "|u1", "fortran_order": False, "shape": (count, *self.shape)}
-        np.lib.format.write_array_header_1_0(self.file, facts)  # as long for any count: it leaves room for its digits
-
-    def close(self, keep: bool = True) -> None:
-        if self.file is None:
-            return
-        if keep and self.shape:
+    def close(self) -> None:
+        """Write the header, which has room for any number."""
+        if self.channels:
             self.file.seek(0)
-            self.header(self.count)
-        self.file.close()
-        self.file = None
-        if not keep or not self.shape:
+            facts = {"descr": "|u1", "fortran_order": False, "shape": (self.count, self.side, self.side, self.channels)}
+            np.lib.format.write_array_header_1_0(self.file, facts)
+            self.file.close()
+        if self.channels and not self.fits:
             self.path.unlink()
 
 
 def expected_bytes(reader: Reader) -> int:
-    """How large the pixels of the owner's data set are, copied; 0 where they are not copied, or nobody has counted."""
-    faces = sum(sum(counts.values()) for counts in reader.PUBLISHED.values())
-    size = faces * reader.SIDE**2 * 3
-    return size if reader.ONE_SIZE and size <= MOST_COPIED else 0
+    """How large the pixels of the owner's data set are, copied; 0 where nobody has counted its faces."""
+    return sum(sum(counts.values()) for counts in reader.PUBLISHED.values()) * reader.SIDE**2 * 3
 
 
-def _announce(reader: Reader, data_dir: Path, folder: Path) -> bool:
-    """Says what the pass will take; whether pixels are copied."""
-    size, free = expected_bytes(reader), shutil.disk_usage(folder).free
-    copies = reader.ONE_SIZE and (size or not reader.PUBLISHED) and size < free
-    place = f"copied to {folder.parent}" if copies else "read where they are from then on"
-    room = f" (up to {size / 1e6:,.0f} MB)" if copies and size else ""
-    print(f"{reader.NAME} in {data_dir}: every picture is looked at once; they are {place}{room}", file=sys.stderr)
-    return bool(copies)
+def _pixel_file(reader: Reader, data_dir: Path, folder: Path) -> _PixelFile | None:
+    """Where pixels are copied to, if they are; says what the pass will take."""
+    size = expected_bytes(reader)
+    copied = reader.ONE_SIZE and size <= MOST_COPIED
+    room = (
+        f"their pixels take up to {size / 1e6:,.0f} MB in {folder.parent}"
+        if copied
+        else "they are read where they are from then on"
+    )
+    print(f"{reader.NAME} in {data_dir}: every picture is looked at once, {room}", file=sys.stderr)
+    return _PixelFile(folder / "pixels.npy", reader.SIDE) if copied else None
+
+
+def _looked_at(reader: Reader, listed: Iterator[_Seen], file: _PixelFile | None) -> Iterator[_Seen]:
+    """Faces whose pictures were read, their pixels written."""
+    pool = joblib.Parallel(THREADS, prefer="threads", return_as="generator", batch_size=32)
+    looks = pool(joblib.delayed(_look)(seen) for seen in listed)
+    for seen in progress_bar(looks, desc=reader.NAME, unit="face", delay=PATIENCE):
+        if file:
+            file.write(seen.pixels)
+        seen.pixels = None
+        yield seen
+    if file:
+        file.close()
 
 
 def import_pictures(reader: Reader, data_dir: Path, copied: bool, folder: Path) -> None:
@@ -248,21 +243,10 @@ def import_pictures(reader: Reader, data_dir: Path, copied: bool, folder: Path) 
     :param copied: whether pixels may be copied, where they have one size and are not too many.
     :param folder: of the index, see ``Pictures``.
     """
-    intake, faces, greys = _Intake(reader, data_dir), [], []
-    file = _PixelFile(folder / "pixels.npy")
-    if not copied or not _announce(reader, data_dir, folder):
-        file.close(keep=False)
-    pool = joblib.Parallel(THREADS, prefer="threads", return_as="generator", batch_size=32)
-    looks = pool(joblib.delayed(_look)(face, seen) for face, seen in intake)
-    for seen in progress_bar(looks, desc=reader.NAME, unit="face", delay=PATIENCE):
-        file.write(seen.pixels)
-        greys.append(seen.look.grey)
-        seen.pixels, seen.look = None, seen.look._replace(grey=None)
-        faces.append(seen)
-    file.close()
-    arrays = _arrays(faces, reader.OWN_LANDMARKS)
-    arrays["grey"] = np.array(greys, np.uint8).reshape(-1, faults.SIDE, faults.SIDE)
-    problems, parts = intake.problems, np.array([seen.part for seen in faces], "U10")
+    problems, dropped = [], {part: Counter() for part in SPLITS}
+    file = _pixel_file(reader, data_dir, folder) if copied else None
+    faces = list(_looked_at(reader, _accepted(reader, data_dir, problems, dropped), file))
+    arrays, parts = _arrays(faces, reader.OWN_LANDMARKS), np.array([seen.face.part for seen in faces], "U10")
     try:
         arrays["splits"] = with_validation(arrays["files"], parts, arrays["labels"], reader.VALIDATION_SHARE, 0)
     except ValueError as problem:
@@ -270,34 +254,28 @@ def import_pictures(reader: Reader, data_dir: Path, copied: bool, folder: Path) 
         problems.append(Problem("label", "", str(data_dir), f"no validation split of {reader.NAME}: {problem}"))
     for row, (seen, split) in enumerate(zip(faces, arrays["splits"].tolist(), strict=True)):
         problems += [Problem(kind, split, seen.file, sentence, level, row) for kind, sentence, level in seen.problems]
-    digests, boxed = [seen.look.digest for seen in faces], any(seen.boxed for seen in faces)
-    del faces, greys
+    boxed, digests = any(seen.face.box for seen in faces), [seen.look.digest for seen in faces]
+    if not faces and not problems:
+        problems.append(Problem("layout", "", str(data_dir), f"no faces in {data_dir} for {reader.NAME}: {reader.LAYOUT}"))
+    del faces
     more, facts = faults.whole_problems(reader, arrays, digests)
-    problems += more
-    if not len(arrays["files"]) and not problems:
-        sentence = f"no faces in {data_dir} for {reader.NAME}: {reader.LAYOUT}"
-        problems.append(Problem("layout", "", str(data_dir), sentence))
-    facts["boxed"] = boxed
-    facts["dropped"] = {part: dict(names) for part, names in intake.dropped.items() if names}
-    write_index(folder, arrays, {"facts": facts, "problems": [asdict(problem) for problem in problems]})
+    facts |= {"boxed": boxed, "dropped": {part: dict(names) for part, names in dropped.items() if names}}
+    write_index(folder, arrays, {"facts": facts, "problems": [asdict(problem) for problem in problems + more]})
 
 
 def _arrays(faces: list[_Seen], with_points: bool) -> dict[str, np.ndarray]:
-    """The columns of all faces."""
-    nowhere = np.full((68, 2), np.nan, np.float32)
-    boxes = np.array([seen.box for seen in faces], np.float64).reshape(-1, 4)
+    """The columns of all faces, but for ``splits``."""
     arrays = {
         "files": np.array([seen.file for seen in faces], str),
         "labels": np.array([seen.label for seen in faces], np.int64),
-        "second": np.array([seen.second for seen in faces], str),
+        "second": np.array([seen.face.second for seen in faces], str),
         "paths": np.array([seen.path for seen in faces], str),
-        "boxes": boxes,
+        "boxes": np.array([seen.box for seen in faces], np.float64).reshape(-1, 4),
         "hashes": np.array([seen.look.hashes for seen in faces], np.uint64).reshape(-1, 2),
+        "grey": np.array([seen.look.grey for seen in faces], np.uint8).reshape(-1, faults.SIDE, faults.SIDE),
     }
-    if with_points:
-        points = [nowhere if seen.points is None else seen.points for seen in faces]
-        arrays["points"] = np.array(points, np.float32).reshape(-1, 68, 2)
-    return arrays
+    points = [seen.points for seen in faces] if with_points else []
+    return arrays | ({"points": np.array(points, np.float32).reshape(-1, 68, 2)} if with_points else {})
 
 
 def open_pictures(folder: Path, data_dir: Path) -> Pictures:

@@ -158,7 +158,7 @@ def test_pixels_are_copied_up_to_a_limit_and_the_same_from_their_files(tmp_path,
     copied = load("rafdb", tmp_path / "copy", "test", image_size=64)
     assert copied.images.read.pixels.shape == (42, 100, 100, 3)
     said = capsys.readouterr().err
-    assert "every picture is looked at once" in said and "(up to 460 MB)" in said
+    assert "every picture is looked at once, their pixels take up to 460 MB" in said
     monkeypatch.setattr(pictures, "MOST_COPIED", 300_000)
     read = load("rafdb", tmp_path / "copy", "test", image_size=64, index_dir=tmp_path / "other")
     assert "they are read where they are" in capsys.readouterr().err

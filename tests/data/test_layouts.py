@@ -257,10 +257,8 @@ def test_missing_pictures_of_the_csv_form_are_left_out_up_to_a_share(tmp_path):
     gone = next(name for name in drawn if drawn[name].part == "test")
     before = data.load("affectnet", tmp_path, "validation").files
     drawn[gone].path.unlink()
-    with pytest.raises(FileNotFoundError) as refused:
+    with pytest.raises(FileNotFoundError, match=f"no image file {drawn[gone].path}"):
         data.load("affectnet", tmp_path, "test")
-    assert str(refused.value).startswith("1 of 14 pictures of affectnet test are missing, first: no image file")
-    assert "; restore them, or give missing_share above 0.05" in str(refused.value)
     with pytest.warns(UserWarning, match=f"affectnet test: no image file {drawn[gone].path}"):
         faces = data.load("affectnet", tmp_path, "test", missing_share=0.1)
     assert gone not in faces.files and len(faces) == 13
