@@ -43,13 +43,7 @@ page.figure("rafdb")
 # %% tags=["remove-input"]
 page.tables("rafdb")
 
-# %% tags=["remove-input"]
-page.groups("rafdb")
-
 # %% [markdown]
-# RAF-DB's annotators also noted gender, race and age group. `python -m palcore groups RUN ... --data-dir DIR`, before runs are published,
-# adds the accuracy by group to their records, and a table to this page.
-#
 # ## AffectNet
 
 # %% tags=["remove-input"]

@@ -10,8 +10,6 @@ from palcore import EMOTIONS
 from palcore.data.images import read_image as read_image
 from palcore.data.images import resize
 
-SPLITS = ("train", "validation", "test")
-
 
 @dataclass(frozen=True)
 class LazyImages:

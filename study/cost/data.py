@@ -21,10 +21,10 @@ import numpy as np
 from tqdm import tqdm
 
 from palcore.data import load
-from palcore.data.affectnet import PUBLISHED as AFFECTNET
-from palcore.data.affectnet_forms import EXPRESSIONS
+from palcore.data.affectnet import EXPRESSIONS
+from palcore.data.affectnet import READER as AFFECTNET
 from palcore.data.rafdb import LABELS as RAFDB_LABELS
-from palcore.data.rafdb import PUBLISHED as RAFDB
+from palcore.data.rafdb import READER as RAFDB
 from study.cost.timing import peak
 
 OTHERS = {"contempt": 3750, "none": 33088, "uncertain": 11645, "no face": 82414}
@@ -67,7 +67,7 @@ def write_rafdb(folder):
     (folder / "EmoLabel").mkdir()
     for seed, (part, digits) in enumerate((("train", 5), ("test", 4))):
         rng = np.random.default_rng(seed)
-        for number, emotion in enumerate(tqdm(shuffled(RAFDB[part], seed), desc=f"rafdb {part}"), start=1):
+        for number, emotion in enumerate(tqdm(shuffled(RAFDB.PUBLISHED[part], seed), desc=f"rafdb {part}"), start=1):
             stem, row = f"{part}_{number:0{digits}d}", rng.integers(DRAWN)
             os.link(paths[row], images / f"{stem}_aligned.jpg")
             (landmarks / f"{stem}_aligned.txt").write_text(texts[row])
@@ -83,7 +83,7 @@ def write_affectnet(folder):
         annotations.mkdir()
         contents = [as_npy(face.ravel()) for face in points]
         numbers = {name: as_npy(str(number)) for number, name in enumerate(EXPRESSIONS)}
-        counts = AFFECTNET[part] | {"contempt": OTHERS["contempt"] if part == "train" else 499}
+        counts = AFFECTNET.PUBLISHED[part] | {"contempt": OTHERS["contempt"] if part == "train" else 499}
         rng = np.random.default_rng(seed)
         for number, emotion in enumerate(tqdm(shuffled(counts, seed), desc=f"affectnet {place}")):
             row = rng.integers(DRAWN)
@@ -98,7 +98,7 @@ def write_affectnet_csv(folder):
     texts = [";".join(f"{value:.2f}" for value in face.ravel()) for face in points]
     header = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n"
     for seed, (part, table) in enumerate((("train", "training.csv"), ("test", "validation.csv"))):
-        counts = AFFECTNET[part] | (OTHERS if part == "train" else dict.fromkeys(OTHERS, 500))
+        counts = AFFECTNET.PUBLISHED[part] | (OTHERS if part == "train" else dict.fromkeys(OTHERS, 500))
         rng = np.random.default_rng(seed)
         with open(folder / table, "w") as file:
             file.write(header)
@@ -122,9 +122,10 @@ def gigabytes():
 def measure(layout, folder, index_dir):
     """Load the three splits as a run does, then stream batches; what that took, as a dictionary."""
     dataset = layout.partition("_")[0]
-    options = {"index_dir": index_dir} if dataset == "affectnet" else {}
     before, started, working = gigabytes(), time.perf_counter(), time.process_time()
-    faces = {split: load(dataset, folder, split, image_size=IMAGE_SIZE, **options) for split in ("train", "validation", "test")}
+    faces = {
+        split: load(dataset, folder, split, image_size=IMAGE_SIZE, index_dir=index_dir) for split in ("train", "validation", "test")
+    }
     seconds, worked, loaded = time.perf_counter() - started, time.process_time() - working, gigabytes()
     from palcore.data.batches import FaceBatches  # with it comes Keras and its backend, which are no part of the start
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from palcore.data import list_faces
+from palcore.data import load
 from palcore.data.detection import LICENCE, detector_versions, dlib_detector
 from palcore.data.fer2013 import SIDE
 from palcore.data.landmark_table import read_landmark_table
-from palcore.data.table import SPLITS
+from palcore.data.readers import SPLITS
 from palcore.runs.records import commit, write_json
 
 FACES, SEED = 500, 0
@@ -62,12 +62,12 @@ def shape(found, landmarks):
 
 def main(folder):
     files, found, landmarks = read_landmark_table(Path(folder) / "landmarks.csv.gz", (SIDE, SIDE))
-    parts = [list_faces("fer2013", folder, split, landmarks=False) for split in SPLITS]
+    parts = [load("fer2013", folder, split, landmarks=False) for split in SPLITS]
     places = {str(name): (part, row) for part in parts for row, name in enumerate(part.files)}
 
     def image(row):
         part, place = places[files[row]]
-        return part.read(part.items[place])
+        return part.images[place]
 
     record = {
         "dataset": "fer2013",
