@@ -2,7 +2,8 @@
 
 `choices` of `grid.yml` says, in order: `question`, whose arms are the tries; `keep`, how many go on; `epochs`, the full length. The
 accuracy on the validation faces after the last epoch decides, of equals the one that stands first. With `combine` the last of those
-that go on is the first try with every single change that bettered it by `CLEAR`, the best change of each option.
+that go on is the first try with every single change that bettered it by `CLEAR`, the best change of each option; what changes the
+cost of a step, `COSTLY`, is tried alone and not combined.
 """
 
 import json
@@ -10,6 +11,8 @@ from pathlib import Path
 
 CLEAR = 0.003
 """A share of the validation faces: what betters a try by less is not combined."""
+
+COSTLY = ("backbone", "width_multiplier", "image_size")
 
 
 def validation_accuracy(record):
@@ -21,10 +24,11 @@ def _scores(cells, records):
     """`[(accuracy, options)]` of cells in their order, 0 for one whose loss was no number; None while one has not ended."""
     scores = []
     for cell in cells:
-        record, stopped = (Path(records) / cell.name / name for name in ("record.json", "stopped.json"))
-        if not record.exists() and not stopped.exists():
+        paths = [Path(records[0]) / cell.name / "record.json", Path(records[1]) / f"{cell.name}.json"]
+        record = next((path for path in paths if path.exists()), None)
+        if record is None and not paths[0].with_name("stopped.json").exists():
             return None
-        scores.append((validation_accuracy(json.loads(record.read_text())) if record.exists() else 0.0, cell.options))
+        scores.append((validation_accuracy(json.loads(record.read_text())) if record else 0.0, cell.options))
     return scores
 
 
@@ -38,7 +42,7 @@ def _finals(scores, choice):
         for accuracy, options in best:
             if accuracy >= first + CLEAR:
                 for name, value in options.items():
-                    if base.get(name) != value:
+                    if base.get(name) != value and not any(base.get(option) != options.get(option) for option in COSTLY):
                         changes.setdefault(name, value)
         combined = {**base, **changes}
         if combined not in finals[:-1]:
@@ -52,7 +56,7 @@ def choose(grid, cells, records, tuned):
 
     :param grid: from `study.cells.read_grid`.
     :param cells: all cells, expanded with `tuned`.
-    :param records: folder of run folders.
+    :param records: the folder of run folders, and that of published records.
     :param tuned: `{choice: {"finals": [options], "chosen": options}}`.
     :return: the same with more in it, or equal where no more can be chosen.
     """

@@ -4,7 +4,7 @@ python -m study.grid list [QUESTION ...]      cells, with the minutes that each 
 python -m study.grid command CELL ...         the papermill line that runs a cell by hand
 python -m study.grid run [SNAKEMAKE OPTION ...]    run the grid (`make grid` does it)
 python -m study.grid attempt CELL [fer2013=DIR ...]   what Snakemake calls: run one cell and note how it ended
-python -m study.grid publish [QUESTION ...]   copy finished runs into results/runs/
+python -m study.grid publish [QUESTION ...] [--runs DIR]   copy finished runs into results/runs/, another machine's from DIR
 """
 
 import argparse
@@ -22,10 +22,10 @@ from study.cells import GRID, RUNS, command, expand, read_grid
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def attempts(root=ROOT):
-    """`{cell: {"attempts": n, "finished": n, "failed": n}}` from `attempts.csv`; an attempt that was killed is neither."""
+def attempts(runs):
+    """`{cell: {"attempts": n, "finished": n, "failed": n}}` of a folder of runs; a killed attempt is neither."""
     found = {}
-    path = Path(root) / RUNS / "attempts.csv"
+    path = Path(runs) / "attempts.csv"
     for line in path.read_text().splitlines() if path.exists() else []:
         name, event, _ = line.rsplit(",", 2)
         counts = found.setdefault(name, {"attempts": 0, "finished": 0, "failed": 0})
@@ -34,32 +34,35 @@ def attempts(root=ROOT):
 
 
 def state(cell, root=ROOT):
-    """`finished` where there is a record, `failed` where only a log, else `missing`."""
-    folder = Path(root) / cell.folder
-    return "finished" if (folder / "record.json").exists() else "failed" if (folder / "log.ipynb").exists() else "missing"
+    """`finished` where there is a record, `published` where one was published, `failed` where only a log, else `missing`."""
+    folder, published = Path(root) / cell.folder, Path(root) / "results" / "runs" / f"{cell.name}.json"
+    if (folder / "record.json").exists():
+        return "finished"
+    return "published" if published.exists() else "failed" if (folder / "log.ipynb").exists() else "missing"
 
 
-def publish(cells, root=ROOT, questions=()):
+def publish(cells, root=ROOT, questions=(), runs=None):
     """Copy the record and predictions of each finished cell into `results/runs/`, and how often each cell was tried.
 
     A file that is there already with the same bytes is left alone, as are published cells whose run folder is gone.
 
+    :param runs: folder of the cells' folders, such as one that came from another machine; None for the study's own.
     :return: how many cells were copied anew.
     """
     from palcore.runs.records import publish as copy
 
-    results, copied = Path(root) / "results" / "runs", 0
+    results, runs, copied = Path(root) / "results" / "runs", Path(runs or Path(root) / RUNS), 0
     for cell in cells:
         if questions and not set(questions) & set(cell.questions):
             continue
-        run, copy_of = Path(root) / cell.folder, results / f"{cell.name}.json"
+        run, copy_of = runs / cell.name, results / f"{cell.name}.json"
         if not (run / "record.json").exists():
             continue
         if copy_of.exists() and json.loads(copy_of.read_text()) == json.loads((run / "record.json").read_text()):
             continue
         copy(run, results, cell.name)
         copied += 1
-    tried = {**published_attempts(results), **attempts(root)}
+    tried = {**published_attempts(results), **attempts(runs)}
     rows = [(cell.name, *tried[cell.name].values()) for cell in cells if cell.name in tried]
     if rows:
         results.mkdir(parents=True, exist_ok=True)
@@ -95,11 +98,13 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
 
     :param patience: `patience` and `poll` of `watch.run`.
     :return: papermill's exit code.
-    :raises ValueError: where the cell is being run.
+    :raises ValueError: where the cell is being run, or has a record already.
     """
     import fcntl
 
     runs = Path(root) / RUNS
+    if state(cell, root) == "finished":
+        raise ValueError(f"cell {cell.name} has a record already, in {runs / cell.name}: remove that folder to run it again")
     (runs / cell.name).mkdir(parents=True, exist_ok=True)
     # The kernel must be the study's own, not one of that name in the user's home folder.
     environment = {"JUPYTER_PREFER_ENV_PATH": "1", **os.environ}
@@ -112,7 +117,7 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
         except BlockingIOError:
             raise ValueError(f"cell {cell.name} is being run by another process: wait for it, or stop it first") from None
         print(shlex.join(line), flush=True)
-        log, state, reached = runs / cell.name / "log.ipynb", runs / cell.name / "resume.npz", None
+        log, progress, reached = runs / cell.name / "log.ipynb", runs / cell.name / "resume.npz", None
         # Papermill inherits the lock: where it cannot be ended with this process, it holds the cell until it ends.
         options = {"cwd": root, "env": environment, "pass_fds": [lock.fileno()]}
         while True:
@@ -124,7 +129,7 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
             if outcome.stuck:
                 print(f"cell {cell.name} was given up: nothing had moved for a long time", file=sys.stderr)
             note(cell, "failed" if outcome.code else "finished", root)
-            before, reached = reached, state.stat().st_mtime_ns if state.exists() else None
+            before, reached = reached, progress.stat().st_mtime_ns if progress.exists() else None
             if not outcome.code or reached == before:
                 break
     return outcome.code
@@ -155,7 +160,7 @@ def _overview(grid, cells):
         members = [cell for cell in cells if title in cell.questions]
         new = [cell for cell in members if cell.questions[0] == title]
         states = [state(cell) for cell in members]
-        counts = ", ".join(f"{states.count(word)} {word}" for word in ("finished", "failed", "missing"))
+        counts = ", ".join(f"{states.count(word)} {word}" for word in ("finished", "published", "failed", "missing"))
         hours = sum(cell.minutes for cell in new) / 60
         where = "GPU" if question.get("gpu") else "CPU"
         yield f"{title:20} {len(members):3} cells ({len(new)} of its own, {hours:.1f} h {where}): {counts}"
@@ -169,6 +174,7 @@ def main(words=None):
     parser.add_argument("action", choices=["list", "command", "run", "attempt", "publish"])
     parser.add_argument("names", nargs="*", metavar="NAME", help="questions or cells; for attempt a cell and folders")
     parser.add_argument("--grid", default=GRID, help="another grid than study/grid.yml")
+    parser.add_argument("--runs", help="folder of runs that came from another machine, to publish")
     parser.add_argument("--threads", type=int, default=2, help="cores of an attempt")
     given = parser.parse_args(words)
     grid = read_grid(given.grid)
@@ -190,11 +196,11 @@ def main(words=None):
         if name not in grid["questions"]:
             sys.exit(f"unknown question {name!r}: choose from {', '.join(grid['questions'])}")
     if given.action == "publish":
-        print(f"{publish(cells, questions=given.names)} runs copied into results/runs/")
+        print(f"{publish(cells, questions=given.names, runs=given.runs)} runs copied into results/runs/")
         return
     for cell in cells:
         if not given.names or set(given.names) & set(cell.questions):
-            print(f"{cell.minutes:6.1f} min  {state(cell):8}  {cell.name}")
+            print(f"{cell.minutes:6.1f} min  {state(cell):9}  {cell.name}")
     print("\n".join(_overview(grid, cells)))
     small = [cell for cell in cells if not cell.gpu]
     print(f"{len(small)} cells without GPU, {sum(cell.minutes for cell in small) / 60:.1f} hours")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from study.cells import FACES, TUNED, expand, parameters, read_grid, read_tuned, selected
+from study.cells import FACES, RUNS, TUNED, expand, parameters, read_grid, read_tuned, selected
 from study.choices import choose
 from study.grid import note, state
 
@@ -64,14 +64,14 @@ class Queue:
         """Choose what can be chosen by now; the cells that are not begun, and whether choices are still open."""
         while True:
             cells = expand(self.grid, tuned=self.tuned)
-            tuned = choose(self.grid, cells, ROOT / "runs" / "grid", self.tuned)
+            tuned = choose(self.grid, cells, (ROOT / RUNS, ROOT / "results" / "runs"), self.tuned)
             if tuned == self.tuned:
                 break
             self.tuned = tuned
             TUNED.write_text("# Written by study/side_by_side.py from the records of the tries.\n" + yaml.safe_dump(tuned))
             print(f"chosen: {tuned}", flush=True)
         asked = selected(cells, self.questions, self.folders, self.grid)
-        return [cell for cell in asked if cell.name not in self.begun and state(cell, ROOT) != "finished"]
+        return [cell for cell in asked if cell.name not in self.begun and state(cell, ROOT) in ("missing", "failed")]
 
 
 def _end(cell_of, slot, problem):

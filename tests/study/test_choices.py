@@ -47,9 +47,9 @@ def asked(question, tuned):
 def test_the_best_go_on_and_what_bettered_the_first_is_combined(tmp_path):
     tries = asked("tries", {})
     for cell, accuracy in zip(tries, (0.60, 0.59, 0.61, 0.62), strict=True):
-        assert choose(GRID, tries, tmp_path, {}) == {}  # not before the last one is in
+        assert choose(GRID, tries, (tmp_path, tmp_path), {}) == {}  # not before the last one is in
         record(tmp_path, cell, accuracy)
-    tuned = choose(GRID, tries, tmp_path, {})
+    tuned = choose(GRID, tries, (tmp_path, tmp_path), {})
     first, combined = tuned["baseline"]["finals"]
     assert (first["learning_rate"], first["dropout"], first["epochs"]) == (0.2, 0.25, 60)
     assert (combined["learning_rate"], combined["dropout"]) == (0.2, 0.5)
@@ -61,7 +61,7 @@ def test_what_is_chosen_is_what_the_arms_use(tmp_path):
                                      for d in (0.25, 0.5)]}}  # fmt: skip
     for cell, accuracy in zip(asked("tries", tuned), (0.60, 0.59, 0.61, None, 0.66, 0.67), strict=True):
         record(tmp_path, cell, accuracy)
-    tuned = choose(GRID, cells.expand(GRID, KNOWN, tuned), tmp_path, tuned)
+    tuned = choose(GRID, cells.expand(GRID, KNOWN, tuned), (tmp_path, tmp_path), tuned)
     assert tuned["baseline"]["chosen"] == {"strategy": "none", "backbone": "compact", "dropout": 0.5, "learning_rate": 0.2}
     rates = [cell.options["learning_rate"] for cell in asked("weights", tuned)]
     assert rates == pytest.approx([0.1, 0.4])
@@ -73,5 +73,5 @@ def test_what_is_chosen_is_what_the_arms_use(tmp_path):
 def test_a_try_whose_loss_was_no_number_is_the_worst(tmp_path):
     for cell, accuracy in zip(asked("tries", {}), (0.60, None, 0.58, None), strict=True):
         record(tmp_path, cell, accuracy)
-    finals = choose(GRID, asked("tries", {}), tmp_path, {})["baseline"]["finals"]
+    finals = choose(GRID, asked("tries", {}), (tmp_path, tmp_path), {})["baseline"]["finals"]
     assert [options["dropout"] for options in finals] == [0.25, 0.5]

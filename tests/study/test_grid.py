@@ -17,7 +17,7 @@ from palcore.models import build_classifier, with_attribution
 from palcore.runs.options import check_options
 from palcore.runs.records import read_predictions, read_results
 from study import grid as grid_commands
-from study.cells import Cell, cell_name, command, expand, parameters, read_grid, selected
+from study.cells import RUNS, Cell, cell_name, command, expand, parameters, read_grid, selected
 from study.fingerprints import code_fingerprint, data_fingerprint, imported_modules
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -268,9 +268,11 @@ def test_an_attempt_notes_how_it_ended_and_keeps_the_log_of_a_failure(study):
     bad, code = run("half")
     assert code != 0
     run("half")
+    with pytest.raises(ValueError, match="mean has a record already"):  # whose record and log an attempt would remove
+        run("mean")
     assert [grid_commands.state(cell, root) for cell in (good, bad)] == ["finished", "failed"]
     assert "no channels" in (root / bad.folder / "log.ipynb").read_text()
-    assert grid_commands.attempts(root) == {
+    assert grid_commands.attempts(root / RUNS) == {
         "mean": {"attempts": 1, "finished": 1, "failed": 0},
         "half": {"attempts": 2, "finished": 0, "failed": 2},
     }
@@ -280,7 +282,7 @@ def test_a_run_that_died_goes_on_as_long_as_it_gets_farther(study):
     root, run = study
     cell, code = run("dies")
     assert code == 0
-    assert grid_commands.attempts(root) == {"dies": {"attempts": 2, "finished": 1, "failed": 1}}
+    assert grid_commands.attempts(root / RUNS) == {"dies": {"attempts": 2, "finished": 1, "failed": 1}}
     assert grid_commands.state(cell, root) == "finished"
 
 
@@ -288,7 +290,7 @@ def test_a_run_that_hangs_is_given_up_and_counts_as_failed(study):
     root, run = study
     cell, code = run("all", patience=2, poll=0.2)
     assert code != 0
-    assert grid_commands.attempts(root) == {"all": {"attempts": 1, "finished": 0, "failed": 1}}
+    assert grid_commands.attempts(root / RUNS) == {"all": {"attempts": 1, "finished": 0, "failed": 1}}
     assert grid_commands.state(cell, root) == "failed"
 
 
@@ -329,6 +331,11 @@ def test_finished_runs_are_published_once_whatever_they_answer(tmp_path):
     assert tried == "cell,attempts,finished,failed\na,1,1,0\nc,1,1,0\n"
     finish(tmp_path, cells[1], 0.6)
     assert grid_commands.publish(cells, tmp_path, ["second"]) == 1
+    # What another machine has run is taken from where it lies.
+    finish(tmp_path / "elsewhere", cells[2])
+    assert grid_commands.publish(cells, tmp_path, runs=tmp_path / "elsewhere" / "runs" / "grid") == 1
+    (tmp_path / "results" / "runs" / "c.json").unlink()
+    assert grid_commands.state(cells[2], tmp_path) == "missing" and grid_commands.state(cells[1], tmp_path) == "finished"
     assert read_results(tmp_path / "results" / "runs")["test_accuracy"].tolist() == [0.5, 0.6]
 
 
