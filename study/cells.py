@@ -78,7 +78,7 @@ def read_grid(path=GRID):
     return grid
 
 
-def _combinations(arm):
+def combinations(arm):
     """`{a: [1, 2], b: 3}` as `{a: 1, b: 3}`, `{a: 2, b: 3}`."""
     lists = [value if isinstance(value, list) else [value] for value in arm.values()]
     return [dict(zip(arm, values, strict=True)) for values in itertools.product(*lists)]
@@ -122,7 +122,7 @@ def _arms(grid, title, tuned):
             continue
         plain = {option: value for option, value in arm.items() if option not in ("name", "against", "use", "seeds")}
         full = {**grid.get("series", {}).get(question.get("series"), {}), **question.get("settings", {}), **base}
-        for chosen in _combinations(plain):
+        for chosen in combinations(plain):
             names = [arm[key].format(**chosen) if key in arm else None for key in ("name", "against")]
             arms += [(seed, names, {**base, **_resolved(chosen, full)}) for seed in arm.get("seeds", question["seeds"])]
     for name, choice in grid.get("choices", {}).items():

@@ -3,7 +3,7 @@
 import functools
 
 from palcore.runs.records import repository_root
-from study.cells import defaults, expand, read_grid
+from study.cells import combinations, defaults, expand, read_grid
 
 SHORT = ", short"
 """Ends the name of an arm that trains for less than its question's settings say."""
@@ -28,11 +28,12 @@ def question_cells(question):
 
 def arms_of(question):
     """``{arm: {seed: name of the run}}``, in the grid's order; without arms whose settings are still to be chosen."""
-    arms = {}
+    named = [arm for arm in read()[0]["questions"].get(question, {}).get("arms", []) if "name" in arm]
+    arms = {arm["name"].format(**options): {} for arm in named for options in combinations(arm)}
     for cell in question_cells(question):
         if name := cell.arms[question]:
-            arms.setdefault(name, {})[cell.options["seed"]] = cell.name
-    return arms
+            arms[name][cell.options["seed"]] = cell.name
+    return {name: dict(sorted(runs.items())) for name, runs in arms.items() if runs}
 
 
 def pairs_of(question):
