@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
+from tabulate import tabulate
 
 from palcore.runs.records import read_record
 from study.results.arms import arms_as_long, arms_of, read
@@ -61,7 +62,8 @@ class Comparison:
     - ``question``: of the grid, which names the ``arms``, the second of which is the baseline;
     - ``score``: a column of ``study.results.tables.read_runs``, or ``PACE``;
     - ``where`` and ``words``: the sentence's place and its two arms, "with PAL" and "without it"; ``what``: what it speaks of;
-    - ``minus``: two other arms whose difference is taken off: an interaction.
+    - ``minus``: two other arms whose difference is taken off: an interaction;
+    - ``glance``: whether it stands in ``answers``.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Comparison:
     where: str
     words: list
     what: str = "the accuracy"
+    glance: bool = True
     minus: list = ()
 
     @property
@@ -98,7 +101,7 @@ class Comparison:
     def amount(self, value, sign=False):
         """``1.4 points``, or ``3.0 epochs``."""
         text = number(value if self.score == PACE else 100 * value, 1, sign)
-        return f"{text} {'epoch' if self.score == PACE else 'point'}{'' if text == '1.0' else 's'}"
+        return f"{text} {'epoch' if self.score == PACE else 'point'}{'' if text.lstrip('+-') == '1.0' else 's'}"
 
     def span(self, low, high, words="between {} and {}"):
         """``between +0.9 and +1.8``, in the unit of ``amount``; a dash where there is no interval."""
@@ -115,7 +118,7 @@ def declared():
         where = f"comparison {name} of study/grid.yml"
         if unknown := sorted(set(entry) - known):
             raise ValueError(f"{where}: unknown {unknown[0]!r}")
-        if missing := sorted(known - {"what", "minus"} - set(entry)):
+        if missing := sorted(known - {"what", "minus", "glance"} - set(entry)):
             raise ValueError(f"{where}: missing {missing[0]!r}")
         comparisons[name] = Comparison(name, **entry)
         there = [arm.get("name") for arm in read()[0]["questions"].get(entry["question"], {}).get("arms", [])]
@@ -313,6 +316,24 @@ def answer(results=None):
     parts = unsure + ([f"runs of {', '.join(waiting)} are still to come"] if waiting else [])
     findings = "; ".join(f"{finding}, {listed(places)}" for finding, places in shown.items())
     return f"**Shown:** {findings or 'nothing yet'}.\n\n**Open:** {'; '.join(parts) or 'none of the primary questions'}."
+
+
+def answers(results=None):
+    """The answers at a glance, in Markdown, the same wherever they stand: of the second family once some of its runs are in."""
+    comparisons, measured, rows = declared(), measure(results), []
+    second = measured[measured["family"] == "second"]
+    family = "second" if (second["seeds"] > 1).any() else "first"
+    for name, asked in comparisons.items():
+        row = measured.loc[name]
+        if asked.family == family and asked.glance and not asked.minus and row["seeds"]:
+            levels = [number(level) if asked.score == PACE else f"{number(100 * level)} %" for level in row["levels"]]
+            spans = [asked.span(row[f"low{part}"], row[f"high{part}"], "{} to {}") for part in ("", "_faces")]
+            difference = f"{asked.amount(row['difference'], True)} ({'; '.join(span for span in spans if span != '-')})"
+            place = f"{name}, {asked.where}"
+            rows.append([place, f"{asked.words[0]}: {levels[0]}", f"{asked.words[1]}: {levels[1]}", difference, row["seeds"]])
+            rows[-1].append(NAMES[row["outcome"]])
+    heads = ["where", "this", "against that", "difference (other seeds; other faces too)", "seeds", "verdict"]
+    return tabulate(rows, heads, "github", disable_numparse=True) if rows else "No runs are in yet."
 
 
 def table(measured):
