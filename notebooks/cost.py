@@ -30,12 +30,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import Markdown, display
 
 from palcore.runs.records import repository_root
 from study.book import figures as plots
 from study.book.notebook import refuse_unknown_parameters
-from study.results.tables import read_question, to_html
+from study.results.tables import read_question, to_markdown
 
 refuse_unknown_parameters(In)
 plots.use_style()
@@ -68,7 +68,7 @@ def show_tables(shown):
         }
     for kind, rows in kinds.items():
         table = pd.DataFrame(rows).T
-        display(HTML(to_html(table.loc[:, (table != "").any()], kind[:1].upper() + kind[1:])))
+        display(Markdown(to_markdown(table.loc[:, (table != "").any()], kind[:1].upper() + kind[1:])))
 
 
 # %% tags=["remove-input"]
@@ -222,7 +222,7 @@ for label, strategy in arms.items():
             "on TensorFlow": f"{seen.min():.1f} to {seen.max():.1f}",
         }
 if rows:
-    display(HTML(to_html(pd.DataFrame(rows).T)))
+    display(Markdown(to_markdown(pd.DataFrame(rows).T)))
 
 # %% [markdown]
 # ## On a GPU

@@ -62,13 +62,13 @@ page.tables("aligned-landmarks")
 # the baseline's); the accuracy on the validation faces chose one, which got other seeds:
 
 # %% tags=["remove-input"]
-page.answer("template-weight")
+page.answer("template-weight", single=True)
 
 # %% mystnb={"figure": {"caption": "Accuracy on FER2013's test faces with PAL and own landmarks, and with a template at four weights. On the left the mean over seeds with its 95 % interval, where there is more than one seed; on the right the differences from PAL: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy of PAL with own landmarks and with a template at four weights, and the differences."}} tags=["remove-input"]
-page.figure("template-weight")
+page.figure("template-weight", single=True)
 
 # %% tags=["remove-input"]
-page.tables("template-weight")
+page.tables("template-weight", single=True)
 
 # %% [markdown]
 # ## Faces placed at random
@@ -128,7 +128,7 @@ page.tables("rivals")
 # ### All weights that were tried
 
 # %% tags=["remove-input"]
-page.tables("rivals, all weights")
+page.tables("rivals", single=True)
 
 # %% [markdown]
 # ## Settings and limits

@@ -32,14 +32,15 @@ others at 112 on a GPU."""
 
 @dataclass
 class Cell:
-    """One training run: its name, its options without `data_dir` and `out_dir`, and the questions that it answers, with the name
-    of its arm in each."""
+    """One training run: its name, its options without `data_dir` and `out_dir`, and the questions that it answers; for each of
+    them the name of its arm, and of the arm that this is compared with, or None."""
 
     name: str
     options: dict
     gpu: bool
     questions: list = field(default_factory=list)
     arms: dict = field(default_factory=dict)
+    against: dict = field(default_factory=dict)
 
     @property
     def folder(self):
@@ -77,7 +78,7 @@ def read_grid(path=GRID):
     return grid
 
 
-def _combinations(arm):
+def combinations(arm):
     """`{a: [1, 2], b: 3}` as `{a: 1, b: 3}`, `{a: 2, b: 3}`."""
     lists = [value if isinstance(value, list) else [value] for value in arm.values()]
     return [dict(zip(arm, values, strict=True)) for values in itertools.product(*lists)]
@@ -107,7 +108,9 @@ def _resolved(options, base):
 
 
 def _arms(grid, title, tuned):
-    """Each arm of a question that can be trained by now, `(name, options)`, lists expanded, with its seed; seed by seed.
+    """Each arm of a question that can be trained by now, `(seed, names, options)`, lists expanded; seed by seed in a series.
+
+    `names` are the arm's and that of the arm that it is compared with, either of them None where there is none.
 
     An arm that `use`s a choice is trained with what was chosen; the runs at full length of a choice follow its tries.
     """
@@ -117,14 +120,15 @@ def _arms(grid, title, tuned):
         base = tuned.get(arm["use"], {}).get("chosen") if "use" in arm else {}
         if base is None:
             continue
-        plain = {option: value for option, value in arm.items() if option not in ("name", "use", "seeds")}
+        plain = {option: value for option, value in arm.items() if option not in ("name", "against", "use", "seeds")}
         full = {**grid.get("series", {}).get(question.get("series"), {}), **question.get("settings", {}), **base}
-        for chosen in _combinations(plain):
-            arms += [(seed, arm.get("name"), {**base, **_resolved(chosen, full)}) for seed in arm.get("seeds", question["seeds"])]
+        for chosen in combinations(plain):
+            names = [arm[key].format(**chosen) if key in arm else None for key in ("name", "against")]
+            arms += [(seed, names, {**base, **_resolved(chosen, full)}) for seed in arm.get("seeds", question["seeds"])]
     for name, choice in grid.get("choices", {}).items():
         if choice["question"] == title:
             finals = tuned.get(name, {}).get("finals", [])
-            arms += [(seed, None, options) for seed in question["seeds"] for options in finals]
+            arms += [(seed, (None, None), options) for seed in question["seeds"] for options in finals]
     return sorted(arms, key=lambda arm: question["seeds"].index(arm[0]) if question.get("series") else 0)
 
 
@@ -152,7 +156,7 @@ def expand(grid, known=None, tuned=None):
         series = question.get("series")
         plain = grid["series"][series] if series else {**grid["settings"][question["dataset"]], "dataset": question["dataset"]}
         settings, reference = {**plain, **question.get("settings", {})}, {**known, **plain}
-        for seed, arm, chosen in _arms(grid, title, tuned):
+        for seed, (arm, against), chosen in _arms(grid, title, tuned):
             options = {**settings, **chosen, "seed": seed}
             unknown = set(options) - set(known)
             if unknown:
@@ -177,7 +181,7 @@ def expand(grid, known=None, tuned=None):
                 cell.options = merged
             if title not in cell.questions:
                 cell.questions.append(title)
-                cell.arms[title] = arm
+                cell.arms[title], cell.against[title] = arm, against
     return list(cells.values())
 
 

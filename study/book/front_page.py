@@ -1,9 +1,12 @@
-"""The front page's answer, in two sentences, from the committed records: written into `book/intro.md` while the book is built."""
+"""The study's answer from the committed records, as it stands in the README and is written into the book while that is built."""
 
-from study.results.primary import beside, declared, measure, sentence
+from study.results.primary import answers, beside, declared, measure, sentence
 
 MARK = "<!-- the answer, from results/: study/book/front_page.py -->"
 """Stands in `book/intro.md` where the sentences belong."""
+
+TABLE = "<!-- the answers, from results/: study/book/front_page.py -->"
+"""Stands in a page of the book where the table of answers belongs."""
 
 SHOWN = ("P5", "P1")
 """The primary comparisons of ``study/grid.yml`` that answer the book's question: on drawn faces, and on real ones."""
@@ -35,10 +38,22 @@ def answer(results=None):
 
 
 def with_answer(text, results=None):
-    """The front page's text with the answer in its place.
+    """The front page's text with the answer in its place, and the table.
+
+    :raises ValueError: if a place is gone.
+    """
+    return with_table(_replaced(text, MARK, answer(results)), results)
+
+
+def with_table(text, results=None):
+    """A page's text with the table of answers in its place.
 
     :raises ValueError: if the place is gone.
     """
-    if MARK not in text:
-        raise ValueError(f"book/intro.md has no line {MARK!r}: the answer has no place there")
-    return text.replace(MARK, answer(results))
+    return _replaced(text, TABLE, answers(results))
+
+
+def _replaced(text, mark, words):
+    if mark not in text:
+        raise ValueError(f"a page of the book has no line {mark!r}: the answer has no place there")
+    return text.replace(mark, words)

@@ -123,6 +123,7 @@ def source_files(contents, notebook, root=ROOT):
                 pages["book/reference.md"] = f"{files['book/reference.md'].decode()}\n{reference_contents(groups, root)}"
     pages["_toc.yml"] = yaml.safe_dump(contents, sort_keys=False)
     pages["book/intro.md"] = front_page.with_answer(files["book/intro.md"].decode(), root / "results")
+    pages["book/reproducibility.md"] = front_page.with_table(files["book/reproducibility.md"].decode(), root / "results")
     pages |= {f"{name}.ipynb": notebook(Path(name).name) for name in listed_files(contents) if name.startswith("notebooks/")}
     return files | {name: text.encode() for name, text in pages.items()}
 

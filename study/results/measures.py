@@ -1,16 +1,54 @@
-"""A section's numbers as tables and sentences for a reader: scores, differences, where the network looks, what it relies on."""
+"""A question's numbers as tables and sentences for a reader: scores, differences, where the network looks, what it relies on."""
 
 import json
 
 import numpy as np
 import pandas as pd
 
-from study.results.sections import PAL, WITHOUT
 from study.results.tables import between, interval, number, results_folder, summary
 
+WITHOUT, PAL = "without PAL", "PAL"
 SAMPLE = 140
 """Faces on which integrated gradients, and any attribution's share of a place, are measured: ``palcore.runs.reliance.SAMPLE``,
 without loading Keras."""
+
+FACES = {
+    "test_accuracy": "accuracy (%)",
+    "test_mean_class_accuracy": "mean-class accuracy (%)",
+    "ferplus_accuracy": "accuracy by FER+'s labels, with their shares (%)",
+    "uncopied_accuracy": "accuracy without copies (%)",
+    "detected_accuracy": "accuracy where landmarks were detected (%)",
+    "guessed_accuracy": "accuracy where they were guessed (%)",
+    "validation_accuracy": "accuracy on validation faces (%)",
+    "training_accuracy": "accuracy on training faces (%)",
+}
+"""Scores on real faces (``study.results.scores``), of which the first is compared; those that no record has are left out."""
+
+DRAWN = {"shortcut_free_accuracy": "accuracy, patch at random (%)", "test_accuracy": "accuracy, patch as in training (%)"}
+
+SCORES = {
+    "labels": {
+        "ferplus_accuracy": "accuracy by FER+'s labels, with their shares (%)",
+        "test_accuracy": "accuracy by FER2013's labels, with their shares (%)",
+    },
+    "clean": {"ferplus_accuracy": "accuracy by FER+'s labels (%)", **FACES},
+    "imbalance": {name: FACES[name] for name in ("test_mean_class_accuracy", "test_accuracy")},
+    "shortcut-weight": dict(reversed(DRAWN.items())),
+}
+"""What else is shown, and compared, of some questions."""
+
+CONDITIONS = {
+    "test": "as they are",
+    "patch_off": "patch beside the face",
+    "patch_eyes": "patch on the eyes",
+    "patch_mouth": "patch on the mouth",
+    "shift_10": "shifted by a tenth",
+    "shift_20": "shifted by a fifth",
+    "blur_1": "weak blur",
+    "blur_2": "medium blur",
+    "blur_4": "strong blur",
+}
+"""Test conditions in a reader's words."""
 
 LOOKS = {
     "test_correlation": "correlation with the heatmap (x 100), which PAL trains",
@@ -48,13 +86,13 @@ def scores_table(runs, arms, scores):
     return shown
 
 
-def differences_table(found, pairs, heading, leads):
+def differences_table(differences, pairs, heading, leads):
     """Differences as texts, from ``study.results.tables.comparisons`` and the same ``pairs``.
 
     :param leads: ``{column: {label: difference}}``: the same pairs on other faces, such as those trained on.
     """
     rows = {}
-    for label, row in found.iterrows():
+    for label, row in differences.iterrows():
         rows[label] = {
             "against": pairs[label],
             "seeds": str(int(row["seeds"])),
@@ -66,43 +104,43 @@ def differences_table(found, pairs, heading, leads):
     return pd.DataFrame(rows).T
 
 
-def _apart(row):
+def apart(row):
     """``2.1 points lower``."""
     return f"{number(100 * abs(row['difference']))} points {'higher' if row['difference'] > 0 else 'lower'}"
 
 
-def beside_sentence(found, what):
+def beside_sentence(differences, what):
     """How other arms do beside one that all are compared with; empty where no arm has two seeds.
 
-    :param found: ``study.results.tables.comparisons`` of the others with that one, which is ``what``: "PAL".
+    :param differences: ``study.results.tables.comparisons`` of the others with that one, which is ``what``: "PAL".
     """
-    texts = [f"{_apart(row)} with {label} ({between(row)})" for label, row in found.iterrows() if np.isfinite(row["low"])]
+    texts = [f"{apart(row)} with {label} ({between(row)})" for label, row in differences.iterrows() if np.isfinite(row["low"])]
     return f"the accuracy, beside that with {what}, is {'; '.join(texts)}. Exploratory, so without a verdict." if texts else ""
 
 
-def exploratory(found, pairs, heading):
+def exploratory(differences, pairs, heading):
     """Differences that are no primary comparisons, in one paragraph: intervals without a verdict. Parameters as above."""
-    apart, rest, single = [], [], []
-    for label, row in found.iterrows():
+    without_zero, with_zero, single = [], [], []
+    for label, row in differences.iterrows():
         if not np.isfinite(row["low"]):
             single.append(label)
         elif row["low"] > 0 or row["high"] < 0:
-            apart.append(f"*{label}* {_apart(row)} than *{pairs[label]}* ({between(row)})")
+            without_zero.append(f"*{label}* {apart(row)} than *{pairs[label]}* ({between(row)})")
         else:
-            rest.append(label)
-    parts = [f"intervals without zero, uncorrected: {'; '.join(apart)}"] if apart else []
-    parts += [f"zero lies in the interval of {', '.join(f'*{label}*' for label in rest)}"] if rest else []
+            with_zero.append(f"*{label}*")
+    parts = [f"intervals without zero, uncorrected: {'; '.join(without_zero)}"] if without_zero else []
+    parts += [f"zero lies in the interval of {', '.join(with_zero)}"] if with_zero else []
     parts += [f"one seed, which makes no interval, is in for {', '.join(single)}"] if single else []
     return f"Exploratory, so without a verdict ({heading.removesuffix(' (%)')}): {'; '.join(parts)}."
 
 
-def circumstances_table(found):
+def circumstances_table(differences):
     """What PAL gives in some circumstances, those first in which it helps: ``study.results.tables.comparisons`` as texts.
 
     Circumstances with a single seed, which makes no interval, are left out.
     """
     rows = {"above zero": {}, "below zero": {}, "around zero": {}}
-    for words, row in found.iterrows():
+    for words, row in differences.iterrows():
         outcome = "above zero" if row["low"] > 0 else "below zero" if row["high"] < 0 else "around zero"
         if np.isfinite(row["low"]):
             rows[outcome][words] = {
@@ -110,16 +148,14 @@ def circumstances_table(found):
                 "the interval lies": outcome,
                 "seeds": f"{row['seeds']:.0f}",
             }
-    return pd.DataFrame({words: row for own in rows.values() for words, row in own.items()}).T
+    return pd.DataFrame({words: row for some in rows.values() for words, row in some.items()}).T
 
 
 def looks_table(runs, arms):
     """Where the network looks, means over seeds, in per cent; empty where no run has it. Parameters as for ``scores_table``."""
     columns = {column: heading for column, heading in LOOKS.items() if column in runs and runs[column].notna().any()}
-    means = runs.groupby("arm")[list(columns)].mean().reindex([label for label in arms if label in set(runs["arm"])])
-    return pd.DataFrame(
-        {heading: [number(100 * value) for value in means[column]] for column, heading in columns.items()}, means.index
-    )
+    means = 100 * runs.groupby("arm")[list(columns)].mean().reindex([label for label in arms if label in set(runs["arm"])])
+    return means.map(number).rename(columns=columns)
 
 
 def reliance_table(runs, arms):
@@ -129,9 +165,9 @@ def reliance_table(runs, arms):
         columns = {part: f"test_reliance_{place}_{part}" for part in RELIANCE}
         if columns["accuracy"] not in runs:
             continue
-        means = runs.groupby("arm")[[column for column in columns.values() if column in runs]].mean()
+        means = 100 * runs.groupby("arm")[[column for column in columns.values() if column in runs]].mean()
         for label in [label for label in arms if label in means.index and np.isfinite(means.loc[label, columns["accuracy"]])]:
-            values = {part: 100 * means.loc[label].get(column, np.nan) for part, column in columns.items()}
+            values = {part: means.loc[label].get(column, np.nan) for part, column in columns.items()}
             signed = ("accuracy", "probability")
             rows[f"{words}: {label}"] = {head: number(values[part], 1, part in signed) for part, head in RELIANCE.items()}
     return pd.DataFrame(rows).T
@@ -140,8 +176,8 @@ def reliance_table(runs, arms):
 def _means(runs, column, sign=False):
     """The arms' means in per cent, with PAL and without it, as texts; None where one of them is not there."""
     means = runs.groupby("arm")[column].mean() if column in runs else {}
-    found = [means.get(label, np.nan) for label in (PAL, WITHOUT)]
-    return [number(100 * value, 1, sign) for value in found] if np.all(np.isfinite(found)) else None
+    values = [means.get(label, np.nan) for label in (PAL, WITHOUT)]
+    return [number(100 * value, 1, sign) for value in values] if np.all(np.isfinite(values)) else None
 
 
 def looks_sentence(runs):
@@ -166,8 +202,8 @@ def relies_sentence(runs):
     if costs:
         text = f"covering the patch changes the accuracy by {costs[0]} points with PAL and by {costs[1]} without it"
         return text + (f", while the patch holds {shares[0]} and {shares[1]} % of the attribution." if shares else ".")
-    found = {words: _means(runs, f"test_reliance_{place}_accuracy", True) for place, words in PLACES.items()}
-    texts = [f"{words} by {costs[0]} points with PAL and by {costs[1]} without it" for words, costs in found.items() if costs]
+    changes = {words: _means(runs, f"test_reliance_{place}_accuracy", True) for place, words in PLACES.items()}
+    texts = [f"{words} by {costs[0]} points with PAL and by {costs[1]} without it" for words, costs in changes.items() if costs]
     return f"the accuracy changes when a place is covered: {'; '.join(texts)}." if texts else ""
 
 
@@ -176,8 +212,8 @@ def caveats(results=None):
     folder, parts = results_folder(results), []
     check, landmarks = folder / "check" / "fer2013.json", folder / "landmarks" / "fer2013.json"
     if check.is_file():
-        found = json.loads(check.read_text())
-        copies, faces = found["copies"]["train/test"], found["faces"]["test"]
+        report = json.loads(check.read_text())
+        copies, faces = report["copies"]["train/test"], report["faces"]["test"]
         parts.append(f"{copies} of the {faces:,} test faces ({100 * copies / faces:.0f} %) are also training faces")
     if landmarks.is_file():
         shape = json.loads(landmarks.read_text())["shape"]

@@ -10,16 +10,17 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
+from tabulate import tabulate
 
 from palcore.runs.records import read_record
-from study.results.arms import arm_cells, arms_as_long, read
+from study.results.arms import arms_as_long, arms_of, read
 from study.results.scores import read_facts, right_faces
 from study.results.statistics import LEVEL, contrast, holm, pooled, two_way
 from study.results.tables import listed, number, read_runs, results_folder
 
-PACE, LESS = "pace", 0.005
-"""The score of a comparison of pace: epochs until the baseline's own final validation accuracy, its mean over seeds, less half a
-point. A network that never reaches it counts as one that reaches it an epoch after its last."""
+PACE, LESS = "epochs_to_baseline", 0.005
+"""The score of a comparison of pace: epochs until the validation accuracy with which the baseline of the same seed ends, less
+half a point. A network that never reaches it counts as one that reaches it an epoch after its last."""
 
 NAMES = {
     "higher": "yes, higher",
@@ -45,6 +46,7 @@ BESIDE = {
     "training_accuracy": "training faces",
     "validation_accuracy": "validation faces",
     "test_accuracy": "test faces",
+    "test_mean_class_accuracy": "mean over classes",
     "detected_accuracy": "those with detected landmarks",
     "guessed_accuracy": "those without",
     "ferplus_accuracy": "by FER+'s labels",
@@ -57,24 +59,25 @@ class Comparison:
     """One entry of ``comparisons`` in ``study/grid.yml``.
 
     - ``asks``: the question; ``counts``: what would count as an answer; ``family``: with which it is corrected;
-    - ``question``: of the grid, which holds the runs of ``arm`` and ``baseline`` (``{option: value}``);
-    - ``score``: a column of ``study.results.tables.read_runs``, or ``pace``;
+    - ``question``: of the grid, which names the ``arms``, the second of which is the baseline;
+    - ``score``: a column of ``study.results.tables.read_runs``, or ``PACE``;
     - ``where`` and ``words``: the sentence's place and its two arms, "with PAL" and "without it"; ``what``: what it speaks of;
-    - ``minus``: another ``arm`` and ``baseline`` whose difference is taken off: an interaction.
+    - ``minus``: two other arms whose difference is taken off: an interaction;
+    - ``glance``: whether it stands in ``answers``.
     """
 
     name: str
     asks: str
     family: str
     question: str
-    arm: dict
-    baseline: dict
+    arms: list
     score: str
     counts: str
     where: str
     words: list
     what: str = "the accuracy"
-    minus: dict | None = None
+    glance: bool = True
+    minus: list = ()
 
     @property
     def group(self):
@@ -86,19 +89,19 @@ class Comparison:
         return read()[0]["questions"][self.question]["dataset"]
 
     @property
-    def arms(self):
-        """``[arm, baseline]``, and those of ``minus``."""
-        return [self.arm, self.baseline] + ([self.minus["arm"], self.minus["baseline"]] if self.minus else [])
+    def cells(self):
+        """``[{seed: name of the run}]`` of ``arms`` and ``minus``; empty where an arm's settings are still to be chosen."""
+        return [arms_of(self.question).get(name, {}) for name in (*self.arms, *self.minus)]
 
     @property
-    def cells(self):
-        """``[{seed: name of the run}]`` of ``arms``."""
-        return [arm_cells(self.question, arm) for arm in self.arms]
+    def runs(self):
+        """Names of all runs of the question that trained for as long: they tell the spread."""
+        return [list(arm.values()) for arm in arms_as_long(self.question, (*self.arms, *self.minus))]
 
     def amount(self, value, sign=False):
         """``1.4 points``, or ``3.0 epochs``."""
         text = number(value if self.score == PACE else 100 * value, 1, sign)
-        return f"{text} {'epoch' if self.score == PACE else 'point'}{'' if text == '1.0' else 's'}"
+        return f"{text} {'epoch' if self.score == PACE else 'point'}{'' if text.lstrip('+-') == '1.0' else 's'}"
 
     def span(self, low, high, words="between {} and {}"):
         """``between +0.9 and +1.8``, in the unit of ``amount``; a dash where there is no interval."""
@@ -108,19 +111,21 @@ class Comparison:
 def declared():
     """``{name: Comparison}`` in the grid's order; empty where it names none.
 
-    :raises ValueError: for an entry that lacks a key, has an unknown one, or names an arm that the grid lacks.
+    :raises ValueError: for an entry that lacks a key, has an unknown one, or names an arm that its question lacks.
     """
-    found, known = {}, {field.name for field in fields(Comparison)} - {"name"}
+    comparisons, known = {}, {field.name for field in fields(Comparison)} - {"name"}
     for name, entry in (read()[0].get("comparisons") or {}).items():
-        unknown, missing = sorted(set(entry) - known), sorted(known - {"what", "minus"} - set(entry))
-        if unknown or missing:
-            problem = f"unknown {unknown[0]!r}" if unknown else f"missing {missing[0]!r}"
-            raise ValueError(f"comparison {name} of study/grid.yml: {problem}")
-        found[name] = Comparison(name, **entry)
-        for arm in found[name].arms:
-            if not arm_cells(entry["question"], arm):
-                raise ValueError(f"comparison {name} of study/grid.yml: question {entry['question']} has no runs of {arm}")
-    return found
+        where = f"comparison {name} of study/grid.yml"
+        if unknown := sorted(set(entry) - known):
+            raise ValueError(f"{where}: unknown {unknown[0]!r}")
+        if missing := sorted(known - {"what", "minus", "glance"} - set(entry)):
+            raise ValueError(f"{where}: missing {missing[0]!r}")
+        comparisons[name] = Comparison(name, **entry)
+        there = [arm.get("name") for arm in read()[0]["questions"].get(entry["question"], {}).get("arms", [])]
+        for arm in (*entry["arms"], *entry.get("minus", ())):
+            if arm not in there:
+                raise ValueError(f"{where}: question {entry['question']} has no arm {arm!r}")
+    return comparisons
 
 
 def margin():
@@ -130,14 +135,13 @@ def margin():
 
 def _scores(asked, score, results):
     """The scores of all runs that a comparison needs, by name: a table of its columns, or epochs where ``score`` is a pace."""
-    names = {name for arm in arms_as_long(asked.question, _names(asked)) for name in arm}
-    runs = read_runs(names, results)
+    runs = read_runs({name for arm in asked.runs for name in arm}, results)
     if score != PACE:
         return runs
-    folder = results_folder(results) / "runs"
-    curves = {name: read_record(folder / f"{name}.json")["history"]["val_expression_accuracy"] for name in runs.index}
-    ends = [curves[name][-1] for name in asked.cells[1].values() if name in curves]
-    epochs = {name: epochs_until(curve, np.mean(ends) - LESS) for name, curve in curves.items()} if ends else {}
+    curves = {name: read_record(results_folder(results) / "runs" / f"{name}.json")["history"] for name in runs.index}
+    curves = {name: history["val_expression_accuracy"] for name, history in curves.items()}
+    ends = {seed: curves[name][-1] - LESS for seed, name in asked.cells[1].items() if name in curves}
+    epochs = {name: epochs_until(curve, ends[runs["seed"][name]]) for name, curve in curves.items() if runs["seed"][name] in ends}
     return pd.DataFrame({PACE: pd.Series(epochs, dtype=float)})
 
 
@@ -147,17 +151,12 @@ def epochs_until(curve, target):
     return float(reached[0] + 1 if len(reached) else len(curve) + 1)
 
 
-def _names(asked):
-    return {name for arm in asked.cells for name in arm.values()}
-
-
 def _arms(asked, table, score):
     """``([scores of each arm by seed, those seeds that all arms have], Spread of all arms of the question)``."""
     scores = table[score].astype(float).dropna() if score in table else pd.Series(dtype=float)
     arms = [pd.Series({seed: scores[name] for seed, name in arm.items() if name in scores}, dtype=float) for arm in asked.cells]
     shared = sorted(set.intersection(*(set(arm.index) for arm in arms)))
-    as_long = arms_as_long(asked.question, _names(asked))
-    return [arm.loc[shared] for arm in arms], pooled([[scores[name] for name in arm if name in scores] for arm in as_long])
+    return [arm.loc[shared] for arm in arms], pooled([[scores[name] for name in arm if name in scores] for arm in asked.runs])
 
 
 def _over_faces(asked, seeds, table, results):
@@ -185,8 +184,9 @@ def measure(results=None):
     for name, asked in comparisons.items():
         table = _scores(asked, asked.score, results)
         arms, spread = _arms(asked, table, asked.score)
-        seeds, names = list(arms[0].index), _names(asked)
-        row = {"family": asked.family, "planned": len(set.intersection(*map(set, asked.cells))), "runs": len(names), "seeds": 0}
+        seeds, names = list(arms[0].index), {name for arm in asked.cells for name in arm.values()}
+        planned = set.intersection(*map(set, asked.cells)) or read()[0]["questions"][asked.question]["seeds"]
+        row = {"family": asked.family, "planned": len(planned), "runs": len(names), "seeds": 0}
         row |= {"done": len(names & set(table.index)), "values": {}, "levels": []}
         if seeds:
             signed = [sign * arm for sign, arm in zip((1, -1, -1, 1), arms, strict=False)]
@@ -316,6 +316,24 @@ def answer(results=None):
     parts = unsure + ([f"runs of {', '.join(waiting)} are still to come"] if waiting else [])
     findings = "; ".join(f"{finding}, {listed(places)}" for finding, places in shown.items())
     return f"**Shown:** {findings or 'nothing yet'}.\n\n**Open:** {'; '.join(parts) or 'none of the primary questions'}."
+
+
+def answers(results=None):
+    """The answers at a glance, in Markdown, the same wherever they stand: of the second family once some of its runs are in."""
+    comparisons, measured, rows = declared(), measure(results), []
+    second = measured[measured["family"] == "second"]
+    family = "second" if (second["seeds"] > 1).any() else "first"
+    for name, asked in comparisons.items():
+        row = measured.loc[name]
+        if asked.family == family and asked.glance and not asked.minus and row["seeds"]:
+            levels = [number(level) if asked.score == PACE else f"{number(100 * level)} %" for level in row["levels"]]
+            spans = [asked.span(row[f"low{part}"], row[f"high{part}"], "{} to {}") for part in ("", "_faces")]
+            difference = f"{asked.amount(row['difference'], True)} ({'; '.join(span for span in spans if span != '-')})"
+            place = f"{name}, {asked.where}"
+            rows.append([place, f"{asked.words[0]}: {levels[0]}", f"{asked.words[1]}: {levels[1]}", difference, row["seeds"]])
+            rows[-1].append(NAMES[row["outcome"]])
+    heads = ["where", "this", "against that", "difference (other seeds; other faces too)", "seeds", "verdict"]
+    return tabulate(rows, heads, "github", disable_numparse=True) if rows else "No runs are in yet."
 
 
 def table(measured):

@@ -1,11 +1,8 @@
 """Tables of arms and their differences, made from run records when the book is built.
 
-An arm is a set of options, ``{"strategy": "mean", "loss": "energy"}``; its runs are those that ``study/grid.yml`` has for it,
-one a seed, as far as their records are there. ``runs`` are always such a table as ``by_arm`` returns.
+``runs`` are always such a table as ``by_arm`` returns: a run a row, with the arm of ``study/grid.yml`` that it belongs to.
 """
 
-import html
-import re
 import shlex
 from pathlib import Path
 
@@ -13,12 +10,9 @@ import numpy as np
 import pandas as pd
 
 from palcore.runs.records import read_record, read_results, repository_root
-from study.results.arms import question_cells, read
+from study.results.arms import SHORT, question_cells, read
 from study.results.scores import fair_scores, read_facts
 from study.results.statistics import contrast, mean_interval, pooled
-
-NUMBER = re.compile(r"[-+]?\d[\d.,]*( %)?( (\[.*\]|(to|of) .*))?|-|")
-"""A cell of a table that stands to the right: a number, perhaps with its interval, or a dash for none."""
 
 
 def results_folder(results=None):
@@ -67,7 +61,7 @@ def spreads(runs, score):
     """``{True: Spread of the arms that were trained short, False: of the others}``: see ``study.results.statistics.pooled``."""
     groups = {True: [], False: []}
     for label, arm in runs.groupby("arm") if score in runs else ():
-        groups[label.endswith(", short")].append(arm[score].dropna())
+        groups[label.endswith(SHORT)].append(arm[score].dropna())
     return {short: pooled(arms) for short, arms in groups.items()}
 
 
@@ -83,7 +77,7 @@ def summary(runs, labels, scores):
         spread = spreads(runs, score)
         for label, row in rows.items():
             values = runs.loc[runs["arm"] == label, score].dropna() if score in runs else []
-            interval = mean_interval(values, spread[label.endswith(", short")]) if len(values) else (np.nan,) * 3
+            interval = mean_interval(values, spread[label.endswith(SHORT)]) if len(values) else (np.nan,) * 3
             row |= {(score, part): value for part, value in zip(("mean", "low", "high"), interval, strict=True)}
     shown = pd.DataFrame(rows).T
     shown.columns = pd.MultiIndex.from_tuples(shown.columns)
@@ -92,7 +86,8 @@ def summary(runs, labels, scores):
 
 def by_seed(runs, score, *labels):
     """The scores of some arms, a column each, for the seeds that all of them have, in their order."""
-    columns = [runs[runs["arm"] == label].set_index("seed")[score].astype(float) for label in labels if score in runs]
+    known = score in runs and set(labels) <= set(runs["arm"])
+    columns = [runs[runs["arm"] == label].set_index("seed")[score].astype(float) for label in labels] if known else []
     return pd.concat(columns, axis=1, keys=labels, join="inner").dropna().sort_index() if columns else pd.DataFrame()
 
 
@@ -111,21 +106,8 @@ def comparisons(runs, pairs, score, margin=None):
     for label, base in pairs.items():
         scores = by_seed(runs, score, label, base)
         if len(scores):
-            rows[label] = contrast([scores[label], scores[base]], spread[label.endswith(", short")], margin)
+            rows[label] = contrast([scores[label], scores[base]], spread[label.endswith(SHORT)], margin)
     return pd.DataFrame(rows).T
-
-
-def best_on_validation(runs, labels):
-    """The label of the arm with the highest mean accuracy on the validation faces: how a weight is chosen, the test unseen.
-
-    Only seeds that all arms share are compared: those that the chosen arm got afterwards say nothing about the others.
-
-    :return: the label, or None where no arm has a run or no seed is shared.
-    """
-    seen = {label: own for label in labels if len(own := runs[runs["arm"] == label])}
-    shared = set.intersection(*(set(own["seed"]) for own in seen.values())) if seen else set()
-    means = {label: own[own["seed"].isin(shared)]["validation_accuracy"].mean() for label, own in seen.items()}
-    return max(means, key=means.get) if shared else None
 
 
 def number(value, digits=1, sign=False):
@@ -153,41 +135,15 @@ def between(row, words="between {} and {}"):
     return words.format(*(number(100 * row[part], 1, True) for part in ("low", "high"))) if np.isfinite(row["low"]) else "-"
 
 
+def to_markdown(frame, first=""):
+    """A table in Markdown: texts and numbers, its index the first column with the heading ``first``, the others to the right."""
+    shown = frame.map(lambda cell: number(cell, 0 if cell == int(cell) else 3) if isinstance(cell, int | float) else str(cell))
+    sides = ["left"] + ["left" if shown[column].str.len().max() > LONG else "right" for column in shown]
+    return shown.rename_axis(first).to_markdown(colalign=sides, disable_numparse=True)
+
+
 LONG = 32
-"""A column with a text of more characters than this breaks its lines."""
-
-
-def to_html(frame, first=""):
-    """A table for a page: cells with room around them, numbers to the right, long texts in lines; wide tables scroll by themselves.
-
-    Cells may hold ``[text](address)``, ``code`` in backticks and formulas between dollars.
-
-    :param frame: texts or numbers; its index is the first column, with the heading ``first``.
-    """
-    frame = frame.map(_text)
-    numbers = [all(map(NUMBER.fullmatch, frame.iloc[:, place])) for place in range(frame.shape[1])]
-    sides = ["right" if right else "left" for right in numbers]
-    columns = [[first, *map(str, frame.index)], *([name, *frame[name]] for name in frame)]
-    wraps = ["; white-space: normal; min-width: 12em" if max(map(len, texts)) > LONG else "" for texts in columns]
-    edges = [f"padding: 0.2em 0.7em; text-align: {side}{wrap}" for side, wrap in zip(("left", *sides), wraps, strict=True)]
-    heads = [f'<th scope="col" style="{edge}">{_inline(name)}</th>' for name, edge in zip([first, *frame], edges, strict=True)]
-    rows = []
-    for label, cells in zip(frame.index, frame.to_numpy(), strict=True):
-        texts = [f'<td style="{edge}">{_inline(cell)}</td>' for cell, edge in zip(cells, edges[1:], strict=True)]
-        rows.append(f'<tr><th scope="row" style="{edges[0]}; font-weight: normal">{_inline(label)}</th>{"".join(texts)}</tr>')
-    body = f"<thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    return f'<div style="overflow-x: auto" tabindex="0" role="group" aria-label="table"><table class="table">{body}</table></div>'
-
-
-def _text(cell):
-    return number(cell, 0 if float(cell).is_integer() else 3) if isinstance(cell, int | float) else str(cell)
-
-
-def _inline(text):
-    text = html.escape(str(text), quote=False)
-    text = re.sub(r"\[([^\]]+)\]\(([^)\s]+)\)", r'<a href="\2">\1</a>', text)
-    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
-    return re.sub(r"\$([^$]+)\$", r'<span class="math notranslate nohighlight">\\(\1\\)</span>', text)
+"""A column with a text of more characters than this stands to the left."""
 
 
 def command(config):

@@ -57,13 +57,13 @@ def test_the_reports_words_about_the_runs_are_what_the_records_say():
 
     cosine, own = "feature cosine, weight 3", "PAL, weight 1"
     page = Page([])
-    knows = page._differences("knows-faces")[0].loc["PAL"]
+    knows = page.differences("knows-faces")[0].loc["PAL"]
     assert "From a network that knew faces before, no gain is seen\n(three seeds: -1.4 to +0.9 points)." in README
     assert knows["seeds"] == 3 and (round(100 * knows["low"], 1), round(100 * knows["high"], 1)) == (-1.4, 0.9)
-    template = page._differences("template-weight")[0].loc["a template, weight 0.3"]
+    template = page.differences("template-weight", single=True)[0].loc["a template, weight 0.3"]
     assert "a template may\ndo as well: three seeds leave it open" in README and "three seeds leave open which is better" in REPORT
     assert template["seeds"] == 3 and template["low"] < 0 < template["high"]
-    row = comparisons(page._runs("rivals")[0], {cosine: own}, "test_accuracy").loc[cosine]
+    row = comparisons(page.runs("rivals")[0], {cosine: own}, "test_accuracy").loc[cosine]
     assert "guides the features themselves by the same heatmap, the feature cosine, does about as well in three seeds." in REPORT
     assert row["seeds"] == 3 and row["low"] < 0 < row["high"] and abs(row["difference"]) < 0.005
     changed = [path for path in (ROOT / "results" / "runs").glob("fer2013-*.json") if read_record(path)["commit"].endswith("+")]
@@ -71,9 +71,10 @@ def test_the_reports_words_about_the_runs_are_what_the_records_say():
 
 
 def test_the_readmes_table_is_what_the_records_say():
-    from study.book import readme_table
+    from study.book import readme
 
-    assert readme_table.with_table(README) == README, "the table is out of date: run `python -m study.book.readme_table`"
+    assert readme.with_tables(README) == README, "a table is out of date: run `python -m study.book.readme`"
+    assert README.count("| P1, on aligned real faces") + README.count("| C1, on aligned real faces") == 1
 
 
 def test_the_files_that_the_readme_names_exist():

@@ -211,8 +211,9 @@ def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
     monkeypatch.setattr(front_page, "declared", lambda: {name: name for name in said})
     monkeypatch.setattr(front_page, "measure", lambda results: found)
     monkeypatch.setattr(front_page, "sentence", lambda asked, row: said[asked])
-    text = front_page.with_answer(f"a {front_page.MARK} b")
-    assert text == f"a Drawn faces: higher. Real faces: not known. {front_page.WAITING} b"
+    monkeypatch.setattr(front_page, "answers", lambda results: "| a table |")
+    text = front_page.with_answer(f"a {front_page.MARK} b {front_page.TABLE}")
+    assert text == f"a Drawn faces: higher. Real faces: not known. {front_page.WAITING} b | a table |"
     found.loc["P1", "outcome"], found["levels"] = "inconclusive", [[0.6, 0.4], [0.65, 0.63]]
     aside = pd.DataFrame({"training faces": ["+1.2 (+0.7 to +1.6)"]})
     monkeypatch.setattr(front_page, "beside", lambda measured, results: aside if list(measured.index) == ["P1"] else None)

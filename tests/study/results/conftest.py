@@ -9,10 +9,26 @@ import pytest
 from palcore import EMOTIONS
 from study.cells import defaults, expand
 from study.results import arms
-from study.results.sections import CONDITIONS
+from study.results.measures import CONDITIONS
 
 FACES = 2000
 """Enough that an accuracy can be told to a twentieth of a point."""
+NONE, PAL = {"name": "without PAL", "strategy": "none"}, {"name": "PAL", "strategy": "mean", "against": "without PAL"}
+SHORT = {"epochs": 4, "train_share": 0.3, "batch_size": 32}
+TEMPLATE = {"name": "a template", "against": "PAL", "strategy": "mean", "landmark_source": "template"}
+FIVE, THREE = [0, 1, 2, 3, 4], [0, 1, 2]
+
+
+def short(arm):
+    """An arm that trains for less, compared with one that does so too."""
+    return {**arm, **SHORT} | {key: f"{arm[key]}, short" for key in ("name", "against") if key in arm}
+
+
+def labelled(arm, labels):
+    """An arm that is trained on some labels, compared with one that is so too."""
+    return {**arm, "labels": labels} | {key: f"{arm[key]}, {labels}" for key in ("name", "against") if key in arm}
+
+
 PRIMARY = {
     "settings": {
         "synthetic": {"backbone": "compact", "epochs": 8, "width_multiplier": 0.5},
@@ -20,49 +36,43 @@ PRIMARY = {
     },
     "margin": 0.01,
     "questions": {
-        "faces": {"dataset": "fer2013", "seeds": [0, 1, 2, 3, 4], "arms": [{"strategy": ["none", "mean"], "robustness": True}]},
+        "faces": {"dataset": "fer2013", "seeds": FIVE, "arms": [NONE, PAL | {"robustness": True}]},
         "aligned-landmarks": {
             "dataset": "fer2013",
-            "seeds": [0, 1, 2, 3, 4],
-            "arms": [
-                {"strategy": ["none", "mean"]},
-                {"strategy": "mean", "landmark_source": "template"},
-                {"strategy": "mean", "landmark_source": ["shuffled", "upside_down", "centre"], "seeds": [0, 1, 2]},
-            ],
+            "seeds": FIVE,
+            "arms": [{"name": "PAL", "strategy": "mean"}, NONE | {"against": "PAL"}, TEMPLATE],
         },
         "labels": {
             "dataset": "fer2013",
-            "seeds": [0, 1, 2],
-            "arms": [{"strategy": ["none", "mean"]}, {"strategy": ["none", "mean"], "labels": "ferplus"}],
+            "seeds": THREE,
+            "arms": [labelled(arm, kind) for kind in ("own", "ferplus") for arm in (NONE, PAL)],
         },
-        "shortcut": {"dataset": "synthetic", "seeds": [0, 1, 2, 3, 4], "arms": [{"strategy": ["none", "mean"]}]},
+        "shortcut": {"dataset": "synthetic", "seeds": FIVE, "arms": [NONE, PAL]},
         "faces-strategies": {
             "dataset": "fer2013",
-            "seeds": [0, 1, 2],
-            "arms": [
-                {"strategy": ["none", "mean"]},
-                {"strategy": ["none", "mean", "all"], "epochs": 4, "train_share": 0.3, "batch_size": 32},
-            ],
+            "seeds": THREE,
+            "arms": [NONE, PAL | {"name": "PAL (mean)"}, short(NONE), short(PAL | {"name": "PAL (mean)"})],
         },
     },
     "comparisons": {
-        "P1": {"question": "faces", "baseline": {"strategy": "none"}},
-        "P2": {"question": "aligned-landmarks", "baseline": {"strategy": "mean", "landmark_source": "template"}},
+        "P1": {"question": "faces"},
+        "P2": {"question": "aligned-landmarks", "arms": ["PAL", "a template"]},
         "P4": {
             "question": "labels",
-            "baseline": {"strategy": "none"},
+            "arms": ["PAL, own", "without PAL, own"],
+            "minus": ["PAL, ferplus", "without PAL, ferplus"],
             "score": "ferplus_accuracy",
             "what": "what PAL adds",
-            "minus": {"arm": {"strategy": "mean", "labels": "ferplus"}, "baseline": {"strategy": "none", "labels": "ferplus"}},
         },
-        "P5": {"question": "shortcut", "baseline": {"strategy": "none"}, "score": "shortcut_free_accuracy"},
+        "P5": {"question": "shortcut", "score": "shortcut_free_accuracy"},
     },
 }
 for asked in PRIMARY["questions"].values():
     asked["asks"] = "?"
 for name, asked in PRIMARY["comparisons"].items():
-    asked |= {"asks": f"{name}?", "arm": {"strategy": "mean"}, "counts": "This counts.", "where": f"on the faces of {name}"}
-    asked |= {"words": ["with this", "with that"], "score": asked.get("score", "test_accuracy"), "family": "first"}
+    asked |= {"asks": f"{name}?", "counts": "This counts.", "where": f"on the faces of {name}", "family": "first"}
+    asked |= {"words": ["with this", "with that"], "score": asked.get("score", "test_accuracy")}
+    asked |= {"arms": asked.get("arms", ["PAL", "without PAL"])}
 
 
 @pytest.fixture
@@ -71,7 +81,7 @@ def use_grid(monkeypatch):
 
     def use(content):
         known = {**defaults(), "labels": "own", "placed": False}
-        monkeypatch.setattr(arms, "load", lambda root: (content, expand(content, known), known))
+        monkeypatch.setattr(arms, "load", lambda root: (content, expand(content, known, {}), known))
         arms.read.cache_clear()
         return arms.read()[1]
 
@@ -99,8 +109,6 @@ def write_run(folder, cell, accuracy=None, **conditions):
     places = ("eyes", "mouth", "off", "patch") if drawn else ("eyes", "mouth", "off")
     covered = {"share": 0.25, "share_integrated_gradients": 0.2, "area": 0.1, "accuracy": -0.3, "probability": -0.2}
     metrics["test"] |= {"reliance": dict.fromkeys(places, covered), "integrated_gradients": looks}
-    if options["dataset"] == "rafdb":
-        metrics["test"] |= {"groups": {"age": {"70+": {"faces": 12, "accuracy": metrics["test"]["accuracy"]}}}}
     config = {key: value for key, value in options.items() if key not in ("data_dir", "out_dir", "landmarks")}
     history = {"val_expression_accuracy": [0.3, 0.5], "expression_accuracy": [0.3, metrics["test"]["accuracy"]]}
     record = {"config": config, "metrics": metrics, "history": history, "seconds": 60, "device": "none", "commit": "abc"}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from study.results import primary
-from study.results.arms import arm_cells, arm_lengths, is_short, length_words, read
+from study.results.arms import arms_as_long, arms_of, lengths_sentence, pairs_of, read
 from tests.study.results.conftest import PRIMARY, write_run
 
 
@@ -102,10 +102,10 @@ def test_what_other_test_faces_may_turn_round_is_not_called_higher(tmp_path, cel
 def test_pace_is_epochs_until_the_baselines_own_level(tmp_path, use_grid):
     assert primary.epochs_until([0.1, 0.3, 0.2], 0.3) == 2 and primary.epochs_until([0.1, 0.2], 0.3) == 3
     content = copy.deepcopy(PRIMARY)
-    content["comparisons"]["P1"] |= {"score": "pace", "what": "the number of epochs until the baseline's level"}
+    content["comparisons"]["P1"] |= {"score": primary.PACE, "what": "the number of epochs until the baseline's level"}
     cells = use_grid(content)
     write_arms(tmp_path, cells, {NONE: [0.5] * 5, MEAN: [0.5] * 5}, "test")
-    curves = {"none": [0.1, 0.2, 0.496, 0.5], "mean": [0.2, 0.497, 0.4, 0.45]}
+    curves = {"none": [0.1, 0.2, 0.496, 0.5], "mean": [0.2, 0.497, 0.4, 0.45]}  # half a point below 0.5 is enough
     for path in (tmp_path / "runs").glob("*.json"):
         record = json.loads(path.read_text())
         curve = list(curves[record["config"]["strategy"]])
@@ -172,9 +172,8 @@ def test_a_grid_that_names_no_comparison(use_grid, tmp_path):
     [
         ({"cout": 1}, "comparison P1 of study/grid.yml: unknown 'cout'"),
         ({"where": None}, "comparison P1 of study/grid.yml: missing 'where'"),
-        ({"arm": {"strategy": "half"}}, "question faces has no runs of {'strategy': 'half'}"),
-        ({"arm": {"strateg": "half"}}, "unknown option 'strateg'"),
-        ({"question": "face"}, "question face has no runs of {'strategy': 'mean'}"),
+        ({"arms": ["PAL", "half"]}, "comparison P1 of study/grid.yml: question faces has no arm 'half'"),
+        ({"question": "face"}, "question face has no arm 'PAL'"),
     ],
 )
 def test_a_comparison_that_makes_no_sense_is_refused(use_grid, change, sentence):
@@ -187,32 +186,18 @@ def test_a_comparison_that_makes_no_sense_is_refused(use_grid, change, sentence)
 
 
 def test_the_study_s_own_comparisons_are_complete():
-    assert all(asked.counts and len(asked.words) == 2 for asked in primary.declared().values())
+    assert all(asked.counts and len(asked.words) == len(asked.arms) == 2 for asked in primary.declared().values())
     assert not primary.declared() or 0 < primary.margin() < 0.1
 
 
 def test_an_arm_finds_its_runs_in_the_grid(cells):
-    assert set(arm_cells("faces", {"strategy": "mean"})) == {0, 1, 2, 3, 4}
-    # Beside other landmarks, an arm that does not name them means its own.
-    own = arm_cells("aligned-landmarks", {"strategy": "mean"})
-    assert own == arm_cells("faces", {"strategy": "mean"})
-    assert not set(own.values()) & set(arm_cells("aligned-landmarks", {"strategy": "mean", "landmark_source": "template"}).values())
-    both = arm_lengths("faces-strategies", {"strategy": "mean"})
-    assert [length_words("faces-strategies", length) for length in both] == ["", "4 epochs, 30 % of the faces, batches of 32"]
-    assert arm_cells("faces-strategies", {"strategy": "mean"}) == both[(16, 1.0, 0.5, 64)]
-    # A single length needs no name.
-    assert set(arm_cells("faces-strategies", {"strategy": "all"})) == {0, 1, 2}
-    assert arm_cells("faces-strategies", {"strategy": "half"}) == {} == arm_cells("nothing", {"strategy": "mean"})
-    assert length_words("faces", (1, 1.0, 1.0, 64)) == "1 epoch, all channels"
-    # 24 epochs of a twentieth are fewer faces than 16 of all.
-    assert is_short("faces", (24, 0.05, 0.5, 64)) and not is_short("faces", (16, 1.0, 1.0, 64))
-
-
-def test_an_arm_that_is_not_clear_is_refused(use_grid):
-    content = copy.deepcopy(PRIMARY)
-    content["questions"]["faces"]["arms"] = [{"strategy": "mean", "dropout": [0.1, 0.2]}]
-    content["comparisons"] = {}
-    use_grid(content)
-    with pytest.raises(ValueError, match="is not clear: name dropout in it"):
-        arm_cells("faces", {"strategy": "mean"})
-    assert read()[0] is content
+    assert set(arms_of("faces")["PAL"]) == {0, 1, 2, 3, 4} and arms_of("nothing") == {}
+    assert arms_of("aligned-landmarks")["PAL"] == arms_of("faces")["PAL"]
+    assert pairs_of("aligned-landmarks") == {"without PAL": "PAL", "a template": "PAL"} and pairs_of("faces") == {
+        "PAL": "without PAL"
+    }
+    full = arms_as_long("faces-strategies", ["PAL (mean)"])
+    assert full == [arms_of("faces-strategies")[name] for name in ("without PAL", "PAL (mean)")]
+    assert lengths_sentence("faces") == ""
+    assert "Short: 4 epochs on 30 % of the faces in batches of 32." in lengths_sentence("faces-strategies")
+    assert read()[0] is PRIMARY

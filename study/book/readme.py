@@ -1,16 +1,16 @@
-"""Write the README's table of times and accuracies from the committed records."""
+"""Write the README's tables from the committed records: the answers, and the times and accuracies to expect."""
 
 import re
 from pathlib import Path
 
+from study.results.primary import answers
 from study.results.tables import read_question
 
 ROOT = Path(__file__).resolve().parents[2]
-BEGIN, END = "<!-- expected: begin (written by study/book/readme_table.py from results/) -->", "<!-- expected: end -->"
 EXPERIMENTS = {"shortcut": "drawn faces", "faces": "FER2013"}
 
 
-def table():
+def expected():
     """Markdown rows: one per experiment and strategy that has been run, means over the seeds."""
     lines = [
         "| faces | strategy | runs | epochs | minutes | accuracy on test faces | patch at random |",
@@ -31,11 +31,15 @@ def table():
     return "\n".join(lines)
 
 
-def with_table(text):
-    """The README's text with its table renewed."""
-    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: f"{BEGIN}\n{table()}\n{END}", text, flags=re.DOTALL)
+def with_tables(text):
+    """The README's text with its tables renewed."""
+    for name, table in (("answers", answers()), ("expected", expected())):
+        begin, end = f"<!-- {name}: begin (written by study/book/readme.py from results/) -->", f"<!-- {name}: end -->"
+        words = f"{begin}\n{table}\n{end}"
+        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, words=words: words, text, flags=re.DOTALL)
+    return text
 
 
 if __name__ == "__main__":
     readme = ROOT / "README.md"
-    readme.write_text(with_table(readme.read_text()))
+    readme.write_text(with_tables(readme.read_text()))
