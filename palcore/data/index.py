@@ -54,7 +54,9 @@ def signature(paths: list[Path], *options: object) -> str:
     digest = hashlib.sha256(f"{FORM} {options}".encode())
     try:
         for path in paths:
-            stamps = sorted(_stamps(path)) if path.is_dir() else [str(path.stat()[6:9])] if path.exists() else []
+            stamps = sorted(_stamps(path)) if path.is_dir() else []
+            if path.is_file():
+                stamps = [f"{path.stat().st_size} {path.stat().st_mtime_ns}"]
             digest.update("\n".join([str(path), *stamps]).encode("utf-8", "surrogateescape"))
     except PermissionError as problem:
         raise ValueError(f"no permission to read {problem.filename}: change its mode or owner") from None

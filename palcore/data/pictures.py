@@ -69,13 +69,13 @@ class Pictures(NamedTuple):
 class StoredPictures:
     """Reads a face's pixels ``(H, W, 3)`` uint8 RGB by its row: from the index, or from the file that the pass has looked at.
 
-    It can be pickled, for other processes: the arrays are mapped again there.
+    Pixels from the index are read-only. It can be pickled, for other processes: the arrays are mapped again there.
     """
 
     def __init__(self, folder: Path, data_dir: Path):
         self.folder, self.data_dir = Path(folder).resolve(), Path(data_dir).resolve()
         arrays, kept = open_index(self.folder)
-        self.pixels, self.paths = arrays.get("pixels"), arrays["paths"]
+        self.paths, self.pixels = arrays["paths"], np.asarray(arrays["pixels"]) if "pixels" in arrays else None
         self.boxes = arrays["boxes"] if kept["facts"]["boxed"] else None
 
     def __reduce__(self):
@@ -84,7 +84,7 @@ class StoredPictures:
     def __call__(self, row: int) -> np.ndarray:
         if self.pixels is not None:
             image = self.pixels[row]
-            return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.shape[-1] == 1 else np.array(image)
+            return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.shape[-1] == 1 else image
         path = self.data_dir / str(self.paths[row])
         try:
             image = decoded(path.read_bytes())

@@ -222,7 +222,7 @@ CASES = {
     "label 8": ("rafdb", line(LIST, 30, lambda text: "test_0003.jpg 8"), "label", "label '8' of test_0003.jpg in line 31"),
     "label 0": ("rafdb", line(LIST, 2, lambda text: "train_00003.jpg 0"), "label", "label '0' of train_00003.jpg"),
     "label 2.5": ("rafdb", line(LIST, 30, lambda text: "test_0003.jpg 2.5"), "label", "label '2.5'"),
-    "labels in another order": ("rafdb", edit(LIST, lambda text: many_labels(text)), "label order", "far better in another order of the labels: surprise may be"),
+    "labels in another order": ("rafdb", edit(LIST, lambda text: many_labels(text)), "label order", "far better in another order of the labels: surprise may be neutral, fear may be surprise"),
     "image missing": ("rafdb", remove(PICTURES["rafdb"]), "image missing", f"no image file @/{PICTURES['rafdb']}"),
     "image cut": ("rafdb", cut(PICTURES["rafdb"], 0.8), "image unreadable", "is cut short or damaged"),
     "image repaired": ("rafdb", repaired(PICTURES["rafdb"]), "image unreadable", "is cut short or damaged"),
@@ -355,14 +355,10 @@ CASES = {
 
 
 def many_labels(text):
-    """As many faces of each label as an owner has who counts from 7 down to 1: two happy faces are all that is left of 4,772."""
-    counts = {5: 0, 2: 1, 6: 1, 3: 1, 1: 2, 7: 3, 4: 10}  # of 28: neutral takes happiness's place, and so on
-    names = [line.split()[0] for line in text.splitlines()]
-    train = [name for name in names if name.startswith("train")]
-    labels = [8 - label for label, count in counts.items() for _ in range(2 * count)]
-    labels += [4] * (len(train) - len(labels))
-    lines = [f"{name} {label}" for name, label in zip(train, labels, strict=False)]
-    return "\n".join([*lines, *(line for line in text.splitlines() if line.startswith("test"))]) + "\n"
+    """28 training faces in about the owner's shares, each under the number after its own."""
+    lines, labels = text.splitlines(), np.repeat([2, 3, 4, 5, 6, 7, 1], [3, 2, 2, 9, 4, 2, 6])
+    train = [f"{line.split()[0]} {label}" for line, label in zip(lines, labels, strict=False)]
+    return "\n".join([*train, *lines[len(labels) :]]) + "\n"
 
 
 def refused_or_warned(layout, folder, problem, split):
