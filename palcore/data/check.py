@@ -1,5 +1,6 @@
 """Everything that is wrong with a data set, at once: `python -m palcore check`."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from palcore import EMOTIONS
 from palcore.data import find_data_set
-from palcore.data.opening import check_only, check_options
+from palcore.data.opening import check_options, open_data_set
 from palcore.data.readers import SPLITS, Problem
 
 SHOWN = 10
@@ -16,26 +17,23 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Report:
-    """What the check has found.
+    """What the check has found: ``problems`` by split, those that concern all under ``all``, and ``facts``, as the record has them.
 
     - ``faces``: faces per split; ``counts``: faces of each expression per split; ``published``: likewise, as the owner gives
       them. Where the owner has no validation split, the study's is part of ``train`` in both.
     - ``dropped``: faces per part that are none of the seven-class task, by reason.
-    - ``copies``: how often pictures are repeated, see ``palcore.data.faults.find_copies``; ``near``: how many of a later split
-      have nearly the picture of one of an earlier split, or its mirror image, and are no copies: ``train/test``.
+    - ``copies``: how often pictures are repeated, see ``palcore.data.faults.find_copies``; ``near_copies``: how many of a later
+      split have nearly the picture of one of an earlier split, or its mirror image, and are no copies: ``train/test``.
     - ``labels``: what other labels than the owner's there are, ``{split: {name: facts}}``, such as FER+'s.
-    - ``problems``: ``{split: [Problem]}``, those that concern all under ``all``.
     """
 
     name: str
-    faces: dict
-    counts: dict
-    published: dict
-    dropped: dict
-    copies: dict
-    near: dict
-    labels: dict
-    problems: dict
+    facts: dict
+    problems: dict[str, list[Problem]]
+
+    @property
+    def faces(self) -> dict[str, int]:
+        return self.facts["faces"]
 
     @property
     def fatal(self) -> list[Problem]:
@@ -51,21 +49,14 @@ def check(name: str, data_dir: str | Path, landmarks: str | Path | bool | None =
     :raises FileNotFoundError: where the folder is missing.
     """
     reader, folder = find_data_set(name, data_dir)
-    check_options(reader, options)
-    own = {option: options.get(option, default) for option, default in reader.OPTIONS.items()}
-    opened = check_only(reader, folder, landmarks, **own)
-    facts, splits = opened.pictures.facts, opened.pictures.arrays["splits"]
+    own = check_options(reader, options)
+    with tempfile.TemporaryDirectory(prefix="palcore-check-") as index:
+        opened = open_data_set(reader, folder, landmarks, Path(index), copied=False, **own)
+        splits = opened.pictures.arrays["splits"]
+        faces = {split: int(np.sum(splits == split)) for split in SPLITS}
     problems = {split: [problem for problem in opened.problems if problem.split == split] for split in ("", *SPLITS)}
     return Report(
-        name,
-        {split: int(np.sum(splits == split)) for split in SPLITS},
-        facts["counts"],
-        facts["published"],
-        facts["dropped"],
-        facts["copies"],
-        facts["near"],
-        {split: {"ferplus": second} for split, second in facts["second"].items()},
-        {split or "all": found for split, found in problems.items() if found},
+        name, {"faces": faces, **opened.pictures.facts}, {split or "all": told for split, told in problems.items() if told}
     )
 
 
@@ -81,7 +72,7 @@ def report_lines(report: Report, shown: int | None = SHOWN) -> list[str]:
 
     :param shown: sentences of a kind that are written out in each split; the rest is a number. None: all.
     """
-    lines = _count_lines(report) if any(report.faces.values()) else []
+    lines = _count_lines(report.facts) if any(report.faces.values()) else []
     for title, fatal in (("note", False), ("PROBLEM", True)):
         for split, problems in report.problems.items():
             for kind, sentences in _by_kind([problem for problem in problems if problem.fatal is fatal]).items():
@@ -94,16 +85,16 @@ def report_lines(report: Report, shown: int | None = SHOWN) -> list[str]:
     return [*lines, f"{found} that would break or bias a run"]
 
 
-def _count_lines(report: Report) -> list[str]:
+def _count_lines(facts: dict) -> list[str]:
     """The counts beside the published ones, and how often pictures are repeated."""
-    lines = ["faces     " + "".join(f"{split:>11} published" for split in report.counts)]
+    lines = ["faces     " + "".join(f"{split:>11} published" for split in facts["counts"])]
     for emotion in EMOTIONS:
-        published = {split: f"{counts[emotion]:,}" for split, counts in report.published.items()}
-        cells = (f"{counts[emotion]:>11,} {published.get(split, ''):>9}" for split, counts in report.counts.items())
+        published = {split: f"{counts[emotion]:,}" for split, counts in facts["published"].items()}
+        cells = (f"{counts[emotion]:>11,} {published.get(split, ''):>9}" for split, counts in facts["counts"].items())
         lines.append(f"{emotion:10}" + "".join(cells))
-    for split, dropped in report.dropped.items():
+    for split, dropped in facts["dropped"].items():
         lines += [f"{split}: {count:,} left out: {reason}" for reason, count in dropped.items()]
-    copies = report.copies
+    copies = facts["copies"]
     lines.append(
         f"{copies['crossing']:,} pictures stand in more than one split, {copies['crossing_with_other_label']:,} of them with "
         f"different labels; {copies['repeated_within']:,} faces repeat an earlier one of their split"
@@ -111,14 +102,14 @@ def _count_lines(report: Report) -> list[str]:
     for pair, count in copies.items():
         if "/" in pair and count:
             lines.append(f"{count:,} {pair.split('/')[1]} faces are also {pair.split('/')[0]} faces")
-    for pair, count in report.near.items():
+    for pair, count in facts["near_copies"].items():
         if count:
             earlier, later = pair.split("/")
             lines.append(f"{count:,} {later} faces have nearly the picture of a {earlier} face, or its mirror image")
-    for split, others in report.labels.items():
-        for name, facts in others.items():
-            share = f"{facts['agreement']:.1%} of those are the owner's too"
-            lines.append(f"{split}: {facts['faces']:,} faces have a label of {name}, and {share}")
+    for split, others in facts["labels"].items():
+        for name, seen in others.items():
+            share = f"{seen['agreement']:.1%} of those are the owner's too"
+            lines.append(f"{split}: {seen['faces']:,} faces have a label of {name}, and {share}")
     return lines
 
 
@@ -132,15 +123,4 @@ def report_record(report: Report, data_dir: str | Path) -> dict:
                 kinds.setdefault(kind, {})[split] = [sentence.replace(f"{data_dir}", "DATA_DIR") for sentence in sentences]
         return kinds
 
-    return {
-        "dataset": report.name,
-        "faces": report.faces,
-        "counts": report.counts,
-        "published": report.published,
-        "dropped": report.dropped,
-        "copies": report.copies,
-        "near_copies": report.near,
-        "labels": report.labels,
-        "problems": listed(True),
-        "notes": listed(False),
-    }
+    return {"dataset": report.name, **report.facts, "problems": listed(True), "notes": listed(False)}

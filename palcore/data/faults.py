@@ -188,7 +188,9 @@ def _second_labels(arrays: dict) -> tuple[dict, list[Problem]]:
         reasons, numbers = np.unique(names[~np.isin(names, EMOTIONS)], return_counts=True)
         counts = class_counts(np.array([EMOTIONS.index(name) for name in names[np.isin(names, EMOTIONS)]], int))
         dropped = dict(zip(reasons.tolist(), numbers.tolist(), strict=True))
-        facts[split] = {"faces": sum(counts.values()), "counts": counts, "agreement": round(agree, 4), "dropped": dropped}
+        facts[split] = {
+            "ferplus": {"faces": sum(counts.values()), "counts": counts, "agreement": round(agree, 4), "dropped": dropped}
+        }
         if both.sum() >= FEWEST and agree < LEAST_AGREEMENT:
             seen = f"second labels agree with the owner's in {agree:.0%} of {both.sum():,} faces of {split}"
             sentence = f"{seen}: the rows are in another order in one of the two files, take them as they were published"
@@ -214,7 +216,7 @@ def whole_problems(reader: Reader, arrays: dict, digests: list[bytes]) -> tuple[
     near, near_counts = _near_problems(arrays, copies)
     second, other_rows = _second_labels(arrays)
     problems += [*_copy_problems(reader, arrays, copies, shipped), *near, *other_rows]
-    facts = {"counts": owned, "published": reader.PUBLISHED, "copies": repeated, "near": near_counts, "second": second}
+    facts = {"counts": owned, "published": reader.PUBLISHED, "copies": repeated, "near_copies": near_counts, "labels": second}
     return problems, facts
 
 

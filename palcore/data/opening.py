@@ -1,6 +1,5 @@
 """A real data set, opened: read once (``palcore.data.pictures``, ``palcore.data.landmark_fit``), and from then on in its index."""
 
-import tempfile
 import warnings
 from collections import Counter
 from dataclasses import replace
@@ -83,8 +82,9 @@ def open_data_set(
     return Opened(pictures, arrays, [*problems, *(Problem(**problem) for problem in facts["problems"])])
 
 
-def check_options(reader: Reader, options: dict) -> None:
-    """
+def check_options(reader: Reader, options: dict) -> dict:
+    """The values of ``reader.OPTIONS`` among some options.
+
     :raises ValueError: for an unknown option or value.
     """
     known = ["image_size", "landmarks", "undetected", "seed", "index_dir", *reader.OPTIONS]
@@ -95,6 +95,7 @@ def check_options(reader: Reader, options: dict) -> None:
         value = options.get(option, choices[0])
         if value not in choices:
             raise ValueError(f"{option} {value!r} of dataset {reader.NAME}: choose from {', '.join(choices)}")
+    return {option: options.get(option, default) for option, default in reader.OPTIONS.items()}
 
 
 def _told(reader: Reader, split: str, problems: list[Problem]) -> list[Problem]:
@@ -123,8 +124,7 @@ def _second_labels(reader: Reader, opened: Opened, data_dir: Path) -> np.ndarray
 
 def faces_of(reader: Reader, data_dir: Path, split: str, options: dict) -> Faces:
     """One split of a data set, see ``palcore.data.load``."""
-    check_options(reader, options)
-    own = {name: options.get(name, default) for name, default in reader.OPTIONS.items()}
+    own = check_options(reader, options)
     opened = open_data_set(reader, data_dir, options.get("landmarks"), options.get("index_dir"), **own)
     costly, arrays = _told(reader, split, opened.problems), opened.pictures.arrays
     splits, labels, seed = np.array(arrays["splits"]), np.array(arrays["labels"]), options.get("seed", 0)
@@ -145,12 +145,3 @@ def faces_of(reader: Reader, data_dir: Path, split: str, options: dict) -> Faces
         points[~opened.landmarks["found"][rows]] = np.nan
     images = LazyImages(rows, StoredPictures(opened.pictures.folder, data_dir), options.get("image_size") or reader.SIDE)
     return Faces(reader.NAME, split, images, np.asarray(points), labels[rows], np.array(arrays["files"][rows]), dict(dropped))
-
-
-def check_only(reader: Reader, data_dir: Path, landmarks: str | Path | bool | None, **options) -> Opened:
-    """As ``open_data_set``, without keeping anything."""
-    with tempfile.TemporaryDirectory(prefix="palcore-check-") as folder:
-        opened = open_data_set(reader, data_dir, landmarks, Path(folder), copied=False, **options)
-        names = ("files", "splits", "labels")
-        arrays = {name: np.array(opened.pictures.arrays[name]) for name in names}
-        return Opened(opened.pictures._replace(arrays=arrays), {}, opened.problems)

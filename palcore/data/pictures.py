@@ -16,7 +16,7 @@ import numpy as np
 from palcore import EMOTIONS
 from palcore.data import faults
 from palcore.data.images import cut_out, decoded, read_image
-from palcore.data.index import HEADER, open_index, write_index
+from palcore.data.index import open_index, write_index
 from palcore.data.readers import SPLITS, Face, Problem, Reader
 from palcore.data.splits import with_validation
 from palcore.progress import progress_bar
@@ -27,7 +27,7 @@ UNKNOWN = -1
 THREADS = 4
 """That decode: it is the libraries' work and not Python's."""
 
-MOST_COPIED = 4 * 2**30
+MOST_COPIED = 2**30
 """Bytes of pixels that are copied into an index, at most: RAF-DB's are 0.5 GB, FER2013's 0.1. AffectNet's would be 43 GB."""
 
 PATIENCE = 2
@@ -36,7 +36,7 @@ PATIENCE = 2
 
 @dataclass
 class _Seen:
-    """What the pass keeps of one face; its pixels only until they are written."""
+    """What the pass keeps of one face."""
 
     file: str
     face: Face | None
@@ -178,63 +178,44 @@ def _look(seen: _Seen) -> _Seen:
     return seen
 
 
-class _PixelFile:
-    """``pixels.npy``, a row a face, written while their number is not known yet; gone where one has another size, or too many."""
-
-    def __init__(self, path: Path, side: int):
-        self.path, self.side, self.channels, self.count, self.fits = path, side, 0, 0, True
-
-    def write(self, pixels: np.ndarray | None) -> None:
-        """The pixels of one more face; None where there are none."""
-        if pixels is not None and not self.channels:
-            self.channels = pixels.shape[2] if pixels.ndim == 3 else 1
-            self.file = self.path.open("wb")
-            self.file.write(bytes(HEADER + self.count * self.side**2 * self.channels))
-        self.count, size = self.count + 1, self.side**2 * self.channels
-        self.fits &= (pixels is None or pixels.shape[:2] == (self.side, self.side)) and self.count * size <= MOST_COPIED
-        if self.channels and self.fits:
-            self.file.write(bytes(size) if pixels is None else np.ascontiguousarray(pixels))
-
-    def close(self) -> None:
-        """Write the header, which has room for any number."""
-        if self.channels:
-            self.file.seek(0)
-            facts = {"descr": "|u1", "fortran_order": False, "shape": (self.count, self.side, self.side, self.channels)}
-            np.lib.format.write_array_header_1_0(self.file, facts)
-            self.file.close()
-        if self.channels and not self.fits:
-            self.path.unlink()
-
-
 def expected_bytes(reader: Reader) -> int:
     """How large the pixels of the owner's data set are, copied; 0 where nobody has counted its faces."""
     return sum(sum(counts.values()) for counts in reader.PUBLISHED.values()) * reader.SIDE**2 * 3
 
 
-def _pixel_file(reader: Reader, data_dir: Path, folder: Path) -> _PixelFile | None:
-    """Where pixels are copied to, if they are; says what the pass will take."""
+def _copies(reader: Reader, data_dir: Path, folder: Path) -> bool:
+    """Whether pixels are copied; says so, and what the pass will take."""
     size = expected_bytes(reader)
     copied = reader.ONE_SIZE and size <= MOST_COPIED
-    room = (
-        f"their pixels take up to {size / 1e6:,.0f} MB in {folder.parent}"
-        if copied
-        else "they are read where they are from then on"
+    place = (
+        f"their pixels take up to {size / 1e6:,.0f} MB in {folder.parent}" if copied else "they are read where they are later on"
     )
-    print(f"{reader.NAME} in {data_dir}: every picture is looked at once, {room}", file=sys.stderr)
-    return _PixelFile(folder / "pixels.npy", reader.SIDE) if copied else None
+    print(f"{reader.NAME} in {data_dir}: every picture is looked at once, {place}", file=sys.stderr)
+    return copied
 
 
-def _looked_at(reader: Reader, listed: Iterator[_Seen], file: _PixelFile | None) -> Iterator[_Seen]:
-    """Faces whose pictures were read, their pixels written."""
+def _write_pixels(faces: list[_Seen], path: Path) -> None:
+    """``pixels.npy``, a row a face, 0 where there are none; nothing where they have several sizes."""
+    shapes = {seen.pixels.shape for seen in faces if seen.pixels is not None}
+    if len(shapes) == 1:
+        shape = shapes.pop()
+        array = np.lib.format.open_memmap(path, "w+", np.uint8, (len(faces), *shape[:2], 3 if len(shape) == 3 else 1))
+        for row, seen in enumerate(faces):
+            array[row] = 0 if seen.pixels is None else seen.pixels.reshape(array.shape[1:])
+
+
+def _looked_at(reader: Reader, listed: Iterator[_Seen], copied: bool) -> list[_Seen]:
+    """Faces whose pictures were read, with their pixels if they are to be ``copied`` and not too many."""
+    faces, size = [], 0
     pool = joblib.Parallel(THREADS, prefer="threads", return_as="generator", batch_size=32)
     looks = pool(joblib.delayed(_look)(seen) for seen in listed)
     for seen in progress_bar(looks, desc=reader.NAME, unit="face", delay=PATIENCE):
-        if file:
-            file.write(seen.pixels)
-        seen.pixels = None
-        yield seen
-    if file:
-        file.close()
+        faces.append(seen)
+        size += 0 if seen.pixels is None else seen.pixels.size
+        for other in [] if copied and size <= MOST_COPIED else faces if copied else [seen]:
+            other.pixels = None
+        copied = copied and size <= MOST_COPIED
+    return faces
 
 
 def import_pictures(reader: Reader, data_dir: Path, copied: bool, folder: Path) -> None:
@@ -244,8 +225,9 @@ def import_pictures(reader: Reader, data_dir: Path, copied: bool, folder: Path) 
     :param folder: of the index, see ``Pictures``.
     """
     problems, dropped = [], {part: Counter() for part in SPLITS}
-    file = _pixel_file(reader, data_dir, folder) if copied else None
-    faces = list(_looked_at(reader, _accepted(reader, data_dir, problems, dropped), file))
+    copied = copied and _copies(reader, data_dir, folder)
+    faces = _looked_at(reader, _accepted(reader, data_dir, problems, dropped), copied)
+    _write_pixels(faces, folder / "pixels.npy")
     arrays, parts = _arrays(faces, reader.OWN_LANDMARKS), np.array([seen.face.part for seen in faces], "U10")
     try:
         arrays["splits"] = with_validation(arrays["files"], parts, arrays["labels"], reader.VALIDATION_SHARE, 0)

@@ -46,7 +46,7 @@ def test_a_sound_copy_has_no_problem_and_nothing_is_kept(layout, tmp_path, monke
     report = check(name, tmp_path / "copy")
     assert told(report, True) == told(report, False) == report.fatal == []
     assert sum(report.faces.values()) == len(drawn)
-    assert set(report.copies.values()) == {0}
+    assert set(report.facts["copies"].values()) == {0}
     lines = report_lines(report)
     assert lines[-1] == "nothing that would break or bias a run"
     assert ("train: 1 left out: contempt" in lines) == (name == "affectnet")
@@ -61,7 +61,7 @@ def test_validation_faces_that_are_training_faces_are_a_note_and_mirrored_test_f
     report = check("fer2013", folder)
     assert report.fatal == []
     assert told(report, False) == [("validation", "copy"), ("test", "near copy")]
-    assert report.near["train/test"] == 1 and report.copies["train/validation"] == 1
+    assert report.facts["near_copies"]["train/test"] == report.facts["copies"]["train/validation"] == 1
     assert "1 test faces have nearly the picture of a train face, or its mirror image" in report_lines(report)
 
 
@@ -84,14 +84,19 @@ def test_a_data_set_that_nobody_has_counted(copy, monkeypatch):
     monkeypatch.setattr(type(FER2013), "PUBLISHED", {})
     report = check("fer2013", copy[0])
     assert not report.problems
-    assert {split: sum(counts.values()) for split, counts in report.counts.items()} == {"train": 28, "validation": 14, "test": 14}
+    assert {split: sum(counts.values()) for split, counts in report.facts["counts"].items()} == {
+        "train": 28,
+        "validation": 14,
+        "test": 14,
+    }
     assert report_lines(report)[1].split() == ["surprise", "4", "2", "2"]
 
 
 def test_copies_and_other_labels_are_counted_in_the_text():
     counted = {"crossing": 2, "crossing_with_other_label": 1, "repeated_within": 0, "train/test": 2, "train/validation": 0}
     labels = {"test": {"FER+": {"agreement": 0.719, "faces": 2720}}}
-    lines = report_lines(Report("mine", {"train": 1}, {}, {}, {"train": {"blank": 3}}, counted, {}, labels, {}))
+    facts = {"faces": {"train": 1}, "counts": {}, "published": {}, "dropped": {"train": {"blank": 3}}, "near_copies": {}}
+    lines = report_lines(Report("mine", facts | {"copies": counted, "labels": labels}, {}))
     assert lines[-5:] == [
         "train: 3 left out: blank",
         "2 pictures stand in more than one split, 1 of them with different labels; 0 faces repeat an earlier one of their split",
@@ -154,7 +159,7 @@ def test_the_record_names_no_folder(copy):
     record = report_record(check("fer2013", folder), folder)
     assert "DATA_DIR/test" in json.dumps(record) and str(folder) not in json.dumps(record)
     assert set(record) == {
-        "dataset", "faces", "counts", "published", "dropped", "copies", "near_copies", "labels", "problems", "notes",
+        "dataset", "faces", "counts", "published", "dropped", "copies", "near_copies", "labels", "boxed", "problems", "notes",
     }  # fmt: skip
 
 
