@@ -229,7 +229,7 @@ def _split_problems(reader: Reader, pictures: Pictures, source: _Source, points:
     problems = single_problems(files, landmarks)
     fits = np.ones(len(rows), bool)
     fits[[problem.row for problem in problems]] = False
-    if source.landmarks.pixels and not pictures.facts["boxed"]:
+    if source.landmarks.pixels and not pictures.boxed:
         problems += _resized_problem(reader, landmarks[fits], sizes[fits], grey[fits], source.where)
     if not any(problem.level == "refused" and problem.row < 0 for problem in problems):
         problems += _following_problem(files[fits], landmarks[fits], grey[fits], reader.NAME)

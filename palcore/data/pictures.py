@@ -52,7 +52,8 @@ class _Seen:
 class Pictures(NamedTuple):
     """The faces of a data set whose pictures were looked at; all arrays have a row a face, in the owner's order.
 
-    - ``folder`` of the index; ``data_dir`` of the pictures; ``problems``; ``facts``: what the check counts.
+    - ``folder`` of the index; ``data_dir`` of the pictures; ``problems``; ``facts``: what the check counts; ``boxed``: whether
+      faces are parts of their pictures.
     - ``arrays``: ``files``, ``splits``, ``labels`` (``UNKNOWN`` where it makes no sense), ``second`` labels, ``paths`` in
       ``data_dir``, ``boxes (N, 4)`` of the face in its picture (x, y, width and height; 0 where there is none), ``hashes (N, 2)``
       and ``grey (N, 48, 48)`` of ``faults.Look``; perhaps the owner's ``points (N, 68, 2)`` in pixels, and ``pixels
@@ -64,6 +65,7 @@ class Pictures(NamedTuple):
     arrays: dict
     problems: list
     facts: dict
+    boxed: bool
 
 
 class StoredPictures:
@@ -76,7 +78,7 @@ class StoredPictures:
         self.folder, self.data_dir = Path(folder).resolve(), Path(data_dir).resolve()
         arrays, kept = open_index(self.folder)
         self.paths, self.pixels = arrays["paths"], np.asarray(arrays["pixels"]) if "pixels" in arrays else None
-        self.boxes = arrays["boxes"] if kept["facts"]["boxed"] else None
+        self.boxes = arrays["boxes"] if kept["boxed"] else None
 
     def __reduce__(self):
         return StoredPictures, (self.folder, self.data_dir)
@@ -241,8 +243,8 @@ def import_pictures(reader: Reader, data_dir: Path, copied: bool, folder: Path) 
         problems.append(Problem("layout", "", str(data_dir), f"no faces in {data_dir} for {reader.NAME}: {reader.LAYOUT}"))
     del faces
     more, facts = faults.whole_problems(reader, arrays, digests)
-    facts |= {"boxed": boxed, "dropped": {part: dict(names) for part, names in dropped.items() if names}}
-    write_index(folder, arrays, {"facts": facts, "problems": [asdict(problem) for problem in problems + more]})
+    facts["dropped"] = {part: dict(names) for part, names in dropped.items() if names}
+    write_index(folder, arrays, {"facts": facts, "boxed": boxed, "problems": [asdict(problem) for problem in problems + more]})
 
 
 def _arrays(faces: list[_Seen], with_points: bool) -> dict[str, np.ndarray]:
@@ -263,4 +265,5 @@ def _arrays(faces: list[_Seen], with_points: bool) -> dict[str, np.ndarray]:
 def open_pictures(folder: Path, data_dir: Path) -> Pictures:
     """What ``import_pictures`` has written."""
     arrays, kept = open_index(folder)
-    return Pictures(folder, data_dir, arrays, [Problem(**problem) for problem in kept["problems"]], kept["facts"])
+    problems = [Problem(**problem) for problem in kept["problems"]]
+    return Pictures(folder, data_dir, arrays, problems, kept["facts"], kept["boxed"])

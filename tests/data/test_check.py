@@ -159,7 +159,7 @@ def test_the_record_names_no_folder(copy):
     record = report_record(check("fer2013", folder), folder)
     assert "DATA_DIR/test" in json.dumps(record) and str(folder) not in json.dumps(record)
     assert set(record) == {
-        "dataset", "faces", "counts", "published", "dropped", "copies", "near_copies", "labels", "boxed", "problems", "notes",
+        "dataset", "faces", "counts", "published", "dropped", "copies", "near_copies", "labels", "problems", "notes",
     }  # fmt: skip
 
 
