@@ -8,9 +8,10 @@ a map that is dead, and none of them returns NaN for landmarks that can be fract
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
-from palcore.heatmaps import SIGMA, _check_sigma, gaussian_heatmap
+from palcore.heatmaps import MIDDLE, SIGMA, SPAN, _check_sigma, face_extents, gaussian_heatmap, landmark_fault, median_face
 
 # A map is flat when its standard deviation is below this share of its largest value: float32 rounding of a constant map
 # gives about 1e-7. A map whose largest value is below TINY is dead.
@@ -20,10 +21,9 @@ TINY = 1e-25
 SAMPLES = 48
 """Points along the image side, at least, on which "near a landmark" is decided."""
 
-REFUSAL = (
-    "most landmarks in the loss of the attribution lie beyond [-1, 2], so they cannot be fractions of the width and height of the "
-    "image: divide x by the width and y by the height; received values from"
-)
+REFUSAL = "landmarks in the loss of the attribution"
+FEW = 8
+"""Faces with landmarks, at least, in a batch of which the middle and the span are judged: fewer may all be odd."""
 
 LARGEST = 1e12
 """An attribution beyond this is taken for this, so that its square stays a number in float32."""
@@ -111,49 +111,54 @@ def has_landmarks(landmarks):
     return ops.cast(ops.any(ops.all(ops.isfinite(landmarks), axis=-1), axis=-1), "float32")
 
 
-def _refuse(share, lowest, highest):
-    """Refuse landmarks by the share of them that lies beyond [-1, 2]; all three are numbers."""
-    if share > 0.5:
-        raise ValueError(f"{REFUSAL} {lowest:.4g} to {highest:.4g}")
+def _refuse(landmarks):
+    """Say what is wrong with the landmarks of a batch."""
+    fault = landmark_fault(np.asarray(landmarks)) or "they can be no fractions of the picture's sides"
+    raise ValueError(f"{REFUSAL}: {fault}")
 
 
-def checked_landmarks(landmarks, told=True):
-    """Refuse a batch of landmarks that cannot be fractions of the image's sides: most of them lie beyond [-1, 2].
+def checked_landmarks(landmarks, told: bool = True):
+    """Refuse a batch of landmarks that cannot be fractions of the image's sides, as ``palcore.heatmaps.landmark_fault`` does.
 
-    Pixels would cost exactly 0 for ever, and teach nothing.
+    Pixels would cost exactly 0 for ever and teach nothing; those centred on 0 would teach to look at the upper left corner.
 
-    :param landmarks: ``(N, 68, 2)``; those that are not finite are left out.
+    :param landmarks: ``(N, 68, 2)``.
     :param told: False for a JAX step that becomes NaN without a sentence: what calls Python is not kept by JAX's compilation cache.
-    :return: ``(landmarks, number)``: the number is 0, or NaN for a batch to be refused: a loss of NaN where nothing can be raised,
-        in a function that TensorFlow compiles by XLA.
-    :raises ValueError: at once where the values are known; else the compiled step raises an error of the backend's with the same
-        sentence.
+    :return: ``(landmarks, number)``: faces whose landmarks all coincide, as those of faces that were not found do, have NaN; the
+        number is 0, or NaN for a batch to be refused: a loss of NaN where nothing can be raised, in a function that TensorFlow
+        compiles by XLA.
+    :raises ValueError: at once where the values are known; else the compiled step raises an error of the backend's that says so.
     """
     landmarks = ops.cast(ops.convert_to_tensor(landmarks), "float32")
-    finite = ops.all(ops.isfinite(landmarks), axis=-1)
-    beyond = ops.any(ops.logical_or(landmarks < -1.0, landmarks > 2.0), axis=-1)
-    count, wrong = (ops.sum(ops.cast(which, "float32")) for which in (finite, ops.logical_and(finite, beyond)))
-    share = wrong / ops.maximum(count, 1.0)
-    given = ops.where(finite[..., None], landmarks, 0.0)
-    numbers = share, ops.min(given), ops.max(given)
+    count, median = median_face(landmarks, ops)
+    middle, span = median[:2], median[2]
+    pixels = ops.max(ops.abs(middle)) > SPAN[1]
+    beside = ops.logical_or(ops.min(middle) < MIDDLE[0], ops.max(middle) > MIDDLE[1])
+    odd = ops.logical_or(beside, ops.logical_or(span < SPAN[0], span > SPAN[1]))
+    wrong = ops.logical_or(ops.logical_and(count > 0, pixels), ops.logical_and(count >= FEW, odd))
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         if tf.executing_eagerly():
-            _refuse(*(float(number) for number in numbers))
+            if wrong:
+                _refuse(landmarks)
         else:
-            assertion = tf.debugging.Assert(share <= 0.5, [REFUSAL, numbers[1], "to", numbers[2]])
-            with tf.control_dependencies([assertion]):
+            wanted = "they can be no fractions of the picture's width and height, from its upper left corner"
+            sentence = f"{REFUSAL}: {wanted}; middle and span of the median face:"
+            with tf.control_dependencies([tf.debugging.Assert(tf.logical_not(wrong), [sentence, median])]):
                 landmarks = tf.identity(landmarks)
     elif backend == "jax":
         import jax
 
-        if isinstance(share, jax.core.Tracer) and told:
-            jax.lax.cond(share > 0.5, lambda *values: jax.debug.callback(_refuse, *values), lambda *values: None, *numbers)
-        elif not isinstance(share, jax.core.Tracer):
-            _refuse(*(float(number) for number in numbers))
-    return landmarks, ops.where(share > 0.5, float("nan"), 0.0)
+        if isinstance(wrong, jax.core.Tracer):
+            if told:
+                jax.lax.cond(wrong, lambda values: jax.debug.callback(_refuse, values), lambda values: None, landmarks)
+        elif wrong:
+            _refuse(landmarks)
+    _, _, spans = face_extents(landmarks, ops)
+    landmarks = ops.where(spans[:, None] > 0, landmarks, float("nan"))
+    return landmarks, ops.where(wrong, float("nan"), 0.0)
 
 
 @keras.saving.register_keras_serializable("palcore")

@@ -1,15 +1,18 @@
 """Classifiers, and the training model that also returns a layer's attribution."""
 
+import contextlib
+import inspect
 from functools import cache
 
 import keras
-from keras import layers
+import numpy as np
+from keras import layers, ops
 
 from palcore.attribution import AttributionHead
 from palcore.face_resnet import face_resnet, load_face_resnet
-from palcore.soundness import refuse_missing_second_gradient, refuse_moving_layers
+from palcore.soundness import refuse_changing_weights, refuse_flat_map, refuse_missing_second_gradient, refuse_moving_layers
 from palcore.splitting import split_classifier
-from palcore.weights import SCALINGS, load_backbone_weights, scaling_of
+from palcore.weights import SCALINGS, float32_copy, load_backbone_weights, scaling_of
 
 BACKBONES = ("compact", "plain", "vgg16", "resnet50", "face_resnet")
 FILTERS = {"compact": ((32,), (64,), (128, 128), (256, 256)), "plain": ((32, 32), (64, 64), (128, 128), (256, 256))}
@@ -64,6 +67,13 @@ def _face_resnet(image, weights):
     if weights is not None:
         load_face_resnet(keras.Model(image, features), weights)
     return features
+
+
+class Classifier(keras.Model):
+    """A plain Keras model that is saved as one in float32, whatever it was trained in: other programs read no other."""
+
+    def save(self, filepath, *args, **kwargs):
+        float32_copy(self).save(filepath, *args, **kwargs)
 
 
 def build_classifier(
@@ -136,18 +146,59 @@ def build_classifier(
     hidden = layers.Dropout(dropout, name="drop2", dtype="float32")(hidden)
     hidden = layers.Dense(units, activation="relu", name="dense2", dtype="float32")(hidden)
     logits = layers.Dense(classes, name="logits", dtype="float32")(hidden)
-    return keras.Model(image, logits, name=backbone)
+    return Classifier(image, logits, name=backbone)
+
+
+def _takes_probabilities(loss, classes):
+    """Whether a loss is one of probabilities: what is below 0 is nothing to it, were it even the score of the right class."""
+    told = getattr(loss, "from_logits", None)
+    if told is None and not isinstance(loss, keras.losses.Loss):
+        parameter = inspect.signature(loss).parameters.get("from_logits")
+        told = parameter and parameter.default
+    if told is not None or classes == 1:
+        return told is False
+    scores = ops.convert_to_tensor([[-2.0, *[3.0] * (classes - 1)], [-1.0, *[3.0] * (classes - 1)]])
+    changes = []
+    for target in ([[0.0]], np.eye(classes, dtype=np.float32)[:1]):  # its number, or 1 in its place
+        with contextlib.suppress(Exception):  # whatever a loss says to labels of the other form
+            lower, higher = (float(ops.mean(loss(ops.convert_to_tensor(target), row[None]))) for row in scores)
+            changes.append(abs(higher - lower) > 1e-6)  # False for NaN
+    return bool(changes) and not any(changes)
+
+
+@keras.saving.register_keras_serializable("palcore")
+class AttributionModel(keras.Model):
+    """The training model of ``with_attribution``: Keras's, with a ``compile`` that refuses what can't be right."""
+
+    def compile(self, optimizer="rmsprop", loss=None, *args, jit_compile="auto", **kwargs):
+        """Keras's ``compile``. On TensorFlow nothing is compiled by XLA unless asked for: its second gradient of max-pooling is
+        only approximate.
+
+        :raises ValueError: for a loss of the expression that takes probabilities.
+        """
+        classes = self.output["expression"].shape[-1]
+        for given in keras.tree.flatten(loss.get("expression") if isinstance(loss, dict) else loss):
+            if given and _takes_probabilities(keras.losses.get(given), classes):
+                raise ValueError(
+                    f"loss {getattr(given, 'name', given)!r} of {self.name!r} takes probabilities, and its outputs are logits: "
+                    "give one of logits, such as keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+                )
+        if jit_compile == "auto" and keras.backend.backend() == "tensorflow":
+            jit_compile = False
+        super().compile(optimizer, loss, *args, jit_compile=jit_compile, **kwargs)
+
+    def compile_from_config(self, config):
+        """As Keras does for models whose ``compile`` is its own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
 
 def with_attribution(classifier, layer=None, method="grad_input", strategy="mean", score="abs_logits"):
     """Split any functional Keras classifier at a layer and return the training model of PAL.
 
     ``model(images)`` is ``{"expression": logits (N, classes), "attribution": (N, h, w) or (N, h, w, C)}``. The model shares its
-    weights with ``classifier``: train the one, then save the other, which stays plain Keras. A final softmax, however it is
-    spelled, is left out of the training model, since it is the logits that are attributed; train with ``from_logits=True``.
-
-    On TensorFlow compile with ``jit_compile=False`` where a maximum is pooled behind the layer: XLA's second-order gradient
-    of max-pooling is only approximate.
+    weights with ``classifier``: train the one, then save the other, which stays plain Keras. A softmax that ends it is left out of
+    the training model, since it is the logits that are attributed; train with ``from_logits=True``.
 
     :param classifier: a functional or sequential model with one image input, channels last, and one output. Sub-models, such as a
         backbone used as one layer, are looked into.
@@ -157,14 +208,17 @@ def with_attribution(classifier, layer=None, method="grad_input", strategy="mean
     :param strategy: see ``palcore.attribution.attribution_map``.
     :param score: see ``palcore.attribution.attribution_score``.
     :raises ValueError: where ``palcore.splitting.split_at`` refuses to split; where a layer in front moves the picture, since the
-        landmarks would stay; and where TensorFlow cannot differentiate one behind it twice (PAL's gradient needs that).
+        landmarks would stay; where TensorFlow cannot differentiate one behind it twice, which PAL's gradient needs, or where one
+        behind it changes its own weights; and where the attribution is the same in every cell.
     """
     split = split_classifier(classifier, layer)
     refuse_moving_layers(split, classifier.name)
+    head = AttributionHead(split.head, method, strategy, score, name="attribution_head")
     if method != "features":
+        refuse_changing_weights(split, classifier.name)
         refuse_missing_second_gradient(split, classifier.name)
-    outputs = AttributionHead(split.head, method, strategy, score, name="attribution_head")(split.features)
-    model = keras.Model(split.image, outputs, name=f"{classifier.name}_with_attribution")
+        refuse_flat_map(head, split, classifier.name)
+    model = AttributionModel(split.image, head(split.features), name=f"{classifier.name}_with_attribution")
     model.attributed_layer = split.path
     # That of the study's own classifiers is in their docstring.
     if layer is None and not {"drop1", "drop2", "logits"} <= {step.path for step in split.tail}:

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from palcore.attribution import value_and_gradient
+from palcore.attribution import AttributionHead, value_and_gradient
+from palcore.losses import FLAT, PrivilegedAttributionLoss
 from palcore.steps import Step, head_of, takes_training, tensors_of
 
 MOVING = {
@@ -188,3 +189,71 @@ def refuse_missing_second_gradient(split, name: str):
         f"TensorFlow's second gradient of layer {blamed.path!r} ({blamed.kind}) of {name!r}, behind layer {split.path!r}, {fault}: "
         "attribute a layer behind it, replace it, or set KERAS_BACKEND to jax"
     )
+
+
+def refuse_changing_weights(split, name: str):
+    """Refuse layers behind the features that change their own weights when they are called, such as spectral normalisation.
+
+    PAL's gradient is taken with the weights as they are, so what such a layer makes of them would be lost.
+
+    :param split: a ``palcore.splitting.Split``.
+    :param name: the classifier's.
+    :raises ValueError: naming the first such weight.
+    """
+    maps = ops.ones((2, *split.features.shape[1:]))
+    with keras.StatelessScope() as scope:
+        split.head(maps, training=True)
+    for variable in split.head.trainable_variables:
+        if scope.get_current_value(variable) is not None:
+            raise ValueError(
+                f"weight {variable.path!r} of {name!r}, behind layer {split.path!r}, is changed by its own layer when that is "
+                "called: take that layer out, or attribute a layer behind it"
+            )
+
+
+def refuse_flat_map(head: AttributionHead, split, name: str):
+    """Refuse an attribution that is the same in every cell, such as the gradient alone in front of a global average.
+
+    :param head: the layer from the features to logits and attribution.
+    :param split: a ``palcore.splitting.Split``.
+    :param name: the classifier's.
+    :raises ValueError: where it is so for random maps.
+    """
+    maps = np.random.default_rng(0).normal(size=(4, *split.features.shape[1:])).astype(np.float32)
+    with keras.StatelessScope():
+        attribution = ops.convert_to_numpy(head(maps, training=False)["attribution"])
+    attribution = attribution.reshape(len(maps), split.features.shape[1] * split.features.shape[2], -1)
+    largest = np.abs(attribution).max(axis=1)
+    if largest.any() and np.all(np.ptp(attribution, axis=1) <= FLAT * largest):
+        raise ValueError(
+            f"the attribution {head.method!r} of layer {split.path!r} of {name!r} is the same in every cell and would teach "
+            "nothing, as the gradient alone does in front of a global average: take method='grad_input', or flatten instead"
+        )
+
+
+def gradient_shares(model: keras.Model, images, landmarks, loss=None) -> dict[str, float]:
+    """How PAL's gradient is divided among the layers of a training model: does it do anything, and where?
+
+    A correlation that rises does not tell: with the gradient alone behind a ReLU it rises, though only the head learns.
+
+    :param model: from ``palcore.models.with_attribution``.
+    :param images: ``(N, H, W, channels)``, some of the training faces.
+    :param landmarks: ``(N, 68, 2)`` of these.
+    :param loss: of the attribution; None for ``palcore.losses.PrivilegedAttributionLoss()``.
+    :return: ``{layer: share}`` for each layer with weights to train: the length of the gradient with respect to these, over the sum
+        of all layers' lengths. All are 0 where nothing reaches any.
+    """
+    loss = loss or PrivilegedAttributionLoss()
+    state = [variable.value for variable in model.non_trainable_variables]
+
+    def attribution_loss(weights):
+        outputs, _ = model.stateless_call(weights, state, images, training=False)
+        return loss(landmarks, outputs["attribution"])
+
+    _, gradients = value_and_gradient(attribution_loss, [variable.value for variable in model.trainable_variables])
+    squares = {}
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        layer = variable.path.rpartition("/")[0]
+        squares[layer] = squares.get(layer, 0.0) + float(ops.sum(ops.square(gradient)))
+    total = sum(np.sqrt(list(squares.values()))) or 1.0
+    return {layer: float(np.sqrt(square) / total) for layer, square in squares.items()}

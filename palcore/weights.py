@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import random
 import re
 import zipfile
 from pathlib import Path
@@ -19,7 +20,8 @@ MEAN, DIVISOR = (122.782, 117.001, 104.298), 256.0
 
 def _mean_bgr(*mean):
     def scale(image):
-        return layers.Normalization(mean=list(mean), variance=[1.0] * 3, name="scale", dtype="float32")(image[..., ::-1])
+        offset = [-value for value in mean]
+        return layers.Rescaling(1.0, offset=offset, name="scale", dtype="float32")(image[..., ::-1])
 
     return scale
 
@@ -29,7 +31,9 @@ SCALINGS = {
     "imagenet": _mean_bgr(103.939, 116.779, 123.68),
     "vggface": _mean_bgr(93.5940, 104.7624, 129.1863),
     "vggface2": _mean_bgr(91.4953, 103.8827, 131.0912),
-    "dlib": lambda image: layers.Normalization(mean=list(MEAN), variance=[DIVISOR**2] * 3, name="scale", dtype="float32")(image),
+    "dlib": lambda image: layers.Rescaling(1 / DIVISOR, offset=[-value / DIVISOR for value in MEAN], name="scale", dtype="float32")(
+        image
+    ),
 }
 """How RGB pixels in 0..255 become a backbone's input: ``unit`` maps them to [-1, 1]; the others reverse the channels to BGR and
 subtract a mean colour: ``imagenet`` that of ImageNet (Caffe's numbers, as Keras's VGG16 and ResNet50 expect), ``vggface`` that of
@@ -127,6 +131,23 @@ def read_model(path):
     except Exception as error:  # whatever a damaged or hostile file makes Keras, zipfile or HDF5 say
         reason = " ".join(str(error).split())[:160]
         raise ValueError(f"{path} is damaged or no Keras model that is safe to load: replace it ({reason})") from None
+
+
+def float32_copy(model: keras.Model) -> keras.Model:
+    """The same model with the same weights, computing in float32 whatever it was trained in: other programs read no other.
+
+    :param model: a functional or sequential model of Keras's layers.
+    """
+
+    def convert(layer):
+        config = layer.get_config()
+        return type(layer).from_config({**config, "dtype": "float32"} if "dtype" in config else config)
+
+    numbers = random.getstate()  # from which Keras draws a seed for each new dropout
+    copy = keras.models.clone_model(keras.Model(model.input, model.output, name=model.name), clone_function=convert)
+    random.setstate(numbers)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def weights_digest(model):

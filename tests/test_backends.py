@@ -117,6 +117,6 @@ for jit in (True, False):
         losses = {"expression": keras.losses.SparseCategoricalCrossentropy(True), "attribution": PrivilegedAttributionLoss()}
         model.compile("sgd", losses, jit_compile=jit)
         fit = lambda: model.fit(x, {"expression": np.arange(4), "attribution": factor * landmarks}, verbose=0)
-        fit() if factor == 1 else refused("so they cannot be fractions of the width and height of the image", fit)
+        fit() if factor == 1 else refused("so they are in pixels", fit)
 """
     run_on_jax(script, tmp_path)

@@ -107,44 +107,65 @@ def test_maps_of_different_size_and_bad_sigma_are_refused():
         PrivilegedAttributionLoss(sigma=-1)
 
 
-PIXELS = r"lie beyond \[-1, 2\], so they cannot be fractions of the width and height of the image"
+PIXELS = r"landmarks in the loss of the attribution: .*in pixels: divide x by the width"
+COMPILED = "landmarks in the loss of the attribution: they can be no fractions"
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_landmarks_in_pixels_are_refused(rng, name):
     loss, _ = attribution_loss(name)
     maps, landmarks = rng.uniform(0, 1, (2, 7, 7)), rng.uniform(0, 48, (2, 68, 2))
-    with pytest.raises(ValueError, match=PIXELS + ": divide x by .*; received values from .* to 4"):
+    with pytest.raises(ValueError, match=PIXELS):
         loss(landmarks, maps)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=PIXELS + r".* received values from\] \[[01]\.\d+\] \[to\] \[47\."):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=COMPILED + r".* of the median face:\] \[2\d\.\d+ 2\d\.\d+ 4\d\."):
         tf.function(loss)(tf.constant(landmarks), tf.constant(maps))
     # XLA leaves assertions out.
     assert np.isnan(tf.function(loss, jit_compile=True)(tf.constant(landmarks), tf.constant(maps)).numpy())
+    landmarks[:, 3:] = np.nan
+    with pytest.raises(ValueError, match=PIXELS):
+        loss(landmarks, maps)
+
+
+ELSEWHERE = {
+    "from -1 to 1": (lambda fractions: 2 * fractions - 1, "centred on 0"),
+    "from -0.5 to 0.5": (lambda fractions: fractions - 0.5, "centred on 0"),
+    "of a larger frame": (lambda fractions: fractions / 20, "of another size or frame"),
+    "far too close": (lambda fractions: 0.5 + fractions / 20, "spans 0.0[45]\\d* of the picture's side"),
+}
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_fractions_of_another_kind_are_refused_unless_the_faces_are_few(rng, kind):
+    change, fault = ELSEWHERE[kind]
+    loss, maps, landmarks = PrivilegedAttributionLoss(), rng.uniform(0, 1, (8, 7, 7)), change(rng.uniform(0, 1, (8, 68, 2)))
+    with pytest.raises(ValueError, match=f"landmarks in the loss of the attribution: .*{fault}"):
+        loss(landmarks, maps)
+    assert np.isnan(tf.function(loss, jit_compile=True)(tf.constant(landmarks), tf.constant(maps)).numpy())
+    landmarks[0] = np.nan  # seven may all be odd
+    assert np.isfinite(loss(landmarks, maps).numpy())
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_landmarks_in_one_place_are_those_of_a_face_that_was_not_found(rng, name):
+    loss, _ = attribution_loss(name)
+    maps, landmarks = rng.uniform(0, 1, (9, 7, 7)).astype(np.float32), rng.uniform(0, 1, (9, 68, 2)).astype(np.float32)
+    missing, nowhere = landmarks.copy(), landmarks.copy()
+    missing[2:5], nowhere[2], nowhere[3], nowhere[4] = np.nan, 0.0, -1.0, 0.25
+    assert loss(missing, maps) == loss(nowhere, maps) != loss(landmarks, maps)
+    assert np.isfinite(loss(landmarks[:, :1], maps).numpy()) and loss(landmarks[:, :1], maps) != 0  # one point may be all
 
 
 def test_landmarks_outside_the_picture_or_missing_are_not_taken_for_pixels(rng):
     loss = PrivilegedAttributionLoss()
-    maps = rng.uniform(0, 1, (2, 7, 7))
+    maps = rng.uniform(0, 1, (9, 7, 7))
     for landmarks in (
-        rng.uniform(-0.9, 1.9, (2, 68, 2)),
-        np.full((2, 68, 2), np.nan),
-        np.full((2, 68, 2), -1.0),
-        np.full((2, 68, 2), 2.0),
-        np.concatenate([rng.uniform(0, 1, (1, 68, 2)), rng.uniform(3, 4, (1, 68, 2))]),  # one face of two
-        np.concatenate([rng.uniform(0, 1, (2, 34, 2)), np.full((2, 34, 2), np.inf)], axis=1),
+        rng.uniform(-0.9, 1.9, (9, 68, 2)),
+        np.full((9, 68, 2), np.nan),
+        np.concatenate([rng.uniform(0, 1, (5, 68, 2)), rng.uniform(30, 40, (4, 68, 2))]),
+        np.concatenate([rng.uniform(0, 1, (9, 34, 2)), np.full((9, 34, 2), np.inf)], axis=1),
     ):
         assert np.isfinite(loss(landmarks, maps).numpy())
-    compiled = tf.function(loss)(tf.constant(np.full((2, 68, 2), np.nan)), tf.constant(maps))
-    assert compiled.numpy() == 0
-    for beyond in (-1.001, 2.001):  # one coordinate is enough, of most landmarks
-        landmarks = np.full((2, 68, 2), 0.5)
-        landmarks[0, :, 0] = landmarks[1, 0, 1] = beyond
-        with pytest.raises(ValueError, match=PIXELS):
-            loss(landmarks, maps)
-    landmarks = np.full((2, 68, 2), np.nan)
-    landmarks[0, 0] = 30.0
-    with pytest.raises(ValueError, match=PIXELS + ".* received values from 0 to 30"):
-        loss(landmarks, maps)
+        assert np.isfinite(tf.function(loss)(tf.constant(landmarks), tf.constant(maps)).numpy())
 
 
 @pytest.mark.parametrize("eager", [True, False])
@@ -154,5 +175,5 @@ def test_a_fit_with_pixels_stops_at_the_first_batch(rng, eager):
     model.compile(
         "sgd", {"expression": cross_entropy, "attribution": PrivilegedAttributionLoss()}, jit_compile=False, run_eagerly=eager
     )
-    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=PIXELS):
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=f"{PIXELS}|{COMPILED}"):
         model.fit(faces()[0], {"expression": np.arange(4), "attribution": rng.uniform(0, 12, (4, 68, 2))}, verbose=0)

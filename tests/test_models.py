@@ -1,4 +1,6 @@
+import functools
 import os
+import random
 import subprocess
 import sys
 
@@ -6,7 +8,9 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from palcore.losses import PrivilegedAttributionLoss, SmoothedCrossEntropy
 from palcore.models import BACKBONES, build_classifier, with_attribution
 from palcore.weights import SCALINGS
 
@@ -67,6 +71,100 @@ np.savez("logits.npz", **{name: keras.models.load_model(f"{name}.keras")(images)
     logits = np.load(tmp_path / "logits.npz")
     for backbone, classifier in classifiers.items():
         np.testing.assert_allclose(logits[backbone], classifier(images(32)), rtol=1e-4, atol=1e-4, err_msg=backbone)
+
+
+@pytest.mark.parametrize("backbone", ["compact", "face_resnet"])
+def test_a_classifier_in_16_bit_is_saved_in_32(backbone, tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        classifier = build_classifier(backbone, 32, units=8)
+        state = random.getstate()
+        classifier.save(tmp_path / "classifier.keras")
+        assert random.getstate() == state  # of which a training that goes on would notice
+    finally:
+        keras.config.set_dtype_policy("float32")
+    saved = keras.models.load_model(tmp_path / "classifier.keras")
+    assert {layer.compute_dtype for layer in saved.layers} == {"float32"} != {layer.compute_dtype for layer in classifier.layers}
+    for given, wanted in zip(saved.get_weights(), classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(given, wanted)
+    np.testing.assert_allclose(saved(images(32)), classifier(images(32)), atol=0.1)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_saved_classifier_gives_the_same_logits_out_of_keras(backbone, tmp_path):
+    """As a TensorFlow Lite file, read by its interpreter, and as a SavedModel."""
+    build_classifier(backbone, 32, units=8).save(tmp_path / "classifier.keras")
+    classifier, x = keras.models.load_model(tmp_path / "classifier.keras"), images(32).astype(np.float32)
+    logits = keras.ops.convert_to_numpy(classifier(x))
+    classifier.export(tmp_path / "saved", verbose=False)
+    exported = tf.saved_model.load(str(tmp_path / "saved"))
+    np.testing.assert_allclose(exported.serve(x), logits, rtol=1e-5, atol=1e-5)
+    interpreter = tf.lite.Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(classifier).convert())
+    [given], [out] = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(given["index"], x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(given["index"], x)
+    interpreter.invoke()
+    np.testing.assert_allclose(interpreter.get_tensor(out["index"]), logits, rtol=1e-5, atol=1e-5)
+
+
+kinds = keras.losses
+OF_PROBABILITIES = {
+    "name": "sparse_categorical_crossentropy",
+    "class by name": "SparseCategoricalCrossentropy",
+    "binary": "binary_crossentropy",
+    "divergence": "kl_divergence",
+    "poisson": kinds.Poisson(),
+    "function": kinds.categorical_crossentropy,
+    "class": kinds.SparseCategoricalCrossentropy(),
+    "smoothed": kinds.CategoricalCrossentropy(label_smoothing=0.1),
+    "focal": kinds.CategoricalFocalCrossentropy(from_logits=False),
+    "generalised": kinds.CategoricalGeneralizedCrossEntropy(),
+    "partial": functools.partial(kinds.categorical_crossentropy, label_smoothing=0.1),
+    "wrapped": lambda y, p: kinds.sparse_categorical_crossentropy(y, p),
+    "by hand": lambda y, p: -keras.ops.sum(y * keras.ops.log(p), axis=-1),
+}
+OF_LOGITS = {
+    "class": kinds.SparseCategoricalCrossentropy(from_logits=True),
+    "smoothed": kinds.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1),
+    "binary": kinds.BinaryCrossentropy(from_logits=True),
+    "hinge": kinds.CategoricalHinge(),
+    "squares": "mean_squared_error",
+    "own": SmoothedCrossEntropy(0.1),
+    "partial": functools.partial(kinds.sparse_categorical_crossentropy, from_logits=True),
+    "wrapped": lambda y, z: kinds.sparse_categorical_crossentropy(y, z, from_logits=True),
+    "none": None,
+}
+
+
+@pytest.mark.parametrize("form", OF_PROBABILITIES)
+def test_a_loss_of_probabilities_is_refused_in_compile(form):
+    model, loss = with_attribution(residual()), OF_PROBABILITIES[form]
+    for given in ({"expression": loss}, {"expression": [loss], "attribution": "mse"}, ["mse", loss], loss):
+        with pytest.raises(ValueError, match="loss .* of .* takes probabilities, and its outputs are logits: give one of logits"):
+            model.compile("sgd", given)
+
+
+@pytest.mark.parametrize("form", OF_LOGITS)
+def test_a_loss_of_logits_is_accepted_and_xla_is_asked_for_by_name(form):
+    model = with_attribution(residual())
+    model.compile("sgd", {"expression": OF_LOGITS[form], "attribution": PrivilegedAttributionLoss()})
+    assert model.jit_compile is False
+    model.compile("sgd", {"expression": OF_LOGITS[form]}, jit_compile=True)
+    assert model.jit_compile is True
+
+
+def test_a_compiled_training_model_survives_saving(tmp_path):
+    model = with_attribution(residual())
+    losses = {"expression": kinds.SparseCategoricalCrossentropy(True), "attribution": PrivilegedAttributionLoss()}
+    model.compile("sgd", losses, metrics={"expression": ["accuracy"]})
+    model.fit(
+        images(8, 4), {"expression": np.arange(4), "attribution": np.random.default_rng(0).uniform(size=(4, 68, 2))}, verbose=0
+    )
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert type(again) is type(model)
+    np.testing.assert_allclose(again(images(8))["attribution"], model(images(8))["attribution"], rtol=1e-5)
 
 
 def softmax_in(form):
@@ -217,8 +315,8 @@ def test_older_h5_weights_load_by_layer_name(names, tmp_path):
     for name, pair in arrays.items():
         for given, wanted in zip(classifier.get_layer(name).get_weights(), pair, strict=True):
             np.testing.assert_array_equal(given, wanted)
-    mean = classifier.get_layer("scale").mean
-    assert float(np.ravel(mean)[0]) == pytest.approx(93.594 if names == "vggface" else 103.939)
+    offset = classifier.get_layer("scale").offset
+    assert offset[0] == pytest.approx(-93.594 if names == "vggface" else -103.939)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])

@@ -9,7 +9,9 @@ import tensorflow as tf
 from keras import ops
 
 from palcore.attribution import value_and_gradient
+from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
+from palcore.soundness import gradient_shares
 
 layers = keras.layers
 
@@ -236,6 +238,66 @@ FIT = {
 @pytest.mark.parametrize("kind", FIT)
 def test_what_can_be_differentiated_twice_is_accepted(kind):
     assert with_attribution(behind(FIT[kind]), "last")
+
+
+@pytest.mark.parametrize(
+    "pooled",
+    [
+        layers.GlobalAveragePooling2D(),
+        layers.AveragePooling2D(6),
+        lambda x: ops.mean(x, axis=(1, 2)),
+        lambda x: ops.sum(layers.Flatten()(ops.sum(x, axis=1, keepdims=True)) * 1.0, axis=1, keepdims=True),
+    ],
+)
+def test_the_gradient_alone_is_refused_where_it_is_the_same_in_every_cell(pooled):
+    model = behind(pooled)
+    with pytest.raises(ValueError, match="attribution 'grad' of layer 'last' of 'mine' is the same in every cell"):
+        with_attribution(model, "last", method="grad", strategy="all")
+    assert with_attribution(model, "last") and with_attribution(model, "last", method="features")
+    assert with_attribution(behind(layers.MaxPooling2D(2)), "last", method="grad")
+
+
+def test_a_head_that_is_nothing_as_yet_is_accepted():
+    image = keras.Input((8, 8, 3))
+    features = layers.Conv2D(4, 3, activation="relu", name="last")(image)
+    model = keras.Model(image, layers.Dense(3, kernel_initializer="zeros")(layers.Flatten()(features)))
+    assert with_attribution(model, "last", method="grad")
+
+
+def test_a_layer_behind_the_map_that_changes_its_own_weights_is_refused():
+    normalised = layers.SpectralNormalization(layers.Conv2D(4, 3))
+    with pytest.raises(ValueError, match="weight '.*kernel' of 'mine', behind layer 'last', is changed by its own layer"):
+        with_attribution(behind(normalised), "last")
+    assert with_attribution(behind(normalised), "last", method="features")
+    assert with_attribution(behind(layers.BatchNormalization()), "last")
+
+
+@pytest.mark.parametrize(("method", "reached"), [("grad", {"dense1", "dense2", "logits"}), ("grad_input", None)])
+def test_the_gradient_of_pal_is_divided_among_the_layers_that_it_reaches(method, reached, rng):
+    """Of a head of dense layers and ReLUs the second derivative is 0, so the gradient alone teaches nothing in front of it."""
+    keras.utils.set_random_seed(0)
+    model = with_attribution(build_classifier(image_size=32, units=8, width_multiplier=0.125), method=method)
+    images, landmarks = rng.uniform(0, 255, (4, 32, 32, 3)), rng.uniform(0, 1, (4, 68, 2)).astype(np.float32)
+    shares = gradient_shares(model, images, landmarks)
+    assert sum(shares.values()) == pytest.approx(1) and len(shares) == len(
+        {v.path.split("/")[0] for v in model.trainable_variables}
+    )
+    assert {layer for layer, share in shares.items() if share > 1e-6} == (reached or set(shares))
+    assert not any(gradient_shares(model, images, np.full((4, 68, 2), np.nan)).values())
+
+
+def test_the_share_of_a_layer_is_the_length_of_its_gradient(rng):
+    model = with_attribution(behind(layers.AveragePooling2D(2)), "last")
+    images, landmarks = rng.uniform(0, 1, (4, 8, 8, 3)).astype(np.float32), rng.uniform(0, 1, (4, 68, 2)).astype(np.float32)
+    with tf.GradientTape() as tape:
+        loss = PrivilegedAttributionLoss(0.1)(landmarks, model(images)["attribution"])
+    lengths = {}
+    for variable, gradient in zip(model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True):
+        squares = 0 if gradient is None else np.sum(np.square(gradient))
+        lengths[variable.path.split("/")[0]] = lengths.get(variable.path.split("/")[0], 0) + squares
+    roots = {layer: np.sqrt(square) for layer, square in lengths.items()}
+    expected = {layer: root / sum(roots.values()) for layer, root in roots.items()}
+    assert gradient_shares(model, images, landmarks, PrivilegedAttributionLoss(0.1)) == pytest.approx(expected, rel=1e-3)
 
 
 def test_putting_together_costs_little():

@@ -306,6 +306,21 @@ def own_call():
     return Own(given, top(backbone()(given)))
 
 
+def own_training(method):
+    given = image()
+    kind = type("Own", (keras.Model,), {method: lambda self, *args, **kwargs: None})
+    return kind(given, top(backbone()(given)))
+
+
+class LegacyModel:
+    """As one of Keras 2's looks."""
+
+    name = "old"
+
+
+LegacyModel.__module__ = "tf_keras.src.engine.sequential"
+
+
 def two_heads():
     given = image()
     features = backbone()(given)
@@ -327,6 +342,9 @@ REFUSED = {
     "layer 'deep' of .* has its channels first": (channels_first, "deep"),
     "cannot be split into layers: it must be a built functional or sequential": (own_call, None),
     "cannot be split into layers": (lambda: keras.Sequential([layers.Conv2D(3, 3), layers.Dense(2)]), None),
+    "has a train_step of its own": (lambda: own_training("train_step"), None),
+    "has a compute_loss of its own": (lambda: own_training("compute_loss"), None),
+    "'old' is a model of Keras 2": (LegacyModel, None),
     "has 1 inputs and 2 outputs": (two_heads, None),
     r"the first of shape \(None, 8, 8, 5\): it must have one image and one vector of scores": (scores_at_each_place, None),
     "layer 'twice' of .* is applied 2 times, as twice: choose one applied once": (lambda: shared_layer(None), "twice"),

@@ -167,7 +167,7 @@ def test_weights_of_a_file_keep_their_scaling_in_the_classifier(tmp_path, monkey
     monkeypatch.setattr("palcore.models.load_backbone_weights", lambda backbone, path: None)
     write_old_h5(tmp_path / "faces.h5", {"conv1_1": [np.zeros((3, 3, 3, 64))]})
     classifier = build_classifier("vgg16", 32, str(tmp_path / "faces.h5"), units=4)
-    np.testing.assert_allclose(np.ravel(classifier.get_layer("scale").mean), [93.594, 104.7624, 129.1863], rtol=1e-5)
+    np.testing.assert_allclose(classifier.get_layer("scale").offset, [-93.594, -104.7624, -129.1863], rtol=1e-5)
 
 
 HED_NAMES = [f"block{block}_conv{number}" for block, count in enumerate(HED_BLOCKS, 1) for number in range(1, count + 1)]
