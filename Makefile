@@ -4,6 +4,10 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+ifneq ($(words $(CURDIR)),1)
+$(error the path $(CURDIR) has a space, at which make ends a name: move the clone to a path without one)
+endif
+
 ACTIVE := $(or $(VIRTUAL_ENV),$(CONDA_PREFIX))
 PLACE := $(or $(ACTIVE),$(CURDIR)/.venv)
 PY := $(PLACE)/bin/python

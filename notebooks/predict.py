@@ -28,8 +28,7 @@
 # deleted afterwards.
 
 # %% tags=["parameters"]
-photo = None  # a file; None: the camera's picture, or a drawn face
-webcam = False  # True, in JupyterLab: a form that takes a picture
+photo = None  # a file; None: a drawn face
 find_faces = None  # cut faces out; None: where dlib is installed
 runs = None  # a list of run folders; None: the newest two in runs/
 seed = 0
@@ -53,7 +52,7 @@ from IPython.display import Markdown, display
 from palcore.data import load
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
-from palcore.runs.prediction import predict_picture, saved_runs, see_picture
+from palcore.runs.prediction import attributed, look, network_of, run_of, saved_runs
 from study.book import figures as plots
 
 plots.use_style()
@@ -76,28 +75,18 @@ def tiny(faces, with_pal):
 
 try:
     folders = ([runs] if isinstance(runs, str) else runs) or saved_runs("runs", "../runs")
-    networks = {str(folder): lambda picture, folder=folder: predict_picture(picture, folder) for folder in folders}
+    networks = [network_of(run_of(folder)) for folder in folders]
 except FileNotFoundError as nothing:
     display(Markdown(f"There is {nothing}, and with `-p strategy none` the one to compare it with. Until then:"))
     faces = load("synthetic", split="train", image_size=SIDE, count=FACES, seed=seed)
-    trained = {f"tiny, {words}": tiny(faces, pal) for words, pal in (("without PAL", False), ("with PAL", True))}
-    networks = {name: lambda picture, one=one: see_picture(picture, one) for name, one in trained.items()}
-display(Markdown("\n".join(f"- {name}" for name in networks)))
+    networks = [attributed(f"tiny, {kind}", tiny(faces, pal)) for kind, pal in (("without PAL", False), ("with PAL", True))]
+display(Markdown("\n".join(f"- {network.name}" for network in networks)))
 
 # %% [markdown]
 # ## A picture
 #
-# Put a picture beside this notebook and give its name as `photo`. Or set `webcam = True` in JupyterLab and run the next cell:
-# its form shows what the camera sees, and a button saves a picture as `webcam.png` beside the notebook. It goes to your own Jupyter
-# server, and nowhere else.
-
-# %% tags=["hide-input"]
-from study.book.notebook import camera
-
-if webcam:
-    display(camera("webcam.png"))
-
-# %% [markdown]
+# Put a picture beside this notebook and give its name as `photo`.
+#
 # The faces in it are found by dlib and cut out as squares, the largest first; now and then it takes something else for a face. Without
 # that extra the whole picture counts as one face. A drawn face needs no search: it fills its picture.
 
@@ -106,10 +95,8 @@ import importlib.util
 from pathlib import Path
 
 from palcore.data.detection import EXTRA, face_crops
-from palcore.data.table import read_image
+from palcore.data.images import read_image
 
-if photo is None and Path("webcam.png").is_file():
-    photo = "webcam.png"
 if photo is None:
     shown = [load("synthetic", split="test", image_size=256, count=4, shortcut=0.9, seed=seed).images[3]]
     display(Markdown("No picture was given: a drawn face of 256 pixels takes its place."))
@@ -128,15 +115,18 @@ else:
 # right what each answered. Both saw exactly the same pixels.
 
 # %% mystnb={"figure": {"caption": "One face, and where two networks look on it; on the right the probability that each gives to the seven expressions.", "name": "fig-predict-1"}, "image": {"alt": "A face; the same face with the attribution of each network drawn over it; and bars with the probability that each network gives to each expression."}} tags=["hide-input"]
-seen = [{name: look(face) for name, look in networks.items()} for face in shown[:3]]
-figure = plots.draw_predictions(shown[:3], seen)
+answers = {network.name: look(network, shown[:3]) for network in networks}
+seen = [{name: given[place] for name, given in answers.items()} for place in range(len(shown[:3]))]
+figure = plots.draw_predictions(
+    shown[:3], [{name: (answer.probabilities, answer.drawn) for name, answer in face.items()} for face in seen]
+)
 
 # %% tags=["hide-input"]
-for number, found in enumerate(seen, start=1):
-    said = []
-    for name, (probabilities, _) in found.items():
-        first = max(probabilities, key=probabilities.get)
-        said.append(f"*{name}* says {first} ({100 * probabilities[first]:.0f} %)")
+for number, face in enumerate(seen, start=1):
+    said = [
+        f"*{name}* says {answer.expression} ({100 * answer.probabilities[answer.expression]:.0f} %)"
+        for name, answer in face.items()
+    ]
     display(Markdown(f"{f'Face {number}: ' if len(seen) > 1 else ''}{'; '.join(said)}."))
 
 # %% [markdown]

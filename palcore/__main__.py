@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -12,63 +13,96 @@ import typer
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
+MOST_DRAWN = 100
+"""Pictures that are drawn into one."""
+
+
 @app.callback()
 def commands():
     """The Privileged Attribution Loss, rebuilt and tested."""
 
 
+RUNS = Annotated[
+    list[Path] | None,
+    typer.Option(help="folder of a training run; give it again for another beside it; the newest in runs/ if not given"),
+]
+
+
 @app.command()
 def predict(
-    face: Annotated[Path, typer.Argument(help="picture, cropped to one face unless faces are found")],
-    model: Annotated[
-        list[Path] | None,
-        typer.Option(help="folder of a training run; give it again for another beside it; the newest in runs/ if not given"),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="where to save the face with its attribution")] = None,
-    find_faces: Annotated[bool, typer.Option("--find-faces", help="find the faces of a larger picture (extra landmarks)")] = False,
+    pictures: Annotated[
+        list[Path], typer.Argument(help="pictures and folders of them, cropped to one face unless faces are found")
+    ],
+    model: RUNS = None,
+    out: Annotated[Path | None, typer.Option(help="where to save the faces with their attribution")] = None,
+    csv: Annotated[Path | None, typer.Option(help="a table to write: a line for each face and run, with its probabilities")] = None,
+    find_faces: Annotated[bool, typer.Option("--find-faces", help="find the faces of larger pictures (extra landmarks)")] = False,
 ):
-    """Print the seven probabilities and draw the attribution.
+    """Print what each face's expression is taken for, and draw the attribution.
 
-    The face is saved with its attribution drawn over it; with several runs,
-    or several faces, a row for each face and a column for each run. If no
-    run is named, the newest in runs/ without PAL and with it are compared.
+    One picture is saved with its attribution beside it, a row for each face
+    and a column for each run; of several, the picture is saved with --out.
+    If no run is named, the newest in runs/ without PAL and with it are
+    compared.
     """
-    from palcore.runs.prediction import compare_file, predict_file, saved_runs
+    from palcore.files import pictures_of
 
-    model = model or saved_runs("runs")
-    if len(model) == 1 and not find_faces:
-        probabilities, saved = predict_file(face, model[0], out)
-        found = [{str(model[0]): probabilities}]
-    else:
-        from palcore.data.detection import face_crops
+    files = pictures_of(path.expanduser() for path in pictures)
+    if out and len(files) > MOST_DRAWN:
+        raise ValueError(f"--out {out} for {len(files)} pictures: at most {MOST_DRAWN} are drawn into one, leave it out")
+    from palcore.runs.prediction import faces_of, image_file, network_of, run_of, save_beside, saved_runs, table
+    from palcore.runs.prediction import predict as see
 
-        found, saved = compare_file(face, model, out, face_crops if find_faces else None)
-    for number, runs in enumerate(found, start=1):
-        if len(found) > 1:
-            print(f"face {number}")
-        for run, probabilities in runs.items():
-            if len(runs) > 1:
-                print(run)
-            for expression, probability in sorted(probabilities.items(), key=lambda pair: -pair[1]):
-                print(f"{expression:10} {probability:.3f}")
-    print(f"attribution: {saved}")
+    if out or len(files) == 1:
+        out = image_file(out or f"{files[0].stem}_attribution.png")
+    runs = [run_of(run) for run in model] if model else saved_runs("runs")
+    find = None
+    if find_faces:
+        from palcore.data.detection import face_crops as find
+    if len(files) == 1:
+        faces_of(files[0], find)  # now: Keras takes seconds to start
+    start_quietly()
+    networks, drawn, troubles = [network_of(run) for run in runs], [], []
+    with table(csv) as write:
+        for seen in see(files, networks, find, troubles):
+            write(seen)
+            drawn += [seen] if out else []
+            tell(seen, len(files) > 1)
+    if out and drawn:
+        save_beside(out, drawn)
+        print(f"attribution: {out}")
+    if troubles:
+        print(*troubles, sep="\n", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def tell(seen, briefly):
+    """Print what each network answers to a face: all probabilities, or (briefly) the first in a line."""
+    for run, answer in seen.answers.items():
+        of_run = f"{run}: " if len(seen.answers) > 1 else ""
+        if briefly:
+            print(f"{seen.picture} {seen.number}: {of_run}{answer.expression} {answer.probabilities[answer.expression]:.3f}")
+            continue
+        print(f"{of_run}face {seen.number}")
+        for expression, probability in sorted(answer.probabilities.items(), key=lambda pair: -pair[1]):
+            print(f"{expression:10} {probability:.3f}")
 
 
 @app.command()
-def robustness(
+def export(
     run: Annotated[Path, typer.Argument(help="folder of a training run")],
-    data_dir: Annotated[Path | None, typer.Option(help="folder of the run's data set; synthetic faces need none")] = None,
-    landmarks: Annotated[Path | None, typer.Option(help="landmark table, where it is not in data_dir")] = None,
+    format: Annotated[str, typer.Option(help="onnx (extra onnx) or tflite")],
+    out: Annotated[Path | None, typer.Option(help="the file; beside the run's classifier if not given")] = None,
 ):
-    """Test a finished run on faces with patches, shifts and blur.
+    """Write the classifier of a run as a file for another program.
 
-    The results are added to its record.
+    It takes float32 pixels from 0 to 255 and returns seven logits, as
+    classifier.keras does.
     """
-    from palcore.runs.evaluation import evaluate_run
+    from palcore.runs.prediction import export, run_of
 
-    record = evaluate_run(run, data_dir, landmarks)
-    for condition, scores in record["metrics"].items():
-        print(f"{condition:14} accuracy {scores['accuracy']:.3f}, correlation {scores['attribution']['correlation']:.3f}")
+    start_quietly()
+    print(export(run_of(run), format, out))
 
 
 DATASET = Annotated[str, typer.Argument(help="rafdb, affectnet or fer2013")]
@@ -117,7 +151,8 @@ def check(
     Exits with 1 where that would break or bias a run.
     """
     from palcore.data.check import check, report_lines, report_record
-    from palcore.runs.records import commit, versions, write_json
+    from palcore.files import write_json
+    from palcore.runs.records import commit, versions
 
     if json and (json.is_dir() or (json.parent.exists() and not os.access(json.parent, os.W_OK | os.X_OK))):
         raise ValueError(f"--json {json} can't be written: give the path of a file in a folder that you may write to")
@@ -130,10 +165,27 @@ def check(
         raise typer.Exit(1)
 
 
+def start_quietly():
+    """Import Keras and its backend without the log lines that these write to the standard error whatever one asks for."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as log, os.fdopen(os.dup(2), "wb", 0) as stream:
+        os.dup2(log.fileno(), 2)
+        try:
+            import palcore.runs.evaluation  # noqa: F401
+        except BaseException:
+            log.seek(0)
+            stream.write(log.read())
+            raise
+        finally:
+            os.dup2(stream.fileno(), 2)
+
+
 def main():
     """Run the command line; an error of the user's prints its sentence and exits with 1, SIGTERM ends as Ctrl-C does, with 130."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what is wrong is said in the study's own words
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be anything, and a report is not lost over one
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a file's name may have characters that the output lacks
     try:
         app()
     except (ValueError, OSError) as error:

@@ -1,14 +1,38 @@
-"""The door for files that others made: regular files only, their size looked at first, and one sentence for any fault."""
+"""The door for files: what others made is opened here, and what is written is there whole or not at all.
 
+Regular files only, their size looked at first, and one sentence for any fault. NumPy is imported where it is used: Snakemake's
+environment, which takes the grid's lock, lacks it.
+"""
+
+from __future__ import annotations
+
+import errno
 import gzip
 import io
+import json
+import math
 import os
 import stat
+import sys
+import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # Windows, where no lock is taken
+    fcntl = None
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system without locks answers: Lustre without ``-o flock``, some NFS and FUSE mounts."""
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+"""Endings of the files that count as pictures in a folder, in capitals too."""
 
 PACKED = 100
 """How much larger than its file a packed table may be: text packs to a fifth or so, a file of zeros to a thousandth."""
@@ -17,26 +41,31 @@ SMALL = 2**26
 """Bytes of the largest file that is read in one piece, unless its reader says otherwise."""
 
 
+class Busy(ValueError):
+    """A lock is held by another process."""
+
+
 def one_line(problem: BaseException) -> str:
     """What an error of a library's says, which may have several lines."""
     return " ".join(str(problem).split())
 
 
 @contextmanager
-def opened(path: str | Path, what: str, most: int | None = None) -> Iterator[io.BufferedReader]:
+def opened(path: str | Path, what: str, most: int | None = None, remedy: str = "check the path") -> Iterator[io.BufferedReader]:
     """A regular file (or a link to one), open for reading.
 
     :param what: it is, for the sentences, such as ``image file``.
     :param most: bytes that it may have; None for any number.
+    :param remedy: what would be right where there is none.
     :raises FileNotFoundError: where there is none, or a folder, a pipe or a device of that name, which are never opened.
     :raises ValueError: where it may not be read, or is larger.
     """
     try:
         state = os.stat(path)
         file = open(path, "rb") if stat.S_ISREG(state.st_mode) else None  # noqa: SIM115
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         gone = f"{path} is a link to a file that is not there" if os.path.islink(path) else f"no {what} {path}"
-        raise FileNotFoundError(f"{gone}: check the path") from None
+        raise FileNotFoundError(f"{gone}: {remedy}") from None
     except PermissionError:
         raise ValueError(f"no permission to read {path}: change its mode or owner") from None
     except (OSError, ValueError) as problem:  # a circle of links, a name too long or with a null byte
@@ -72,6 +101,8 @@ def read_array(path: str | Path, what: str, most: int = SMALL) -> np.ndarray:
 
     :raises ValueError: also for anything else than one whole array of numbers or texts.
     """
+    import numpy as np
+
     content = read_bytes(path, what, most)
     file = io.BytesIO(content)
     try:
@@ -116,3 +147,148 @@ def opened_table(path: str | Path, what: str) -> Iterator[io.BufferedReader]:
         most = 2**20 + PACKED * os.fstat(file.fileno()).st_size
         with gzip.open(file) as unpacked, io.BufferedReader(_Bounded(unpacked, most)) as text:
             yield text
+
+
+def read_json(path: str | Path, what: str, remedy: str = "check the path"):
+    """The content of a JSON file.
+
+    :raises FileNotFoundError: where there is none.
+    :raises ValueError: as ``opened``, and where it is no JSON.
+    """
+    with opened(path, what, SMALL, remedy) as file:
+        text = file.read()
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise ValueError(f"{path} is not a {what} ({one_line(problem)}): {remedy}") from None
+
+
+def read_arrays(path: str | Path, what: str, remedy: str, most: int | None = None) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz`` file, by name; never a pickle.
+
+    :param most: bytes of all arrays at most; None where they were not compressed, and can't have more than the file itself.
+    :raises FileNotFoundError: where there is none.
+    :raises ValueError: as ``opened``, and where it is damaged.
+    """
+    with opened(path, what, most, remedy) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                entries = archive.infolist()
+                if sum(entry.file_size for entry in entries) > (most or os.fstat(file.fileno()).st_size):
+                    raise ValueError("too large")
+                return {entry.filename.removesuffix(".npy"): _array(archive, entry) for entry in entries}
+        except Exception:  # whatever damaged bytes make zipfile, zlib and NumPy say
+            raise ValueError(f"{what} {path} is damaged: {remedy}") from None
+
+
+def _array(archive, entry):
+    import numpy as np
+
+    with archive.open(entry) as file:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, by_columns, kind = header(file)
+        content = file.read()
+    if kind.hasobject or math.prod(shape) * kind.itemsize != len(content):
+        raise ValueError("not the array that its header says")
+    return np.frombuffer(content, kind).reshape(shape, order="F" if by_columns else "C")
+
+
+def pictures_of(paths: list[Path]) -> list[Path]:
+    """The files among some paths, and in their place those of a folder that are pictures by their endings, in order.
+
+    :raises FileNotFoundError: where there is none of a name, or a pipe or a device.
+    :raises ValueError: for one that may not be read, or a folder without a picture.
+    """
+    pictures = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            pictures.append(path)
+            continue
+        inside = sorted(one for one in path.iterdir() if one.suffix.lower() in PICTURES and not one.name.startswith("."))
+        if not inside:
+            raise ValueError(f"no picture in folder {path}: give one with files that end in {', '.join(PICTURES)}")
+        pictures += inside
+    for path in pictures:
+        with opened(path, "picture", remedy="give the file of a picture, or a folder of such files"):
+            pass
+    return pictures
+
+
+@contextmanager
+def whole_file(path: Path, suffix: str = ".tmp"):
+    """Write a file so that a crash leaves the old one or the new one, never half of one: beside it, then renamed.
+
+    :param path: the file; where it is a link, the link is replaced.
+    :param suffix: appended to its name for the draft, whose path is given to the ``with`` block.
+    :raises OSError: where it can't be written, such as on a full disk; the draft is removed.
+    """
+    path = Path(path)
+    draft = path.with_name(path.name + suffix)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)  # of a process that was killed, or a link, which would be followed
+        yield draft
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            draft.unlink()
+        # HDF5, in a full folder, may say RuntimeError where it closes a file.
+        if isinstance(error, OSError | RuntimeError):
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+            raise OSError(f"{path} can't be written ({reason}): make room or choose another place, then call it again") from None
+        raise
+
+
+def write_json(path: Path, content):
+    """Write a record, whole or not at all."""
+    with whole_file(path) as draft:
+        draft.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def write_arrays(path: Path, arrays: dict, compressed: bool = True):
+    """Write ``{name: array}`` as an ``.npz`` file, whole or not at all."""
+    import numpy as np
+
+    with whole_file(path) as draft, draft.open("wb") as file:
+        (np.savez_compressed if compressed else np.savez)(file, **arrays)
+
+
+@contextmanager
+def locked(path: Path, busy: str):
+    """Hold the lock that a file stands for, which the system drops however the process ends; yields its descriptor.
+
+    The file is made where it is missing, and never written to. Where the file system has no locks, it goes on with a note.
+
+    :param busy: what is said where another process holds it.
+    :raises Busy: a ``ValueError`` with that sentence.
+    :raises ValueError: where the file is a link, a pipe or the like.
+    :raises OSError: where it can't be made.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError(f"lock {path} is a link: remove it") from None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError(f"lock {path} is no regular file: remove it")
+        if fcntl:
+            _lock(descriptor, path, busy)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor, path, busy):
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Busy(busy) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        print(f"{path}: no locks on this file system ({error.strerror}): start nothing else that writes there", file=sys.stderr)

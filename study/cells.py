@@ -1,6 +1,6 @@
 """The cells of the grid: what `grid.yml` says, each with a name and a papermill command. Nothing is run here.
 
-Only the standard library and PyYAML are imported, since Snakemake may live in an environment of its own.
+Only the standard library, PyYAML and names of palcore are imported, since Snakemake may live in an environment of its own.
 """
 
 import itertools
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from palcore.runs import OF_ATTRIBUTION
+
 ROOT = Path(__file__).resolve().parent.parent
 GRID = ROOT / "study" / "grid.yml"
 TUNED = ROOT / "study" / "tuned.yml"
@@ -17,10 +19,6 @@ TUNED = ROOT / "study" / "tuned.yml"
 
 RUNS = "runs/grid"
 """Folder of all runs, from the repository's root: one folder a cell, and `attempts.csv`."""
-
-BASELINE_IGNORES = ("loss", "pal_weight", "pal_share", "jaw", "landmark_source", "landmark_jitter")
-"""Options without a meaning where there is no loss of the attribution; `attribution`, `layer` and `sigma` still say what is
-measured."""
 
 FACES = {"synthetic": (2800, 700), "fer2013": (28709, 3589), "rafdb": (12271, 3068), "affectnet": (283901, 3500)}
 """Training and validation faces of each data set."""
@@ -162,7 +160,7 @@ def expand(grid, known=None, tuned=None):
             if unknown:
                 raise ValueError(f"question {title}: unknown option {sorted(unknown)[0]!r}; see notebooks/train.ipynb")
             if options.get("strategy") == "none":
-                options = {name: value for name, value in options.items() if name not in BASELINE_IGNORES}
+                options = {name: value for name, value in options.items() if name not in OF_ATTRIBUTION}
             # What the arm repeats of the defaults says nothing: {attribution: grad_input} is the run without it.
             options = {
                 name: value

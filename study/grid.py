@@ -16,6 +16,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from palcore.files import Busy, locked
 from study import watch
 from study.cells import GRID, RUNS, command, expand, read_grid
 
@@ -49,7 +50,7 @@ def publish(cells, root=ROOT, questions=(), runs=None):
     :param runs: folder of the cells' folders, such as one that came from another machine; None for the study's own.
     :return: how many cells were copied anew.
     """
-    from palcore.runs.records import publish as copy
+    from study.results.committed import publish as copy
 
     results, runs, copied = Path(root) / "results" / "runs", Path(runs or Path(root) / RUNS), 0
     for cell in cells:
@@ -100,8 +101,6 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
     :return: papermill's exit code.
     :raises ValueError: where the cell is being run, or has a record already.
     """
-    import fcntl
-
     runs = Path(root) / RUNS
     if state(cell, root) == "finished":
         raise ValueError(f"cell {cell.name} has a record already, in {runs / cell.name}: remove that folder to run it again")
@@ -111,15 +110,12 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         environment.setdefault(name, str(threads))
     line = command(cell, data_dir, sys.executable)
-    with (runs / cell.name / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"cell {cell.name} is being run by another process: wait for it, or stop it first") from None
+    busy = f"cell {cell.name} is being run by another process: wait for it, or stop it first"
+    with locked(runs / cell.name / "lock", busy) as lock:
         print(shlex.join(line), flush=True)
         log, progress, reached = runs / cell.name / "log.ipynb", runs / cell.name / "resume.npz", None
         # Papermill inherits the lock: where it cannot be ended with this process, it holds the cell until it ends.
-        options = {"cwd": root, "env": environment, "pass_fds": [lock.fileno()]}
+        options = {"cwd": root, "env": environment, "pass_fds": [lock]}
         while True:
             note(cell, "started", root)
             # No record or log of an earlier attempt may be taken for this one's.
@@ -137,21 +133,18 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
 
 def run(options):
     """Become Snakemake, holding a lock that the system drops however this process ends: killed or not, it can go on."""
-    import fcntl
-
     program = shutil.which("snakemake", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
         sys.exit("no snakemake here: install the extra `grid` (pip install -e .[grid]), or call `make grid`")
     (ROOT / ".snakemake").mkdir(exist_ok=True)
-    lock = os.open(ROOT / ".snakemake" / "grid.lock", os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit("the grid is running already: wait for it, or stop it first")
-    os.set_inheritable(lock, True)
     os.chdir(ROOT)
     profile = [] if any(word.startswith("--profile") for word in options) else ["--profile", "study/profiles/local"]
-    os.execv(program, [program, "--snakefile", "study/Snakefile", "--nolock", *profile, *options])
+    try:
+        with locked(ROOT / ".snakemake" / "grid.lock", "the grid is running already: wait for it, or stop it first") as lock:
+            os.set_inheritable(lock, True)
+            os.execv(program, [program, "--snakefile", "study/Snakefile", "--nolock", *profile, *options])
+    except Busy as busy:
+        sys.exit(str(busy))
 
 
 def _overview(grid, cells):

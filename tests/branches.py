@@ -15,7 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from palcore.runs.records import commit, versions, write_json  # noqa: E402
+from palcore.files import write_json  # noqa: E402
+from palcore.runs.records import commit, versions  # noqa: E402
 
 RECORD = ROOT / "results" / "quality" / "coverage.json"
 LEFT_OUT = [

@@ -70,8 +70,8 @@ run_faces.load_faces, reliance.SAMPLE, reliance.STEPS = few, 35, 1
 record = records.read_record(training.train(options, verbose=0))
 assert record["backend"] == "jax" and "attribution_loss" in record["history"]
 cv2.imwrite("face.png", load("synthetic", split="test", count=1).images[0])
-probabilities, saved = predict.predict_file("face.png", "run")
-assert abs(sum(probabilities.values()) - 1) < 1e-6 and saved.exists()
+[seen] = predict.predict(["face.png"], [predict.network_of("run")])
+assert abs(sum(seen.answers["run"].probabilities.values()) - 1) < 1e-6
 """
     run_on_jax(script, tmp_path)
 

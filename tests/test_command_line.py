@@ -14,9 +14,9 @@ finally:
     print("loaded:", *sys.modules)
 """
 COMMANDS = {
-    (): ("predict", "robustness", "landmarks", "check", "Test a finished run on faces with patches, shifts and blur."),
-    ("predict",): ("--model", "--out", "picture, cropped to one face"),
-    ("robustness",): ("--data-dir", "--landmarks", "folder of a training run"),
+    (): ("predict", "export", "landmarks", "check", "Look at every face of a data set and list all that is wrong."),
+    ("predict",): ("--model", "--out", "--csv", "pictures and folders of them"),
+    ("export",): ("--format", "--out", "onnx (extra onnx) or tflite"),
     ("landmarks",): ("--data-dir", "--out", "    python -m pip install -e '.[landmarks]'".removeprefix("  ") + "\n"),
     ("check",): ("--data-dir", "--landmarks", "--landmark-order", "--json", "rafdb, affectnet or fer2013"),
 }

@@ -1,6 +1,14 @@
-"""The model card of a run's classifier: what it is, what it was trained on, how well it does and what it is not for."""
+"""The model card of a run's classifier: what it is, what it was trained on, how well it does and what it is not for.
+
+It changes no number: a run's fingerprint leaves it out.
+"""
+
+from pathlib import Path
 
 from palcore import EMOTIONS
+from palcore.files import read_json, whole_file
+from palcore.runs import OF_ATTRIBUTION
+from palcore.runs.records import repository_root
 
 LICENCES = {
     "synthetic": "The faces are drawn by this study: no person is in them, and the repository's licence (Apache 2.0) holds.",
@@ -21,60 +29,48 @@ and in education**, except for medical or safety reasons (Article 5(1)(f), in fo
 recognition counts as high-risk (Annex III), and people exposed to it must be told (Article 50). Other places have rules of their
 own; this is not legal advice."""
 
-OF_ATTRIBUTION = ("loss", "pal_weight", "jaw", "landmark_source", "landmark_jitter")
-"""Options that mean nothing where the strategy is ``none``."""
 
-
-def _words(value):
+def _shown(value):
     """An option's value for a reader, not for Python."""
     if value is None:
         return "not set"
-    return (
-        {True: "yes", False: "no"}[value] if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
-    )
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _percent(value):
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def _table(heads, rows):
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+def _table(heads, lines):
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in [heads, ["---"] * len(heads), *lines])
 
 
 def _data(record):
-    counts = record.get("labels", {})
-    heads = ["split", "faces", *(EMOTIONS if counts else ())]
-    rows = []
+    """The faces of each split, by expression where the record has that, and what was left out."""
+    labels = record.get("labels", {})
+    heads = ["split", "faces", *(EMOTIONS if labels else ())]
+    lines, left_out = [], []
     for split, facts in record["data"].items():
-        known = counts.get(split, {})
-        rows.append([split, f"{facts['faces']:,}", *(f"{known[name]:,}" if known else "-" for name in heads[2:])])
-    left_out = [
-        f"From {split} {', '.join(f'{count:,} faces ({reason})' for reason, count in facts['dropped'].items())} were left out."
-        for split, facts in record["data"].items()
-        if facts.get("dropped")
-    ]
-    return "\n\n".join([_table(heads, rows), *left_out])
+        counts = labels.get(split, {})
+        lines.append([split, f"{facts['faces']:,}", *(f"{counts[name]:,}" if counts else "-" for name in heads[2:])])
+        if dropped := facts.get("dropped"):
+            reasons = ", ".join(f"{count:,} faces ({reason})" for reason, count in dropped.items())
+            left_out.append(f"From {split} {reasons} were left out.")
+    return "\n\n".join([_table(heads, lines), *left_out])
 
 
 def _metrics(record):
-    parts, rows = [], []
-    own = "ferplus" if record["config"].get("labels") == "ferplus" else "test"
+    heads = ["faces", "count", "accuracy (%)", "mean over classes (%)", "macro F1 (%)", "correlation of attribution and heatmap"]
+    lines, own = [], "ferplus" if record["config"].get("labels") == "ferplus" else "test"
     for condition, scores in record["metrics"].items():
         if condition in {"test", "ferplus"} - {own} and record["config"]["dataset"] == "fer2013":
             continue  # labels of the kind that it was not trained on: its shares of the classes are others
         shares = [_percent(scores[name]) for name in ("accuracy", "mean_class_accuracy", "macro_f1")]
-        rows.append([condition, f"{scores['faces']:,}", *shares, f"{scores['attribution']['correlation']:.2f}"])
-    heads = ["faces", "count", "accuracy (%)", "mean over classes (%)", "macro F1 (%)", "correlation of attribution and heatmap"]
-    parts.append(_table(heads, rows))
-    test = record["metrics"]["test"]
-    recall = [[name, _percent(test["recall"][name])] for name in EMOTIONS]
-    parts.append(_table(["expression", "recognised on the faces of `test` (%)"], recall))
-    for kind, groups in test.get("groups", {}).items():
-        rows = [[name, f"{found['faces']:,}", _percent(found["accuracy"])] for name, found in groups.items()]
-        parts.append(_table([kind, "count", "accuracy on the faces of `test` (%)"], rows))
-    return "\n\n".join(parts)
+        lines.append([condition, f"{scores['faces']:,}", *shares, f"{scores['attribution']['correlation']:.2f}"])
+    recall = [[name, _percent(record["metrics"]["test"]["recall"][name])] for name in EMOTIONS]
+    return "\n\n".join([_table(heads, lines), _table(["expression", "recognised on the faces of `test` (%)"], recall)])
 
 
 def _caveats(record, check):
@@ -91,11 +87,11 @@ def _caveats(record, check):
         if config.get("shortcut") is not None:
             share = _percent(config["shortcut"])
             yield f"In {share} % of training faces a coloured patch was made to show the label; in `shortcut_free` it is random."
+    else:
+        yield "Accuracy was not measured by gender, race or age: expect it to differ between groups."
     if check and check["dataset"] == config["dataset"] and check["faces"] == test["faces"]:
         share = _percent(len(check["copies"]) / check["faces"])
         yield f"{len(check['copies']):,} of the {check['faces']:,} faces of `test` ({share} %) are also training faces."
-    if "groups" not in test and not drawn:
-        yield "Accuracy was not measured by gender, race or age: expect it to differ between groups."
     if config["strategy"] != "none":
         yield "Its attribution was trained to lie on landmarks. That does not show that the answer relies on what is highlighted."
 
@@ -110,9 +106,8 @@ def model_card(record, check=None):
     side, with_pal = config["image_size"], config["strategy"] != "none"
     loss = "the Privileged Attribution Loss" if config.get("loss", "pal") == "pal" else f"its rival `{config['loss']}`"
     trained = f"cross-entropy and {loss} (strategy `{config['strategy']}`)" if with_pal else "cross-entropy alone"
-    options = [
-        [f"`{name}`", _words(value)] for name, value in config.items() if with_pal or name not in ("strategy", *OF_ATTRIBUTION)
-    ]
+    meaningless = () if with_pal else ("strategy", *OF_ATTRIBUTION)
+    options = [[f"`{name}`", _shown(value)] for name, value in config.items() if name not in meaningless]
     window = record.get("window")
     cropped = (
         f" Crop faces first to the square at ({window[0]:g}, {window[1]:g}) of side {window[2]:g}, in fractions." if window else ""
@@ -154,7 +149,7 @@ With {trained}, {len(next(iter(record["history"].values())))} epochs in {record[
 
 {_table(["option", "value"], options)}
 
-{_table(["made with", ""], [[name, _words(value)] for name, value in facts.items()])}
+{_table(["made with", ""], [[name, _shown(value)] for name, value in facts.items()])}
 
 ## How well it does
 
@@ -168,3 +163,15 @@ With {trained}, {len(next(iter(record["history"].values())))} epochs in {record[
 
 {USES}
 """
+
+
+def write_card(folder, record):
+    """Write a run's ``model_card.md``, with what a copy of the study knows of the test faces (``results/check``)."""
+    check = None
+    try:
+        path = repository_root() / "results" / "check" / f"{record['config']['dataset']}_faces.json"
+        check = read_json(path, "record of a data set's faces", "`git restore` brings it back") if path.exists() else None
+    except FileNotFoundError:  # no copy of the study
+        pass
+    with whole_file(Path(folder) / "model_card.md") as draft:
+        draft.write_text(model_card(record, check), encoding="utf-8")

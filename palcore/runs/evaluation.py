@@ -1,8 +1,5 @@
 """A classifier on every test condition of its run, at the end of training or later."""
 
-import os
-import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +9,6 @@ from palcore.data.batches import FaceBatches
 from palcore.data.changes import CONDITIONS
 from palcore.evaluation import evaluate
 from palcore.models import with_attribution
-from palcore.runs.faces import describe_data, tested_faces
-from palcore.runs.options import options_of
-from palcore.runs.records import identity, read_record, save_record, write_arrays
 from palcore.runs.reliance import reliance
 from palcore.weights import read_model, weights_digest
 
@@ -53,43 +47,6 @@ def evaluate_conditions(options, classifier, watched, tests):
     return metrics, predictions
 
 
-def evaluate_run(run, data_dir=None, landmarks=None):
-    """Test a finished run under every one of ``CONDITIONS`` that its record lacks, and add them to record and predictions.
-
-    ``record.json`` gets their metrics and the fingerprints of their faces, ``predictions.npz`` the expression that each face was
-    called and the correlation. The run's own test is not repeated: it is checked to be of the same faces.
-
-    :param run: folder of a run of ``palcore.training.train``, with its ``classifier.keras``.
-    :param data_dir: folder of the data set; None for synthetic faces.
-    :param landmarks: landmark table, where the data set's own is elsewhere.
-    :return: the record, as it was written.
-    :raises FileNotFoundError: where the run, its classifier or the data set is missing.
-    :raises ValueError: where the test faces are not those of the run.
-    """
-    run = Path(os.path.expanduser(run))
-    record = read_record(run)
-    missing = [condition for condition in CONDITIONS if condition not in record["metrics"]]
-    if not missing:
-        return record
-    options = replace(options_of(record["config"], data_dir=data_dir, landmarks=landmarks), robustness=True)
-    classifier = read_classifier(run, record)
-    kept = read_arrays(run / "predictions.npz")
-    tests = tested_faces(options, record.get("window"))
-    tests = {condition: tests[condition] for condition in missing}
-    seen, described = record["data"], describe_data(tests)
-    # A patch or blur moves no landmark: such faces have the fingerprint of the run's own test.
-    if described["patch_off"]["fingerprint"] != seen.get("shortcut_free", seen["test"])["fingerprint"]:
-        raise ValueError(f"the test faces in {data_dir} are not those that {run} was tested on: check data_dir and landmarks")
-    metrics, predictions = evaluate_conditions(options, classifier, watched_model(options, classifier), tests)
-    write_arrays(run / "predictions.npz", {**kept, **predictions})
-    record["metrics"] |= metrics
-    record["data"] |= described
-    record["config"]["robustness"] = True
-    record["identity"] = identity(record)
-    save_record(run, record)
-    return record
-
-
 def read_classifier(run, record):
     """The classifier of a run, once it is seen to be the record's.
 
@@ -109,13 +66,3 @@ def read_classifier(run, record):
             f"{(None, side, side, 3)} to {(None, len(EMOTIONS))}: they are of two runs, take both from one"
         )
     return classifier
-
-
-def read_arrays(path):
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"no {path.name} in {path.parent}: give the folder that a training run has written") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
-        raise ValueError(f"{path} is damaged: the run has to be trained again") from None

@@ -11,6 +11,7 @@ from palcore.data.landmark_table import ORDERS
 from palcore.heatmaps import SIGMA
 from palcore.losses import LOSSES
 from palcore.models import BACKBONES, FILTERS, NORMALISATIONS
+from palcore.runs import OF_ATTRIBUTION
 
 
 def _option(default, check):
@@ -137,8 +138,7 @@ def _meaningless(options):
     if options.schedule == "constant":
         yield ("warmup",), "schedule constant", "it has no start of its own"
     if options.strategy == "none":
-        of_loss = ("loss", "pal_weight", "pal_share", "jaw", "landmark_source", "landmark_jitter")
-        yield of_loss, "strategy none", "it has no loss of the attribution"
+        yield OF_ATTRIBUTION, "strategy none", "it has no loss of the attribution"
 
 
 def check_options(**values):

@@ -3,26 +3,29 @@
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
-import shutil
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from palcore import __version__
 from palcore.data.memory import keep_freed_memory
-from palcore.runs.card import model_card
+from palcore.files import read_arrays, read_json
 
 PLACES = ("data_dir", "landmarks", "out_dir")
 """Options that say where things are: no part of a record, which is to be shared."""
 
 MAKE_RUN = "`papermill notebooks/train.ipynb OUT.ipynb`"
 """What makes a run, in the study's folder."""
+
+MOST_PREDICTIONS = 1 << 30
+"""Bytes of a run's predictions, unpacked."""
+
+STATE = "resume.npz"
+"""The state of a half-finished run, in its folder."""
 
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "opencv-python-headless", "pillow", "scikit-learn")
 
@@ -91,44 +94,6 @@ def commit():
         return None
 
 
-@contextmanager
-def whole_file(path, suffix=".tmp"):
-    """Write a file so that a crash leaves the old one or the new one, never half of one: beside it, then renamed.
-
-    :param path: the file.
-    :param suffix: appended to its name for the draft, whose path is given to the ``with`` block.
-    :raises OSError: where it can't be written, such as on a full disk; the draft is removed.
-    """
-    path = Path(path)
-    draft = path.with_name(path.name + suffix)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            draft.unlink()
-        # HDF5, in a full folder, may say RuntimeError where it closes a file.
-        if isinstance(error, OSError | RuntimeError):
-            reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
-            raise OSError(f"{path} can't be written ({reason}): make room or choose another place, then call it again") from None
-        raise
-
-
-def write_json(path, content):
-    """Write a record, whole or not at all."""
-    with whole_file(path) as draft:
-        draft.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def write_arrays(path, arrays):
-    """Write ``{name: array}`` as a compressed ``.npz`` file, whole or not at all."""
-    with whole_file(path) as draft, draft.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-
-
 def run_facts(options, image_size, window, data):
     """All that makes a run what it is, but for the places of things: options, faces, backend and versions.
 
@@ -157,31 +122,14 @@ def identity(record):
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_record(folder, facts, **outcome):
-    """Write a run's ``record.json`` and ``model_card.md``.
+def whole_record(facts, outcome):
+    """A run's record.
 
-    :param folder: the run's.
     :param facts: from ``run_facts``.
     :param outcome: what came out, as JSON can hold it.
     """
     machine = {"device": device(), "threads": threads(), "memory": keep_freed_memory()}
-    save_record(folder, {**facts, "identity": identity(facts), **outcome, **machine})
-
-
-def save_record(folder, record):
-    """Write a record, and before it the model card that is made from it: where there is a record, there is its card."""
-    with whole_file(Path(folder) / "model_card.md") as draft:
-        draft.write_text(model_card(record, _check_of(record["config"]["dataset"])), encoding="utf-8")
-    write_json(Path(folder) / "record.json", record)
-
-
-def _check_of(dataset):
-    """What the study has found out about the test faces of a data set (``results/check``); None outside a copy of it."""
-    try:
-        path = repository_root() / "results" / "check" / f"{dataset}_faces.json"
-    except FileNotFoundError:
-        return None
-    return json.loads(path.read_text()) if path.is_file() else None
+    return {**facts, "identity": identity(facts), **outcome, **machine}
 
 
 def read_record(path):
@@ -193,79 +141,49 @@ def read_record(path):
     """
     path = Path(os.path.expanduser(path))
     path = path / "record.json" if path.is_dir() else path
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        unfinished = ": its training has not ended" if path.with_name("resume.npz").is_file() else ""
-        remedy = "give the folder that a training run has written" + ("" if unfinished else f", or make one with {MAKE_RUN}")
-        raise FileNotFoundError(f"no run record {path}{unfinished}: {remedy}") from None
-    except OSError as error:
-        raise ValueError(f"run record {path} can't be read ({error.strerror}): give the folder of a training run") from None
-    except (ValueError, RecursionError) as error:  # no JSON, or no UTF-8
-        raise ValueError(f"{path} is not a run record: {error}") from None
-    parts = ("config", "metrics", "history")
-    if not isinstance(record, dict) or not all(isinstance(record.get(part), dict) for part in parts):
-        raise ValueError(f"{path} is not a run record: it lacks config, metrics or history")
+    remedy = f"give the folder that a training run has written, or make one with {MAKE_RUN}"
+    if not path.exists() and path.with_name(STATE).is_file():
+        raise FileNotFoundError(f"no run record {path}: its training has not ended")
+    record = read_json(path, "run record", remedy)
+    if fault := _fault(record):
+        raise ValueError(f"{path} is not a run record: {fault}")
     return record
 
 
-def publish(run, results, name=None):
-    """Copy a run's record and predictions into the committed results, as ``NAME.json`` and ``NAME.npz``.
+def _is_number(value):
+    return isinstance(value, int | float) and math.isfinite(value)
 
-    :param run: the run folder.
-    :param results: the folder of records, such as ``results/runs``.
-    :param name: file name without suffix; default: the run folder's name.
-    :return: path of the copied record.
+
+def _fault(record):
+    """What a record lacks of that which every reader takes for granted; None for a whole one."""
+    parts = ("config", "metrics", "history")
+    if not isinstance(record, dict) or not all(isinstance(record.get(part), dict) for part in parts):
+        return "it lacks config, metrics or history"
+    window = record.get("window")
+    if window is not None and not (
+        isinstance(window, list) and len(window) == 3 and all(map(_is_number, window)) and window[2] > 0
+    ):
+        return f"its window is {window!r}, not left, top and side"
+    if wrong := [name for name, scores in record["metrics"].items() if not _are_scores(scores)]:
+        return f"its metrics of {wrong[0]!r} are no scores"
+    if wrong := [
+        name for name, values in record["history"].items() if not (isinstance(values, list) and all(map(_is_number, values)))
+    ]:
+        return f"its history of {wrong[0]!r} is no list of numbers"
+    return None
+
+
+def _are_scores(value):
+    """Whether a value is a dictionary of such dictionaries, of numbers or of None, and of lists of them."""
+    if isinstance(value, dict):
+        return all(one is None or isinstance(one, list) or _is_number(one) or _are_scores(one) for one in value.values())
+    return False
+
+
+def predictions_of(path):
+    """All arrays of a run's ``predictions.npz``.
+
+    :raises FileNotFoundError: where there is none.
+    :raises ValueError: where it is damaged.
     """
-    run, results = Path(run), Path(results)
-    record = read_record(run)
-    name = name or run.name
-    with whole_file(results / f"{name}.npz") as draft:
-        shutil.copyfile(run / "predictions.npz", draft)
-    write_json(results / f"{name}.json", record)
-    return results / f"{name}.json"
-
-
-def _flat(prefix, scores):
-    found = {}
-    for score, value in scores.items():
-        if isinstance(value, dict):
-            found |= _flat(f"{prefix}_{score}", value)
-        elif isinstance(value, int | float):
-            found[f"{prefix}_{score}"] = value
-    return found
-
-
-def read_results(folder, paths=None, defaults=None):
-    """All records of a folder as a table, one row per run, sorted by name.
-
-    Columns: ``name``; each option of the configuration; ``<test>_<score>`` for each test condition (``test``,
-    ``shortcut_free``) and score (``accuracy``, ``mean_class_accuracy``, ``macro_f1``, ``correlation``, ``pointing``, ``energy`` and
-    so on; scores in groups are named ``<test>_<group>_<score>``, such as ``test_reliance_patch_accuracy``);
-    ``validation_accuracy`` after the last epoch; ``minutes``, ``device``, ``commit``.
-
-    :param folder: such as ``results/runs``.
-    :param paths: of some of its records; None for all.
-    :param defaults: ``{option: value}`` of options that are newer than a record.
-    :raises FileNotFoundError: where there is no record.
-    """
-    rows = []
-    for path in sorted(Path(folder).glob("*.json")) if paths is None else paths:
-        record = read_record(path)
-        row = {"name": path.stem, **(defaults or {}), **record["config"]}
-        for condition, scores in record["metrics"].items():
-            groups = {name: value for name, value in scores.items() if name != "attribution"}
-            row |= _flat(condition, {**groups, **scores.get("attribution", {})})
-        watched = record["history"].get("val_expression_accuracy")
-        row |= {"validation_accuracy": watched[-1]} if watched else {}
-        row |= {"minutes": record["seconds"] / 60, "device": record["device"], "commit": record["commit"]}
-        rows.append(row)
-    if not rows:
-        raise FileNotFoundError(f"no run records in {folder}: run the experiment, then publish its runs there")
-    return pd.DataFrame(rows)
-
-
-def read_predictions(folder, name, condition="test"):
-    """Arrays ``labels``, ``probabilities`` and ``correlation`` of one committed run."""
-    with np.load(Path(folder) / f"{name}.npz") as arrays:
-        return {key.removeprefix(f"{condition}_"): arrays[key] for key in arrays if key.startswith(f"{condition}_")}
+    return read_arrays(path, "predictions", "give the folder that a training run has written, or train it again", MOST_PREDICTIONS)

@@ -1,61 +1,47 @@
 """A run that may die at any moment: one process a folder, and the state from which the same command goes on."""
 
 import contextlib
-import io
 import json
 import os
 import signal
 import sys
 import threading
 import time
-import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from palcore.runs.distribution import from_first, gathered
-from palcore.runs.records import whole_file, write_json
+from palcore.files import locked, read_arrays, whole_file, write_arrays, write_json
+from palcore.runs.records import STATE
 
-try:
-    import fcntl
-except ImportError:  # Windows, where two runs in one folder are not noticed
-    fcntl = None
-
-STATE, STOPPED, GOOD = "resume.npz", "stopped.json", "last_good.keras"
-"""What a half-finished run's folder holds: its state after the last epoch, and what is left where the loss is no number."""
-
-SILENCE = 900
-"""Seconds without a batch after which a run is taken to hang. The slowest batch that we know takes half a minute."""
+STOPPED, GOOD = "stopped.json", "last_good.keras"
+"""What is left in a run's folder where the loss is no number."""
 
 
 @contextlib.contextmanager
 def only_process(folder):
-    """Make a run's folder and keep other processes out of it, by a lock that the system drops however the process ends.
+    """Make a run's folder and keep other processes out of it.
 
     :raises ValueError: where the folder can't be made or written to, or another process trains in it.
     """
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except (FileExistsError, NotADirectoryError):
-        raise ValueError(f"out_dir {folder} is a file, or lies below one: give a folder") from None
-    except OSError as error:
-        raise ValueError(f"out_dir {folder} can't be written to ({error.strerror}): give another folder") from None
-    with lock:
+    busy = f"another process trains in {folder}: wait for it, stop it, or give another out_dir"
+    with contextlib.ExitStack() as stack:
         try:
-            if fcntl:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"another process trains in {folder}: wait for it, stop it, or give another out_dir") from None
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / ".lock", busy))
+        except (FileExistsError, NotADirectoryError):
+            raise ValueError(f"out_dir {folder} is a file, or lies below one: give a folder") from None
+        except OSError as error:
+            raise ValueError(f"out_dir {folder} can't be written to ({error.strerror}): give another folder") from None
         try:
             yield
         finally:
             with contextlib.suppress(OSError):
                 left = os.listdir(folder)
                 if left == [".lock"] or "record.json" in left:
-                    os.unlink(lock.name)
+                    (folder / ".lock").unlink()
                 if left == [".lock"]:
                     folder.rmdir()
 
@@ -63,18 +49,14 @@ def only_process(folder):
 @contextlib.contextmanager
 def stopped_by_sigterm():
     """Within it SIGTERM, unless something else handles it, ends a run as Ctrl-C does."""
-
-    def stop(number, frame):
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, stop)
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def differences(before, now, name=""):
@@ -87,6 +69,15 @@ def differences(before, now, name=""):
     ]
 
 
+class NotANumber(ArithmeticError):
+    """A loss is NaN or infinite: at a batch, counted from 0, or (None) in the validation of an epoch."""
+
+    def __init__(self, epoch, batch, logs):
+        super().__init__()
+        self.epoch, self.batch = epoch, batch
+        self.losses = {name: str(float(value)) for name, value in logs.items() if name.endswith("loss")}
+
+
 class Progress(keras.callbacks.Callback):
     """What a run has reached: kept in its folder after each epoch, and taken up again by the next process.
 
@@ -97,37 +88,28 @@ class Progress(keras.callbacks.Callback):
     A run that goes on so ends bit for bit as one that never stopped, on a processor with the same number of threads (``threads`` in
     the record): TensorFlow splits sums among them, and with another number the last digits differ.
 
-    Where several processes train together, and were not killed in the same epoch, all go on from where the first was.
-
     :param batches: what it is trained on; it is told the epoch.
     :param facts: JSON dictionary of all that makes the run what it is; a state with other facts is refused.
-    :param processes: how many train together.
     :ivar epoch: epochs done.
     :ivar history: ``{name: [value of each epoch]}``.
     :ivar seconds: spent on them, by all processes.
     :raises ValueError: for the state of another run, or a damaged one.
     """
 
-    def __init__(self, folder, model, batches, facts, code=None, processes=1):
+    def __init__(self, folder, model, batches, facts, code=None):
         super().__init__()
         self.batches = batches
         self.path, self.facts, self.epoch, self.history, self.codes = folder / STATE, facts, 0, {}, [code]
         self._started, self._before = time.perf_counter(), 0.0
-        self._batch_ended = threading.Event()
         model.optimizer.build(model.trainable_variables)
         measures = {id(variable) for variable in model.metrics_variables}
         self.variables = [variable for variable in model.variables if id(variable) not in measures] + model.optimizer.variables
-        epoch = self._checked() if self.path.exists() else -1
-        # All processes have the same weights; two that are epochs apart would wait for each other.
-        apart = len(set(gathered(epoch, processes))) > 1
-        if apart:
-            state = from_first(self.path.read_bytes() if epoch >= 0 else b"", processes)
-            source = io.BytesIO(state) if state else None
+        if os.path.lexists(self.path):
+            state = self.restore()
+            self.epoch, self.history, self._before = state["epoch"], state["history"], state["seconds"]
+            self.codes = list(dict.fromkeys([*state["codes"], code]))
+            print(f"{folder}: going on after epoch {self.epoch}", file=sys.stderr)
         else:
-            source = self.path if epoch >= 0 else None
-        if source:
-            self._take_up(source, code)
-        if apart or not source:
             self.save()
 
     @property
@@ -137,43 +119,30 @@ class Progress(keras.callbacks.Callback):
     def save(self):
         state = {name: getattr(self, name) for name in ("epoch", "history", "facts", "codes", "seconds")}
         arrays = {str(place): variable.numpy() for place, variable in enumerate(self.variables)}
-        with whole_file(self.path) as draft, draft.open("wb") as file:
-            np.savez(file, state=np.frombuffer(json.dumps(state).encode(), np.uint8), **arrays)
+        write_arrays(self.path, {"state": np.frombuffer(json.dumps(state).encode(), np.uint8), **arrays}, compressed=False)
 
-    def _read(self, source):
+    def restore(self):
+        """Give all variables their values after the last epoch, and return the rest of the state, once it is this run's."""
+        damaged = "remove it, and the run begins anew"
+        arrays = read_arrays(self.path, "state", damaged)
         try:
-            with np.load(source, allow_pickle=False) as arrays:
-                state = json.loads(arrays["state"].tobytes())
-                return state, [arrays[str(place)] for place in range(len(arrays.files) - 1)]
-        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
-            raise ValueError(f"{self.path} is damaged: remove it, and the run begins anew") from None
-
-    def _checked(self):
-        """The epoch of this process's own state, which has to be one of the same run."""
-        state = self._read(self.path)[0]
-        found = differences(state["facts"], json.loads(json.dumps(self.facts)))
-        if found:
+            state = json.loads(arrays.pop("state").tobytes())
+            arrays = [arrays[str(place)] for place in range(len(arrays))]
+            lengths = {len(values) for values in state["history"].values()} or {0}
+            whole = lengths == {state["epoch"]} and np.isfinite(state["seconds"]) and isinstance(state["codes"], list)
+            different = differences(state["facts"], json.loads(json.dumps(self.facts)))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            whole, different = False, []
+        if different:
             raise ValueError(
-                f"{self.path.parent} holds a half-finished run with {', '.join(found[:4])}{', ...' if found[4:] else ''}: "
+                f"{self.path.parent} holds a half-finished run with {', '.join(different[:4])}{', ...' if different[4:] else ''}: "
                 f"give another out_dir, or remove {self.path} to begin anew"
             )
-        return state["epoch"]
-
-    def _assign(self, source):
-        state, arrays = self._read(source)
+        if not whole or [array.shape for array in arrays] != [tuple(variable.shape) for variable in self.variables]:
+            raise ValueError(f"state {self.path} is damaged: {damaged}")
         for variable, array in zip(self.variables, arrays, strict=True):
             variable.assign(array)
         return state
-
-    def restore(self):
-        """Give all variables their values after the last epoch."""
-        self._assign(self.path)
-
-    def _take_up(self, source, code):
-        state = self._assign(source)
-        self.epoch, self.history, self._before = state["epoch"], state["history"], state["seconds"]
-        self.codes = list(dict.fromkeys([*state["codes"], code]))
-        print(f"{self.path.parent}: going on after epoch {self.epoch}", file=sys.stderr)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._now = epoch
@@ -188,52 +157,14 @@ class Progress(keras.callbacks.Callback):
         self.save()
 
     def on_train_batch_end(self, batch, logs=None):
-        self._batch_ended.set()
         if not np.isfinite(logs["loss"]):  # the mean of the epoch so far, which one NaN makes NaN
             raise NotANumber(self._now, batch, logs)
-
-    def on_test_batch_end(self, batch, logs=None):
-        self._batch_ended.set()
-
-    @contextlib.contextmanager
-    def watched(self):
-        """While it lasts, a process that has been silent for ``SILENCE`` seconds ends itself with a sentence and code 75.
-
-        TensorFlow's input pipeline can wait for itself for ever, rarely, where an epoch ends; nothing that Python can raise would
-        reach it there. Seconds in which the process did not run (stopped, asleep) do not count.
-        """
-        ended = threading.Event()
-
-        def watch():
-            quiet = 0
-            while not ended.wait(1):
-                quiet = 0 if self._batch_ended.is_set() else quiet + 1
-                self._batch_ended.clear()
-                if quiet >= SILENCE:
-                    sentence = f"{self.path.parent}: no batch for {SILENCE} seconds after epoch {self.epoch}: the input hangs; "
-                    os.write(2, f"{sentence}the same command goes on from there\n".encode())
-                    os._exit(75)
-
-        threading.Thread(target=watch, daemon=True).start()
-        try:
-            yield
-        finally:
-            ended.set()
 
 
 def clear(folder):
     """Remove all that only a half-finished run needs."""
     for name in (STATE, STOPPED, GOOD):
         (Path(folder) / name).unlink(missing_ok=True)
-
-
-class NotANumber(ArithmeticError):
-    """A loss is NaN or infinite: at a batch, counted from 0, or (None) in the validation of an epoch."""
-
-    def __init__(self, epoch, batch, logs):
-        super().__init__()
-        self.epoch, self.batch = epoch, batch
-        self.losses = {name: str(float(value)) for name, value in logs.items() if name.endswith("loss")}
 
 
 def write_stopped(progress, error, classifier):

@@ -12,15 +12,17 @@ import numpy as np
 
 from palcore.data.batches import FaceBatches
 from palcore.data.device import DeviceBatches
+from palcore.files import whole_file, write_arrays, write_json
 from palcore.heatmaps import region_weights
 from palcore.losses import SmoothedCrossEntropy, attribution_loss
 from palcore.models import build_classifier, with_attribution
 from palcore.progress import attended
-from palcore.runs.distribution import data_parallel, fit, gathered, join_processes, keep_compiled, on_one_device
+from palcore.runs.card import write_card
+from palcore.runs.devices import data_parallel, keep_compiled
 from palcore.runs.evaluation import evaluate_conditions, watched_model
 from palcore.runs.faces import load_faces, run_data, run_faces, training_faces
 from palcore.runs.options import OPTIONS, Options, check_options, options_of
-from palcore.runs.records import commit, run_facts, whole_file, write_arrays, write_record
+from palcore.runs.records import commit, run_facts, whole_record
 from palcore.runs.resume import GOOD, STOPPED, NotANumber, Progress, clear, only_process, stopped_by_sigterm, write_stopped
 from palcore.weights import weights_digest
 
@@ -217,17 +219,10 @@ def train(options, verbose=None):
     :raises OSError: where a file can't be written.
     """
     folder = run_folder(options)
-    process, processes = join_processes(options.distribute)
-    if process:  # the same numbers again, in a folder of its own
-        folder = folder / f"process-{process}"
     with only_process(folder), stopped_by_sigterm(), _conditions(options):
-        record = folder / "record.json"
-        if gathered(record.exists(), processes)[0]:
+        if (folder / "record.json").exists():
             clear(folder)  # a process that was killed a moment after it wrote the record
-            raise FileExistsError(
-                f"{run_folder(options)} already holds a run's record.json: give another out_dir, or remove that folder"
-            )
-        record.unlink(missing_ok=True)  # of another process than the first, which was killed before it wrote its own
+            raise FileExistsError(f"{folder} already holds a run's record.json: give another out_dir, or remove that folder")
         try:
             return _train(options, folder, (1 if attended(sys.stdout) else 2) if verbose is None else verbose)
         except KeyboardInterrupt:
@@ -240,78 +235,74 @@ def _train(options, folder, verbose):
     keep_compiled(folder.parent / "index" / "compiled")
     faces = run_faces(options, folder.parent / "index")
     with data_parallel(options.distribute, options.batch_size) as devices:
-        reading = {
-            "batch_size": options.batch_size,
-            "attribution": options.strategy != "none",
-            # Devices share every batch equally; and where batches are compiled for, a smaller last one would take another minute.
-            "drop_remainder": devices.count > 1 or options.warp == "device",
-            "share": (devices.process, devices.processes),
-        }
-        kind = FaceBatches if options.warp == "host" else partial(DeviceBatches, pal_weight=options.pal_weight)
-        batches = kind(
-            faces.train,
-            augment=options.augment,
-            strength=options.augment_strength,
-            shuffle=True,
-            seed=options.seed,
-            balanced=options.sampling == "balanced",
-            class_weight=balanced_weights(faces.train.labels) if options.class_weight == "balanced" else None,
-            **reading,
-        )
-        watching = reading if devices.count > 1 else {**reading, "drop_remainder": False}
-        validation = kind(faces.validation, **watching)
+        batches, validation = _batches(options, faces, devices)
         classifier, model = build(options, faces.train.images.size, len(batches) * options.epochs, len(batches))
         watched = watched_model(options, classifier)  # now: a layer that is not there fails before the first epoch
         window = None if faces.window is None else faces.window.tolist()
         facts = run_facts(options, faces.train.images.size, window, run_data(faces))
-        progress = Progress(folder, model, batches, facts, code, devices.processes)
-        stopped = None
+        progress = Progress(folder, model, batches, facts, code)
         try:
-            for last, weight in _stages(options):
-                if progress.epoch >= last:
-                    continue
-                if weight != options.pal_weight:
-                    compile_model(model, options, model.optimizer, weight)
-                with progress.watched():
-                    fit(
-                        classifier,
-                        model,
-                        batches,
-                        validation,
-                        devices,
-                        epochs=last,
-                        initial_epoch=progress.epoch,
-                        shuffle=False,  # the batches are in another order in each epoch by themselves, the same in every process
-                        verbose=verbose % 2,
-                        callbacks=[progress, *([EpochLines()] if verbose == 2 else [])],
-                    )
+            _fit(options, model, progress, validation, verbose)
         except NotANumber as error:
-            stopped = error
-    if stopped:
-        progress.restore()
-        _give_up(options, folder, on_one_device(classifier, devices), progress, stopped)
-    if devices.count > 1:
-        classifier = on_one_device(classifier, devices)
-        watched = watched_model(options, classifier)
+            progress.restore()
+            _give_up(options, folder, classifier, progress, error)
     trained = progress.seconds
     with whole_file(folder / "classifier.keras", ".tmp.keras") as draft:
         classifier.save(draft)
     metrics, predictions = evaluate_conditions(options, classifier, watched, {**faces.tests, "validation": faces.validation})
     write_arrays(folder / "predictions.npz", predictions)
-    write_record(
-        folder,
-        facts,
-        parameters=classifier.count_params(),
-        weights=weights_digest(classifier),
-        labels={name: split.counts() for name, split in faces.splits.items()},
-        metrics=metrics,
-        history=_history(progress.history, options),
-        seconds=round(progress.seconds, 1),
-        seconds_training=round(trained, 1),
-        commit=", ".join(filter(None, progress.codes)) or None,
-    )
+    outcome = {
+        "parameters": classifier.count_params(),
+        "weights": weights_digest(classifier),
+        "labels": {name: split.counts() for name, split in faces.splits.items()},
+        "metrics": metrics,
+        "history": _history(progress.history, options),
+        "seconds": round(progress.seconds, 1),
+        "seconds_training": round(trained, 1),
+        "commit": ", ".join(filter(None, progress.codes)) or None,
+    }
+    record = whole_record(facts, outcome)
+    write_card(folder, record)  # before the record: where there is one, there is its card
+    write_json(folder / "record.json", record)
     clear(folder)
     return folder
+
+
+def _batches(options, faces, devices):
+    """Batches to train on and to watch, ``palcore.data.batches.FaceBatches``."""
+    kind = FaceBatches if options.warp == "host" else partial(DeviceBatches, pal_weight=options.pal_weight)
+    reading = {"batch_size": options.batch_size, "attribution": options.strategy != "none"}
+    batches = kind(
+        faces.train,
+        augment=options.augment,
+        strength=options.augment_strength,
+        shuffle=True,
+        seed=options.seed,
+        balanced=options.sampling == "balanced",
+        class_weight=balanced_weights(faces.train.labels) if options.class_weight == "balanced" else None,
+        # Devices share every batch equally; and where batches are compiled for, a smaller last one would take another minute.
+        drop_remainder=devices > 1 or options.warp == "device",
+        **reading,
+    )
+    return batches, kind(faces.validation, drop_remainder=devices > 1, **reading)
+
+
+def _fit(options, model, progress, validation, verbose):
+    """Train from the epoch that ``progress`` has reached to the last."""
+    for last, weight in _stages(options):
+        if progress.epoch >= last:
+            continue
+        if weight != options.pal_weight:
+            compile_model(model, options, model.optimizer, weight)
+        model.fit(
+            progress.batches,
+            validation_data=validation,
+            epochs=last,
+            initial_epoch=progress.epoch,
+            shuffle=False,  # the batches are in another order in each epoch by themselves
+            verbose=verbose % 2,
+            callbacks=[progress, *([EpochLines()] if verbose == 2 else [])],
+        )
 
 
 def _stages(options):

@@ -4,7 +4,6 @@ It can be interrupted at any time, and goes on where it was.
 """
 
 import argparse
-import fcntl
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from palcore.files import Busy, locked
 from study import watch
 from study.book import chapters, source
 
@@ -93,16 +93,14 @@ def main():
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     BUILD.mkdir(exist_ok=True)
-    with (BUILD / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sys.exit("the book is being built already: wait for it, or stop it first")
-        watch.end_on_signals()
-        try:
+    try:
+        with locked(BUILD / "lock", "the book is being built already: wait for it, or stop it first"):
+            watch.end_on_signals()
             problems = build(not arguments.execute_only, arguments.record_times)
-        except KeyboardInterrupt:
-            sys.exit("stopped: the same command goes on where it was")
+    except Busy as busy:
+        sys.exit(str(busy))
+    except KeyboardInterrupt:
+        sys.exit("stopped: the same command goes on where it was")
     sys.exit("\n".join(problems) or 0)
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from palcore.files import whole_file
 from study import watch
 from study.fingerprints import notebook_fingerprint
 
@@ -45,10 +46,8 @@ def record_costs(taken, root=ROOT):
 
 def write_whole(path, text):
     """Write a file so that there is all of it or none of it, whenever this process is killed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    part.replace(path)
+    with whole_file(path) as draft:
+        draft.write_text(text)
 
 
 def clock(seconds):

@@ -7,7 +7,8 @@ from inspect import signature
 
 import keras
 
-from palcore.runs.records import commit, device, repository_root, versions, write_json
+from palcore.files import write_json
+from palcore.runs.records import commit, device, repository_root, versions
 from study.cost import gpu, inputs, steps, timing
 
 SECTIONS = {

@@ -160,7 +160,8 @@ def in_new_process(layout, folder, index_dir):
 
 def write_record(starts):
     """The committed record of what has been measured so far."""
-    from palcore.runs.records import commit, device, repository_root, versions, write_json
+    from palcore.files import write_json
+    from palcore.runs.records import commit, device, repository_root, versions
 
     record = {
         "starts": starts,

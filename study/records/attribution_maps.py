@@ -47,7 +47,7 @@ def maps_of(run, data_dir=None, left_out=()):
 
 
 def main(words):
-    from palcore.runs.records import write_arrays
+    from palcore.files import write_arrays
 
     folders = dict(word.split("=", 1) for word in words)
     grid = read_grid()

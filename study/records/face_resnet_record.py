@@ -12,7 +12,8 @@ import numpy as np
 
 from palcore.data import load
 from palcore.face_resnet import LEVELS, WEIGHTS, face_resnet, load_face_resnet
-from palcore.runs.records import commit, write_json
+from palcore.files import write_json
+from palcore.runs.records import commit
 from palcore.weights import SCALINGS, packaged_file
 
 FACES, SIDE = 200, 150

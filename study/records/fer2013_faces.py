@@ -12,7 +12,8 @@ from pathlib import Path
 from palcore.data import load
 from palcore.data.fer2013 import SIDE
 from palcore.data.landmark_table import read_landmark_table
-from palcore.runs.records import commit, write_json
+from palcore.files import write_json
+from palcore.runs.records import commit
 
 
 def doubtful_rows(train, test, found):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from palcore import EMOTIONS
-from palcore.runs.records import read_predictions
+from study.results.committed import read_predictions
 
 LABELS = {"test": "own", "uncopied": "own", "detected": "own", "guessed": "own", "ferplus": "ferplus"}
 """The kind of labels that each test condition of FER2013 has, those of ``SUBSETS`` included."""

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from palcore.runs.records import read_record, read_results, repository_root
+from palcore.runs.records import read_record, repository_root
 from study.results.arms import SHORT, question_cells, read
+from study.results.committed import read_results
 from study.results.scores import fair_scores, read_facts
 from study.results.statistics import contrast, mean_interval, pooled
 
@@ -21,7 +22,7 @@ def results_folder(results=None):
 
 
 def read_runs(names, results=None):
-    """The records of some runs as a table by name, see ``palcore.runs.records.read_results``; those not there yet are left out.
+    """The records of some runs as a table by name, see ``study.results.committed.read_results``; those not there yet are left out.
 
     Options that are newer than a record have their defaults. FER2013's runs are scored as ``study.results.scores`` says, and all
     have ``training_accuracy``, that of the last epoch, while weights still change, dropout is on and faces are augmented.

@@ -279,7 +279,8 @@ def test_fuzzing_ends_in_time(files):
 
 
 if __name__ == "__main__":
-    from palcore.runs.records import commit, repository_root, write_json
+    from palcore.files import write_json
+    from palcore.runs.records import commit, repository_root
 
     seconds, *names = sys.argv[1:]
     path = repository_root() / "results" / "quality" / "fuzz.json"

@@ -24,10 +24,11 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
 from palcore.data import load  # noqa: E402
+from palcore.files import write_json  # noqa: E402
 from palcore.runs import evaluation, faces, training  # noqa: E402
 from palcore.runs.options import check_options  # noqa: E402
-from palcore.runs.records import commit, device, read_record, versions, write_json  # noqa: E402
-from palcore.runs.resume import STATE, Progress  # noqa: E402
+from palcore.runs.records import STATE, commit, device, read_record, versions  # noqa: E402
+from palcore.runs.resume import Progress  # noqa: E402
 from palcore.weights import read_model, weights_digest  # noqa: E402
 
 EPOCHS = 6

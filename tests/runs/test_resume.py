@@ -1,20 +1,21 @@
 """A run that dies: what is left, who may go on, and that it ends as one that was left alone."""
 
+import json
 import os
 import resource
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from palcore.files import whole_file
 from palcore.runs import resume, training
 from palcore.runs.options import check_options
-from palcore.runs.records import whole_file
+from palcore.runs.records import STATE
 from palcore.runs.resume import Progress, only_process
 from tests.runs.kill_twenty import SMALL, epochs_of, make_small, outcome
 
@@ -54,12 +55,12 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(alone, tmp_pat
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], env=os.environ)
     assert done.returncode == -signal.SIGKILL
     assert epochs_of(folder) == 1
-    before = (folder / resume.STATE).read_bytes()
+    before = (folder / STATE).read_bytes()
     other = {**OPTIONS, "out_dir": str(folder), "learning_rate": 0.01, "strategy": "none"}
     sentence = r"run holds a half-finished run with strategy 'mean' \(now 'none'\), learning_rate 0.001 \(now 0.01\): give another"
     with pytest.raises(ValueError, match=sentence):
         training.train(check_options(**other), verbose=0)
-    assert (folder / resume.STATE).read_bytes() == before
+    assert (folder / STATE).read_bytes() == before
     training.train(check_options(**OPTIONS, out_dir=str(folder)), verbose=0)
     assert "run: going on after epoch 1\n" in capsys.readouterr().err
     assert outcome(folder) == alone
@@ -81,13 +82,34 @@ def test_sigterm_ends_a_run_with_a_sentence_and_the_test_is_repeated(alone, tmp_
     assert outcome(training.train(options, verbose=0)) == alone
 
 
-def test_a_damaged_state_is_named(tmp_path):
+def _changed(path, **changes):
+    """The state with some of its facts, or of its arrays, replaced."""
+    arrays = dict(np.load(path))
+    state = json.loads(arrays["state"].tobytes())
+    state |= {name: value for name, value in changes.items() if name in state}
+    arrays |= {name: value for name, value in changes.items() if name not in state}
+    np.savez(path, **{**arrays, "state": np.frombuffer(json.dumps(state).encode(), np.uint8)})
+
+
+DAMAGES = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:200]),
+    "an epoch that never was": lambda path: _changed(path, epoch=99),
+    "an epoch that is text": lambda path: _changed(path, epoch="1"),
+    "no history": lambda path: _changed(path, history=None),
+    "no facts": lambda path: _changed(path, facts=[]),
+    "seconds that are no number": lambda path: _changed(path, seconds=float("nan")),
+    "an array of another shape": lambda path: _changed(path, **{"0": np.zeros(7)}),
+    "an array too many": lambda path: _changed(path, **{"99": np.zeros(7)}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_is_named(damage, tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("adam", "mse")
     Progress(tmp_path, model, None, {"config": {}})
-    state = tmp_path / resume.STATE
-    state.write_bytes(state.read_bytes()[:200])
-    with pytest.raises(ValueError, match="resume.npz is damaged: remove it, and the run begins anew"):
+    DAMAGES[damage](tmp_path / STATE)
+    with pytest.raises(ValueError, match="resume.npz.*(is damaged: remove it, and the run begins anew|to begin anew)"):
         Progress(tmp_path, model, None, {"config": {}})
     for name in (resume.STOPPED, resume.GOOD):
         (tmp_path / name).touch()
@@ -148,19 +170,3 @@ def test_a_full_disk_leaves_the_old_file_and_no_half_of_a_new_one(tmp_path):
         signal.signal(signal.SIGXFSZ, before[1])
     assert [path.name for path in tmp_path.iterdir()] == ["classifier.keras"]
     assert path.read_text() == "old"
-
-
-def test_a_silent_pipeline_ends_the_process_with_a_sentence(tmp_path, monkeypatch):
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile("adam", "mse")
-    progress, ended, said = Progress(tmp_path, model, None, {}), threading.Event(), []
-    monkeypatch.setattr(resume, "SILENCE", 2)
-    monkeypatch.setattr(resume.os, "write", lambda stream, text: said.append((stream, text.decode())))
-    monkeypatch.setattr(resume.os, "_exit", lambda code: (said.append(code), ended.set()))
-    with progress.watched():
-        for _ in range(6):  # batches come: nothing happens
-            progress.on_train_batch_end(0, {"loss": 1.0})
-            assert not ended.wait(0.5)
-        assert ended.wait(10)
-    sentence = f"{tmp_path}: no batch for 2 seconds after epoch 0: the input hangs; the same command goes on from there\n"
-    assert said[:2] == [(2, sentence), 75]

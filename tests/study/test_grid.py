@@ -15,10 +15,10 @@ from papermill.cli import _resolve_type
 
 from palcore.models import build_classifier, with_attribution
 from palcore.runs.options import check_options
-from palcore.runs.records import read_predictions, read_results
 from study import grid as grid_commands
 from study.cells import RUNS, Cell, cell_name, command, expand, parameters, read_grid, selected
 from study.fingerprints import code_fingerprint, data_fingerprint, imported_modules
+from study.results.committed import read_predictions, read_results
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = read_grid()

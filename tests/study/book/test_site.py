@@ -1,17 +1,14 @@
 """The look at the built book notices each fault that it is there for, and what is written while the book is built is right."""
 
 import base64
-import io
 import json
 
 import pandas as pd
 import pytest
 import yaml
-from PIL import Image
 from pypdf import PdfReader
 
 from study.book import check_site, front_page, pdf, source
-from study.book.notebook import camera
 from study.book.site_extension import repair, used_icons
 from study.book.slider import FrameSlider
 
@@ -64,56 +61,6 @@ def test_each_fault_is_noticed(browser, tmp_path, said):
 def test_what_scrolls_in_its_own_box_is_no_fault(browser, tmp_path):
     box = "<div style='overflow-x: auto' tabindex='0'><p style='width: 900px'>a table</p></div>"
     assert look(browser, tmp_path, box) == []
-
-
-def camera_page(browser, script):
-    """A page like JupyterLab's with the camera's form, what it says, and what is sent to Jupyter's server."""
-    sent, page = [], browser.new_page()
-    settings = '<script id="jupyter-config-data" type="application/json">{"baseUrl": "/base/", "token": "secret"}</script>'
-    page.add_init_script(script)
-
-    def answer(route):
-        if route.request.method == "PUT":
-            sent.append((route.request.url, route.request.headers["authorization"], route.request.post_data_json))
-        route.fulfill(body=GOOD.format(settings + camera("me.png").data), content_type="text/html")
-
-    page.route("http://localhost/**", answer)
-    page.goto("http://localhost/base/lab/tree/deep/predict.ipynb")
-    return page, sent
-
-
-def says(page, words):
-    page.wait_for_function(
-        "words => document.querySelector('[role=status]').textContent.includes(words)", arg=words, timeout=10_000
-    )
-
-
-def test_the_camera_s_picture_is_saved_beside_the_notebook(browser):
-    stream = "navigator.mediaDevices.getUserMedia = async () => {const c = document.createElement('canvas'); c.width = 64;"
-    stream += "c.height = 48; c.getContext('2d').fillRect(0, 0, 64, 48); return c.captureStream(30);}"
-    page, sent = camera_page(browser, stream)
-    page.wait_for_function("document.querySelector('video').videoWidth > 0")
-    page.click("button")
-    says(page, "Saved as me.png: run the cells below.")
-    [(address, token, content)] = sent
-    assert (address, token) == ("http://localhost/base/api/contents/deep/me.png", "token secret")
-    assert (content["type"], content["format"]) == ("file", "base64")
-    assert Image.open(io.BytesIO(base64.b64decode(content["content"]))).size == (64, 48)
-    page.close()
-
-
-NO_CAMERA = {
-    "no camera to use (Error)": "navigator.mediaDevices.getUserMedia = async () => {throw new Error()}",
-    "neither from localhost nor by https": "Object.defineProperty(navigator, 'mediaDevices', {value: undefined})",
-}
-
-
-@pytest.mark.parametrize("words", NO_CAMERA)
-def test_a_page_without_a_camera_says_so_and_what_else_to_do(browser, words):
-    page, _ = camera_page(browser, NO_CAMERA[words])
-    says(page, words)
-    says(page, "put a picture beside this notebook and give its name as photo")
-    page.close()
 
 
 def test_the_whole_book_is_printed_in_order(browser, tmp_path):

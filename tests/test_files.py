@@ -1,0 +1,172 @@
+"""The door for files: regular ones only, sizes first, one sentence for any fault; what is written is whole, no link is followed."""
+
+import errno
+import io
+import os
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from palcore import files
+from palcore.files import locked, pictures_of, read_arrays, read_json, whole_file, write_arrays, write_json
+
+READERS = {
+    "JSON": lambda path: read_json(path, "run record", "give another"),
+    "arrays": lambda path: read_arrays(path, "predictions", "give another", 1 << 20),
+    "packed arrays": lambda path: read_arrays(path, "state", "give another"),
+    "picture": lambda path: pictures_of([path]),
+}
+KINDS = {
+    "missing": (lambda path: None, FileNotFoundError, "give"),
+    "pipe": (os.mkfifo, FileNotFoundError, "a pipe or a device"),
+    "device": (lambda path: path.symlink_to("/dev/zero"), FileNotFoundError, "a pipe or a device"),
+    "loop of links": (lambda path: path.symlink_to(path), ValueError, "cannot be read"),
+    "dangling link": (lambda path: path.symlink_to("nothing"), FileNotFoundError, "a link to a file that is not there"),
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_regular_file_is_named_and_not_waited_for(kind, reader, tmp_path):
+    make, error, words = KINDS[kind]
+    path = tmp_path / "x"
+    make(path)
+    with pytest.raises(error, match=words) as problem:
+        READERS[reader](path)
+    assert str(path) in str(problem.value)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_file_that_may_not_be_read_is_not_called_damaged(reader, tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    path.write_bytes(b"{}")
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files, "open", refuse, raising=False)
+    with pytest.raises(ValueError, match="no permission to read"):
+        READERS[reader](path)
+
+
+def test_a_flipped_byte_is_named_or_changes_nothing(tmp_path, rng):
+    path, arrays = tmp_path / "x.npz", {"a": rng.normal(size=(40, 7)), "b": np.arange(90, dtype=np.uint8)}
+    refused = 0
+    for compressed, most in ((True, 1 << 20), (False, None)):
+        write_arrays(path, arrays, compressed)
+        whole = path.read_bytes()
+        for place in rng.integers(len(whole), size=500):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << rng.integers(8))]) + whole[place + 1 :])
+            try:
+                found = read_arrays(path, "predictions", "train again", most)
+            except ValueError as problem:
+                assert "is damaged: train again" in str(problem)
+                refused += 1
+            else:  # a date, a permission: nothing that is read; or a name
+                for array, kept in zip(found.values(), arrays.values(), strict=True):
+                    np.testing.assert_array_equal(array, kept)
+    assert refused > 500
+
+
+def _declaring(path, shape):
+    """An ``.npz`` file of a few kilobytes whose array claims a shape of its own."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", header.getvalue() + bytes(1 << 21))
+
+
+@pytest.mark.parametrize("most", [None, 1 << 20, 1 << 40])
+def test_a_declared_size_is_looked_at_before_anything_is_read(most, tmp_path):
+    path = tmp_path / "x.npz"
+    _declaring(path, (10**10,))
+    assert path.stat().st_size < 7000
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))"
+    read = f"from palcore.files import read_arrays; read_arrays({str(path)!r}, 'state', 'remove it', {most})"
+    done = subprocess.run([sys.executable, "-c", f"{limited}; {read}"], capture_output=True, text=True)
+    assert "x.npz is damaged: remove it" in done.stderr, done.stderr
+    path.write_bytes(b"")
+    os.truncate(path, 40 << 30)  # of no block on the disk
+    with pytest.raises(ValueError, match="bytes: at most"):
+        read_json(path, "run record")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"config": {', b"\xff\xfe{}", b"[" * 100_000, b"PK"])
+def test_what_is_no_json_is_named(content, tmp_path):
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(ValueError, match="is not a run record .*: give another"):
+        read_json(tmp_path / "x", "run record", "give another")
+
+
+def test_objects_are_never_unpickled(tmp_path):
+    np.savez(tmp_path / "x.npz", a=np.array([{}]))
+    with pytest.raises(ValueError, match="is damaged"):
+        read_arrays(tmp_path / "x.npz", "state", "remove it")
+
+
+def test_arrays_come_back_as_they_were(tmp_path, rng):
+    arrays = {
+        "a": np.asfortranarray(rng.normal(size=(3, 4))),
+        "b": np.array(7, np.int8),
+        "c": np.array(["x", "yy"]),
+        "d": np.zeros((0, 7)),
+    }
+    for compressed, most in ((True, 1 << 20), (False, None)):
+        write_arrays(tmp_path / "x.npz", arrays, compressed)
+        found = read_arrays(tmp_path / "x.npz", "state", "remove it", most)
+        assert list(found) == list(arrays)
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(found[name], array)
+            assert found[name].dtype == array.dtype
+
+
+@pytest.mark.parametrize("place", ["x.json", "x.json.tmp"])
+def test_a_link_is_replaced_and_what_it_points_to_is_left_alone(place, tmp_path):
+    (tmp_path / "kept").write_text("kept")
+    (tmp_path / place).symlink_to("kept")
+    write_json(tmp_path / "x.json", {"a": 1})
+    assert read_json(tmp_path / "x.json", "record") == {"a": 1}
+    assert (tmp_path / "kept").read_text() == "kept" and sorted(os.listdir(tmp_path)) == ["kept", "x.json"]
+
+
+def test_an_error_leaves_the_old_file_and_no_draft(tmp_path):
+    (tmp_path / "x").write_text("old")
+    with pytest.raises(KeyError), whole_file(tmp_path / "x") as draft:
+        draft.write_text("half")
+        raise KeyError
+    with pytest.raises(OSError, match="can't be written .*: make room"), whole_file(tmp_path / "x" / "below"):
+        pass
+    assert os.listdir(tmp_path) == ["x"] and (tmp_path / "x").read_text() == "old"
+
+
+def test_a_lock_is_held_by_one_and_its_file_never_written(tmp_path):
+    path = tmp_path / "lock"
+    path.write_text("kept")
+    with locked(path, "busy"), pytest.raises(ValueError, match="busy"), locked(path, "busy"):
+        pass
+    with locked(path, "busy"):
+        assert path.read_text() == "kept"
+    for make in (lambda: path.symlink_to("other"), lambda: os.mkfifo(path)):
+        path.unlink()
+        make()
+        with pytest.raises(ValueError, match="remove it"), locked(path, "busy"):
+            pass
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO])
+def test_a_file_system_without_locks_is_gone_on_with_and_said(number, tmp_path, monkeypatch, capsys):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    if number == errno.EIO:  # a fault, and no lack of locks
+        with pytest.raises(OSError, match="error"), locked(tmp_path / "lock", "busy"):
+            pass
+        return
+    with locked(tmp_path / "lock", "busy"):
+        assert "no locks on this file system" in capsys.readouterr().err
