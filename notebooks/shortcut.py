@@ -25,6 +25,16 @@
 # the patch stops telling the truth. This page trains both networks while the book is built, one seed each, with just the options of
 # the committed experiment (question `shortcut` of `workflow/grid.yml`), which has five seeds and the verdict.
 
+# %% [markdown]
+# ## Try it
+#
+# Here are two such networks, one of each kind, and where five of each kind look on average. In the book a button below the picture
+# loads them: give the patch the colour of another expression, drag it over the face, take it away. Without PAL the answer follows
+# the colour more often. With PAL the map stays on the face, and still some colours change the answer: the last rows of the table
+# show both, how little of the attribution lies on the patch, and what the patch does to the right answer.
+#
+# ![A drawn face with its patch, and where networks look on average without PAL and with it.](../book/figures/two_networks.png)
+
 # %% tags=["parameters"]
 seed = 0
 epochs = 8

@@ -1,9 +1,16 @@
-"""The front page's answer, in two sentences, from the committed records: written into `book/intro.md` while the book is built."""
+"""The front page's sentences from the committed records: written into `book/intro.md` while the book is built."""
+
+import numpy as np
 
 from palcore.book.primary import declared, measure, sentence
+from palcore.book.tables import results_folder
+from palcore.runs.records import read_record
 
 MARK = "<!-- the answer, from results/: workflow/front_page.py -->"
 """Stands in `book/intro.md` where the sentences belong."""
+
+PATCH_MARK = "<!-- the patch, from results/: workflow/front_page.py -->"
+"""Likewise, in the caption of the first picture."""
 
 SHOWN = ("P5", "P1")
 """The primary comparisons of ``workflow/grid.yml`` that answer the book's question: on drawn faces, and on real ones."""
@@ -27,11 +34,29 @@ def answer(results=None):
     return " ".join(sentences)
 
 
-def with_answer(text, results=None):
-    """The front page's text with the answer in its place.
+def patch_sentences(results=None):
+    """How much of the attribution lies on the patch, what covering it costs, and how the two networks of the page do without it."""
+    said, right = [], []
+    for words, strategy in (("without PAL", "none"), ("with PAL", "mean")):
+        paths = sorted((results_folder(results) / "runs").glob(f"synthetic-compact-{strategy}-seed=*.json"))
+        patches = [read_record(path)["metrics"]["test"]["reliance"]["patch"] for path in paths]
+        share, cost = (100 * np.mean([patch[name] for patch in patches]) for name in ("share", "accuracy"))
+        said.append(f"{words}, {share:.1f} % of it lies on the patch, and covering the patch costs {-cost:.1f} points of accuracy")
+        network = read_record(results_folder(results) / "browser" / f"{strategy}.json")["int8"]
+        right.append(f"{100 * network['changes']['shortcut_free']['accuracy']:.0f} %")
+    return (
+        f"Means over {len(paths)} networks of each kind: {'; '.join(said)}. So attribution moved is not reliance moved: with "
+        "PAL the map has left the patch almost wholly, the answer only in part. The two networks that you can try are one of each "
+        f"kind, right on {' and '.join(right)} of the test faces whose patch has a random colour."
+    )
 
-    :raises ValueError: if the place is gone.
+
+def with_answer(text, results=None):
+    """The front page's text with the answer in its place, and the caption of its picture.
+
+    :raises ValueError: if a place is gone.
     """
-    if MARK not in text:
-        raise ValueError(f"book/intro.md has no line {MARK!r}: the answer has no place there")
-    return text.replace(MARK, answer(results))
+    for mark in (MARK, PATCH_MARK):
+        if mark not in text:
+            raise ValueError(f"book/intro.md has no line {mark!r}: what it stands for has no place there")
+    return text.replace(MARK, answer(results)).replace(PATCH_MARK, patch_sentences(results))

@@ -113,7 +113,7 @@ def source_files(contents, notebook, root=ROOT):
             files[path.relative_to(root).as_posix()] = path.read_bytes()
     # Jupyter Book looks for styles and scripts in _static beside the settings.
     files = {name.removeprefix("book/") if name.startswith("book/_static/") else name: content for name, content in files.items()}
-    files["_static/attribution.png"] = files["book/figures/attribution.png"]  # what others show beside a link to the book
+    files["_static/two_networks.png"] = files["book/figures/two_networks.png"]  # what others show beside a link to the book
     groups = grouped(modules(root))
     pages = {"_config.yml": yaml.safe_dump(with_buttons(yaml.safe_load((root / "_config.yml").read_text())), sort_keys=False)}
     for part in contents["parts"]:
@@ -141,7 +141,14 @@ def stage(files, target):
 
 
 def copy_records(html, root=ROOT):
-    """Put the run records beside the pages, where the result pages' links lead."""
+    """Put the run records beside the pages, where the result pages' links lead, and what the picture that one can touch loads."""
+    from palcore.book import browser
+
+    target = html / "_static" / "patch"  # not one of the scripts that every page loads
+    target.mkdir(parents=True, exist_ok=True)
+    for name, text in browser.scripts(root / "results" / "browser").items():
+        (target / name).write_text(text, encoding="utf-8")
+    shutil.copyfile(root / "book" / "patch" / "patch.js", target / "patch.js")
     shutil.rmtree(html / "results", ignore_errors=True)
     for path in sorted(root.glob("results/*/*.json")):
         target = html / path.relative_to(root)

@@ -30,16 +30,6 @@ FAULTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if not check_site.chromium():
-        pytest.skip("no Chromium on this machine looks at pages: install it, or name it in CHROMIUM, which then must be there")
-    with check_site.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=check_site.chromium(), args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
 def test_a_browser_that_is_named_and_not_there_is_no_skip(monkeypatch, tmp_path):
     monkeypatch.setenv("CHROMIUM", str(tmp_path / "chromium"))
     with pytest.raises(FileNotFoundError, match="which is no program here: give the path of Chromium, or unset it"):
@@ -211,12 +201,15 @@ def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
     monkeypatch.setattr(front_page, "declared", lambda: {name: name for name in said})
     monkeypatch.setattr(front_page, "measure", lambda results: found)
     monkeypatch.setattr(front_page, "sentence", lambda asked, row: said[asked])
-    text = front_page.with_answer(f"a {front_page.MARK} b")
-    assert text == f"a Drawn faces: higher. Real faces: not known. {front_page.WAITING} b"
+    monkeypatch.setattr(front_page, "patch_sentences", lambda results: "Less.")
+    text = front_page.with_answer(f"a {front_page.MARK} b {front_page.PATCH_MARK}")
+    assert text == f"a Drawn faces: higher. Real faces: not known. {front_page.WAITING} b Less."
     found.loc["P1", "outcome"] = "inconclusive"
     assert front_page.WAITING not in front_page.answer()
-    with pytest.raises(ValueError, match="the answer has no place"):
+    with pytest.raises(ValueError, match="the answer.*has no place"):
         front_page.with_answer("no mark")
+    with pytest.raises(ValueError, match="the patch.*has no place there"):
+        front_page.with_answer(front_page.MARK)
     monkeypatch.setattr(front_page, "declared", dict)
     with pytest.raises(ValueError, match="has no comparison P5"):
         front_page.answer()
