@@ -34,20 +34,25 @@ def answer(results=None):
     return " ".join(sentences)
 
 
-def patch_sentences(results=None):
-    """How much of the attribution lies on the patch, what covering it costs, and how the two networks of the page do without it."""
-    said, right = [], []
+def patch_means(results=None):
+    """A sentence: how much of the attribution lies on the patch, and what covering it costs, without PAL and with it."""
+    said = []
     for words, strategy in (("without PAL", "none"), ("with PAL", "mean")):
         paths = sorted((results_folder(results) / "runs").glob(f"synthetic-compact-{strategy}-seed=*.json"))
         patches = [read_record(path)["metrics"]["test"]["reliance"]["patch"] for path in paths]
         share, cost = (100 * np.mean([patch[name] for patch in patches]) for name in ("share", "accuracy"))
-        said.append(f"{words}, {share:.1f} % of it lies on the patch, and covering the patch costs {-cost:.1f} points of accuracy")
-        network = read_record(results_folder(results) / "browser" / f"{strategy}.json")["int8"]
-        right.append(f"{100 * network['changes']['shortcut_free']['accuracy']:.0f} %")
+        said.append(f"{words} {share:.1f} % of it lies on the patch, and covering the patch costs {-cost:.1f} points of accuracy")
+    return f"Means over {len(paths)} networks of each kind: {'; '.join(said)}."
+
+
+def patch_sentences(results=None):
+    """``patch_means``, what follows from them, and how the two networks do that a reader can try."""
+    records = [read_record(results_folder(results) / "browser" / f"{strategy}.json") for strategy in ("none", "mean")]
+    right = [f"{100 * record['int8']['changes']['shortcut_free']['accuracy']:.0f} %" for record in records]
     return (
-        f"Means over {len(paths)} networks of each kind: {'; '.join(said)}. So attribution moved is not reliance moved: with "
-        "PAL the map has left the patch almost wholly, the answer only in part. The two networks that you can try are one of each "
-        f"kind, right on {' and '.join(right)} of the test faces whose patch has a random colour."
+        f"{patch_means(results)} So attribution moved is not reliance moved: with PAL the map has left the patch almost wholly, "
+        "the answer only in part. The two networks that you can try are one of each kind, without PAL and with it: right on "
+        f"{' and '.join(right)} of the test faces whose patch has a random colour."
     )
 
 
