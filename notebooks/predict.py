@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -24,8 +24,8 @@
 # ```
 #
 # does the same with the newest runs in `runs/`. Read [what a label of an expression is, and is not](../book/responsible.md)
-# first: it is what annotators called pictures, not what anybody felt. A picture of a person needs that person's consent, and should be
-# deleted afterwards.
+# first: it is what annotators called pictures, not what anybody felt. A picture of a person needs that person's consent, and
+# should be deleted afterwards.
 
 # %% tags=["parameters"]
 photo = None  # a file; None: the camera's picture, or a drawn face
@@ -42,46 +42,27 @@ refuse_unknown_parameters(In)
 # %% [markdown]
 # ## Two runs
 #
-# A run is a folder that `notebooks/train.ipynb` has written: the strategy `none` is trained with cross-entropy alone, `mean` with PAL.
-# The newest of each is taken. Without any, two tiny networks are trained here for a few seconds. They have seen so few drawn faces that
-# their answers are worth nothing, but it shows how the comparison looks.
+# A run is a folder that `notebooks/train.ipynb` has written: the strategy `none` is trained with cross-entropy alone, `mean` with
+# PAL. The newest of each is taken. Without any, the two networks take their place that come with the study (`results/browser`): they
+# know drawn faces and nothing else, so their answer for a photograph is worth nothing.
 
 # %% tags=["hide-input"]
-import keras
 from IPython.display import Markdown, display
 
+from palcore import EMOTIONS
 from palcore.book import figures as plots
+from palcore.book.browser import unpacked
 from palcore.data import load
-from palcore.losses import PrivilegedAttributionLoss
-from palcore.models import build_classifier, with_attribution
 from palcore.runs.prediction import predict_picture, saved_runs, see_picture
 
 plots.use_style()
-FACES, EPOCHS, SIDE = 140, 6, 48
-
-
-def tiny(faces, with_pal):
-    """A small classifier, trained for a moment."""
-    keras.utils.set_random_seed(seed)
-    classifier = build_classifier("compact", SIDE, units=64, dropout=0.0, width_multiplier=0.25)
-    targets, model, loss = faces.labels, classifier, keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    if with_pal:
-        model = with_attribution(classifier)
-        targets = {"expression": faces.labels, "attribution": faces.landmarks}
-        loss = {"expression": loss, "attribution": PrivilegedAttributionLoss()}
-    model.compile(keras.optimizers.Adam(2e-3), loss, jit_compile=keras.backend.backend() == "jax")
-    model.fit(faces.images[:], targets, batch_size=28, epochs=EPOCHS, verbose=0)
-    return classifier
-
-
 try:
     folders = ([runs] if isinstance(runs, str) else runs) or saved_runs("runs", "../runs")
     networks = {str(folder): lambda picture, folder=folder: predict_picture(picture, folder) for folder in folders}
 except FileNotFoundError as nothing:
     display(Markdown(f"There is {nothing}, and with `-p strategy none` the one to compare it with. Until then:"))
-    faces = load("synthetic", split="train", image_size=SIDE, count=FACES, seed=seed)
-    trained = {f"tiny, {words}": tiny(faces, pal) for words, pal in (("without PAL", False), ("with PAL", True))}
-    networks = {name: lambda picture, one=one: see_picture(picture, one) for name, one in trained.items()}
+    committed = {"without PAL": unpacked("none"), "with PAL": unpacked("mean")}
+    networks = {name: lambda picture, one=one: see_picture(picture, one) for name, one in committed.items()}
 display(Markdown("\n".join(f"- {name}" for name in networks)))
 
 # %% [markdown]
@@ -98,8 +79,8 @@ if webcam:
     display(camera("webcam.png"))
 
 # %% [markdown]
-# The faces in it are found by dlib and cut out as squares, the largest first; now and then it takes something else for a face. Without
-# that extra the whole picture counts as one face. A drawn face needs no search: it fills its picture.
+# The faces in it are found by dlib and cut out as squares, the largest first; now and then it takes something else for a face.
+# Without that extra the whole picture counts as one face. A drawn face needs no search: it fills its picture.
 
 # %% tags=["hide-input"]
 import importlib.util
@@ -111,8 +92,10 @@ from palcore.data.table import read_image
 if photo is None and Path("webcam.png").is_file():
     photo = "webcam.png"
 if photo is None:
-    shown = [load("synthetic", split="test", image_size=256, count=4, shortcut=0.9, seed=seed).images[3]]
-    display(Markdown("No picture was given: a drawn face of 256 pixels takes its place."))
+    drawn = load("synthetic", split="test", image_size=256, count=4, shortcut=0.9, seed=seed)
+    shown = [drawn.images[3]]
+    said = f"No picture was given: a drawn face of 256 pixels takes its place. It shows {EMOTIONS[drawn.labels[3]]}."
+    display(Markdown(said))
 else:
     picture, there = read_image(Path(photo).expanduser()), importlib.util.find_spec("dlib") is not None
     if not there:
@@ -124,7 +107,7 @@ else:
 # %% [markdown]
 # ## What they see
 #
-# On the left the face, then where each network looked: bright is what its answer depends on most, by gradient times input. On the
+# On the left the face, then where each network looked: bright is where its attribution, gradient times input, is greatest. On the
 # right what each answered. Both saw exactly the same pixels.
 
 # %% mystnb={"figure": {"caption": "One face, and where two networks look on it; on the right the probability that each gives to the seven expressions.", "name": "fig-predict-1"}, "image": {"alt": "A face; the same face with the attribution of each network drawn over it; and bars with the probability that each network gives to each expression."}} tags=["hide-input"]
@@ -140,11 +123,12 @@ for number, found in enumerate(seen, start=1):
     display(Markdown(f"{f'Face {number}: ' if len(seen) > 1 else ''}{'; '.join(said)}."))
 
 # %% [markdown]
-# Each run's folder has a `model_card.md` beside its classifier: what it was trained on, how often it is right, and what it must not be
-# used for.
+# Each run's folder has a `model_card.md` beside its classifier: what it was trained on, how often it is right, and what it must
+# not be used for.
 #
 # ## In three lines
 #
 # - One picture, two networks: what differs is the training alone.
-# - A bright place is where the answer depends on the pixels, and no reason that could be given to the person in the picture.
+# - A bright place is where the attribution lies. Whether the answer relies on it is [another question](attribution.ipynb), and a reason
+#   for the person in the picture it is not.
 # - An answer for one face says nothing about how often a network is right: its model card does.

@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -157,7 +157,7 @@ page.tables("noisy-labels")
 # %% [markdown]
 # ## From a network that knows faces
 #
-# The paper starts from pretrained backbones. This one is dlib's face-recognition network ({py:mod}`palcore.face_resnet`), at 112
+# The paper starts from pretrained backbones. This one is dlib's face-recognition network ([`palcore.face_resnet`](../palcore/face_resnet.py)), at 112
 # pixels: it had learnt to tell people apart before it saw an expression.
 
 # %% tags=["remove-input"]

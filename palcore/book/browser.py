@@ -99,16 +99,6 @@ def unpacked(name, folder=None):
     return classifier
 
 
-def as_run(name, folder, source=None):
-    """Write a committed classifier as a run folder, as ``palcore predict --model`` and its notebook read it. Returns the folder."""
-    source, folder = Path(source or repository_root() / "results" / "browser"), Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    unpacked(name, source).save(folder / "classifier.keras")
-    record = read_record(source / f"{name}.json")
-    write_json(folder / "record.json", record | {"weights": record["int8"]["weights"]})
-    return folder
-
-
 def _compared(classifier, small, record):
     """What int8 changes, on all test faces with the patch as in training and at random."""
     from palcore.runs.evaluation import watched_model

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.special import softmax
 
 from palcore import EMOTIONS
 from palcore.book import browser as networks
@@ -15,7 +14,6 @@ from palcore.book.slider import to_png
 from palcore.data import load
 from palcore.data.synthetic import PATCH_COLOURS
 from palcore.models import build_classifier, with_attribution
-from palcore.runs.prediction import predict_picture
 from palcore.runs.records import read_record
 from palcore.runs.reliance import share_in_boxes
 from palcore.weights import weights_digest
@@ -171,7 +169,7 @@ def test_what_is_loaded_weighs_what_the_button_says(site):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_committed_network_is_the_one_of_its_record(name, tmp_path):
+def test_a_committed_network_is_the_one_of_its_record(name):
     record = read_record(COMMITTED / f"{name}.json")
     int8, committed = record["int8"], record["int8"]["committed"]
     assert (COMMITTED / f"{name}.npz").stat().st_size < 2**20
@@ -182,10 +180,6 @@ def test_a_committed_network_is_the_one_of_its_record(name, tmp_path):
         assert committed["accuracy"][condition] == kept[condition]["accuracy"]
         assert abs(change["accuracy"] - record["metrics"][condition]["accuracy"]) < 0.005 and change["same_answer"] > 0.99
     assert abs(int8["changes"]["test"]["accuracy"] - committed["accuracy"]["test"]) < 0.02
-    [image] = load("synthetic", split="test", image_size=48, count=1).images[:]
-    chances, _ = predict_picture(image, networks.as_run(name, tmp_path / name))
-    logits = networks.unpacked(name).predict(image[None], verbose=0)[0].astype(float)
-    assert np.allclose(list(chances.values()), softmax(logits), atol=1e-5)
 
 
 def test_a_kernel_is_off_by_half_a_step_at_most():

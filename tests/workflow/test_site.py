@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -110,31 +111,35 @@ def test_the_whole_book_is_printed_in_order(browser, tmp_path):
     slider = FrameSlider({"1": PIXEL, "2": PIXEL}, "slider", "A pixel.").to_html()
     code = '<details class="hide above-input"><summary>Show code</summary>secret()</details>'
     folds = "<details><summary>Table</summary>inside</details><details><summary>Every run</summary>wide</details>"
-    pages = {"book/intro": "<p>opening</p>", "b": f"<p>second</p>{slider}{folds}", "c": f"third{code}"}
-    for name, body in pages.items():
+    links = "".join(
+        f'<p><a href="{link}">link</a></p>' for link in ("../c.html#top", "../reference.html", "https://elsewhere.invalid/")
+    )
+    chapters = {"book/intro": f"<p>opening</p>{links}", "b": f"<p>second</p>{slider}{folds}", "c": f"third{code}"}
+    for name, body in chapters.items():
         (tmp_path / f"{name}.html").parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.html").write_text(GOOD.format(body).replace(">Page</h1>", f">Title of {name}</h1>"))
     contents = {"root": "book/intro", "parts": [{"caption": "Part", "chapters": [{"file": "b", "sections": [{"file": "c"}]}]}]}
-    make_pdf.print_book(browser, tmp_path, contents).write(tmp_path / "book.pdf")
-    reader = PdfReader(tmp_path / "book.pdf")
-    texts = [page.extract_text() for page in reader.pages]
-    assert [word in text for word, text in zip(["opening", "second", "third"], texts, strict=True)] == [True] * 3
-    assert (
-        "inside" in texts[1]
-        and "slider" in texts[1]
-        and "wide" not in texts[1]
-        and "secret" not in texts[2]
-        and "Show code" not in texts[2]
-    )
-    first, part, chapters = reader.outline
-    assert [first.title, part.title, *(item.title for item in chapters)] == [
-        "Title of book/intro",
-        "Part",
-        "Title of b",
-        "Title of c",
-    ]
-    with pytest.raises(FileNotFoundError, match=r"has no lost.html: run `make book` first"):
-        make_pdf.print_book(browser, tmp_path, {"root": "lost"})
+    facts = {"title": "The study", "author": "Its authors", "edition": "version 7"}
+    for address, beyond in (("", []), ("https://some.github.io/book/", ["https://some.github.io/book/reference.html"])):
+        make_pdf.print_book(browser, tmp_path, contents, facts, address).write(tmp_path / "book.pdf")
+        reader = PdfReader(tmp_path / "book.pdf")
+        cover, listed, *texts = [page.extract_text() for page in reader.pages]
+        assert all(word in cover for word in facts.values()) and reader.metadata.title == "The study"
+        assert re.findall(r"Title of (\S+)\s+(\d)", listed) == [("book/intro", "3"), ("b", "4"), ("c", "5")]
+        assert [word in text for word, text in zip(["opening", "second", "third"], texts, strict=True)] == [True] * 3
+        assert [text.split()[-1] for text in texts] == ["3", "4", "5"]
+        assert "inside" in texts[1] and "slider" in texts[1] and "wide" not in texts[1]
+        assert "secret" not in texts[2] and "Show code" not in texts[2]
+        first, part, below = reader.outline
+        titles = [first.title, part.title, *(item.title for item in below)]
+        assert titles == ["Title of book/intro", "Part", "Title of b", "Title of c"]
+        links = [link.get_object() for page in reader.pages for link in page.get("/Annots", ())]
+        addresses = [str(link["/A"]["/URI"]) for link in links if "/URI" in link.get("/A", {})]
+        assert sorted(addresses) == ["https://elsewhere.invalid/", *beyond]
+        targets = [reader.get_page_number(link["/Dest"][0].get_object()) for link in links if "/Dest" in link]
+        assert sorted(targets) == [2, 3, 4, 4]
+    with pytest.raises(FileNotFoundError, match=r"has no lost.html"):
+        make_pdf.print_book(browser, tmp_path, {"root": "lost"}, facts)
 
 
 def test_broken_links_are_noticed(tmp_path):
@@ -160,6 +165,14 @@ def test_pages_are_repaired_once():
     assert repair(better) == better
 
 
+def test_mathjax_and_half_addresses_go_where_they_help_nobody():
+    scripts = '<script>window.MathJax = {"loader": 1}</script>\n<script defer="defer" src="../_static/mathjax/startup.js"></script>'
+    image = '<meta property="og:image" content="_static/two_networks.png" />'
+    assert repair(f"{scripts}{image}<p>words</p>", published=False) == "<p>words</p>"
+    formula = f'{scripts}{image}<span class="math notranslate">x</span>'
+    assert repair(formula) == formula
+
+
 def test_unused_icons_go():
     script = '{"sun":[512,512,[9728],"f185","M1"],"moon":[384,512,[],"f186",["M2","M3"]],house:[1,1,[],"f0","M4"]}'
     assert used_icons(script, {"moon"}) == '{"moon":[384,512,[],"f186",["M2","M3"]],}'
@@ -180,6 +193,7 @@ def test_buttons_follow_the_one_address(monkeypatch, address, button, colab):
     monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
     config = pages.with_buttons({"repository": {"url": address, "branch": "main"}, "html": {}, "launch_buttons": {}})
     assert config["html"]["use_repository_button"] is button
+    assert config["html"].get("baseurl") == ("https://a.github.io/b/" if button else None)
     assert (config["launch_buttons"].get("colab_url") or "").startswith(colab or "") and bool(colab) is button
 
 
