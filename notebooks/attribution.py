@@ -32,6 +32,11 @@ backbone_size = 64  # side of the faces that VGG16 and ResNet50 see, in pixels
 faces_count = 1024  # faces to train on
 epochs = 3
 
+# %% tags=["remove-input"]
+from palcore.book.notebook import begin
+
+begin(In)
+
 # %% tags=["hide-input"]
 import keras
 import matplotlib.pyplot as plt
@@ -44,7 +49,6 @@ from palcore import EMOTIONS
 from palcore.attribution import METHODS, AttributionHead, attribution_map, logits_and_gradient, value_and_gradient
 from palcore.book import figures as plots
 from palcore.book.figures import draw_grid
-from palcore.book.notebook import refuse_unknown_parameters
 from palcore.book.slider import FrameSlider, to_png
 from palcore.data import load
 from palcore.data.changes import boxes_of, covered
@@ -57,7 +61,6 @@ from palcore.runs.reliance import share_in_boxes
 from palcore.splitting import split_at
 from palcore.training import check_options
 
-refuse_unknown_parameters(In)
 plots.use_style()
 options = check_options(seed=seed, weights=weights, image_size=image_size, epochs=epochs, backbone="vgg16")
 if options.weights not in (None, "imagenet"):

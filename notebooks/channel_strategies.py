@@ -34,6 +34,11 @@ epochs = 3  # of the network that all strategies start from
 steps = 30  # batches of 32 faces that each strategy is given
 learning_rate = 1e-3
 
+# %% tags=["remove-input"]
+from palcore.book.notebook import begin
+
+begin(In)
+
 # %% tags=["hide-input", "remove-stderr"]
 import keras
 import matplotlib.pyplot as plt
@@ -45,7 +50,6 @@ from keras import ops
 from palcore.attribution import attribution_map, logits_and_gradient
 from palcore.book import figures as plots
 from palcore.book.figures import draw_grid
-from palcore.book.notebook import refuse_unknown_parameters
 from palcore.book.slider import FrameSlider, to_png
 from palcore.data import load
 from palcore.data.batches import FaceBatches
@@ -56,7 +60,6 @@ from palcore.losses import PrivilegedAttributionLoss, attribution_correlation
 from palcore.models import with_attribution
 from palcore.training import build, check_options
 
-refuse_unknown_parameters(In)
 plots.use_style()
 train_faces = load("synthetic", split="train", seed=seed, image_size=image_size, count=faces_count)
 test_faces = load("synthetic", split="test", seed=seed, image_size=image_size, count=280, shortcut=0.0)  # the patch says nothing

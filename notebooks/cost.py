@@ -24,6 +24,11 @@
 seed = 0  # nothing is drawn at random on this page
 results_dir = None  # folder that holds benchmark/cost.json; None: the study's own results/
 
+# %% tags=["remove-input"]
+from palcore.book.notebook import begin
+
+begin(In)
+
 # %% tags=["hide-input"]
 import json
 from pathlib import Path
@@ -33,11 +38,9 @@ import pandas as pd
 from IPython.display import HTML, Markdown, display
 
 from palcore.book import figures as plots
-from palcore.book.notebook import refuse_unknown_parameters
 from palcore.book.tables import read_question, to_html
 from palcore.runs.records import repository_root
 
-refuse_unknown_parameters(In)
 plots.use_style()
 results = Path(results_dir) if results_dir else repository_root() / "results"
 record = json.loads((results / "benchmark" / "cost.json").read_text())

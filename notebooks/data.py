@@ -37,6 +37,11 @@
 seed = 0
 faces_drawn = 350  # drawn faces whose landmarks are shown
 
+# %% tags=["remove-input"]
+from palcore.book.notebook import begin
+
+begin(In)
+
 # %% tags=["hide-input"]
 import json
 from importlib import import_module
@@ -47,12 +52,10 @@ from IPython.display import Markdown
 
 from palcore import EMOTIONS
 from palcore.book import figures as plots
-from palcore.book.notebook import refuse_unknown_parameters
 from palcore.data import DATASETS, fer2013, load, rafdb
 from palcore.data.affectnet_forms import EXPRESSIONS
 from palcore.runs.records import repository_root
 
-refuse_unknown_parameters(In)
 plots.use_style()
 results = repository_root() / "results"
 landmark_record = json.loads((results / "landmarks" / "fer2013.json").read_text())

@@ -30,6 +30,11 @@ seed = 0
 image_size = 112  # side of the faces, in pixels
 faces_count = 64  # how many faces the numbers are taken from
 
+# %% tags=["remove-input"]
+from palcore.book.notebook import begin
+
+begin(In)
+
 # %% tags=["hide-input", "remove-stderr"]
 import keras
 import matplotlib.pyplot as plt
@@ -39,14 +44,12 @@ from IPython.display import Markdown
 
 from palcore.book import figures as plots
 from palcore.book.figures import draw_grid, draw_landmarks
-from palcore.book.notebook import refuse_unknown_parameters
 from palcore.book.slider import FrameSlider, to_png
 from palcore.data import geometry, load
 from palcore.data.changes import augmented, crop_faces
 from palcore.data.changes.augmentation import DRAWS
 from palcore.heatmaps import REGIONS, SIGMA, blurred_heatmap, gaussian_heatmap, region_weights
 
-refuse_unknown_parameters(In)
 plots.use_style()
 
 

@@ -35,9 +35,9 @@ runs = None  # a list of run folders; None: the newest two in runs/
 seed = 0
 
 # %% tags=["remove-input"]
-from palcore.book.notebook import refuse_unknown_parameters
+from palcore.book.notebook import begin
 
-refuse_unknown_parameters(In)
+begin(In)
 
 # %% [markdown]
 # ## Two runs

@@ -29,6 +29,11 @@ image_size = 48  # side of the faces, in pixels
 faces_count = 1024  # faces to train on
 epochs = 3
 
+# %% tags=["remove-input"]
+from palcore.book.notebook import begin
+
+begin(In)
+
 # %% tags=["hide-input"]
 import keras
 import matplotlib.pyplot as plt
@@ -41,14 +46,12 @@ from palcore.attribution import METHODS, AttributionHead, attribution_map, logit
 from palcore.book import figures as plots
 from palcore.book.derivatives import compiled, size_by_layer, weight_difference, weight_gradients
 from palcore.book.figures import draw_grid
-from palcore.book.notebook import refuse_unknown_parameters
 from palcore.data import load
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
 from palcore.splitting import split_at
 from palcore.training import check_options
 
-refuse_unknown_parameters(In)
 plots.use_style()
 check_options(seed=seed, image_size=image_size, epochs=epochs)
 if faces_count < 32:

@@ -42,6 +42,11 @@ learning_rate = 1e-3
 pal_weight = 1.0
 out_dir = None  # folder of the runs; None: a temporary one
 
+# %% tags=["remove-input"]
+from palcore.book.notebook import begin
+
+begin(In)
+
 # %% mystnb={"figure": {"caption": "Seven drawn faces with the patch, their landmarks and heatmaps.", "name": "fig-shortcut-1"}, "image": {"alt": "Seven drawn faces with a coloured patch in the lower left corner, their landmarks and heatmaps."}} tags=["hide-input"]
 import tempfile
 from pathlib import Path
@@ -50,14 +55,12 @@ import keras
 import numpy as np
 
 from palcore.book import figures as plots
-from palcore.book.notebook import refuse_unknown_parameters
 from palcore.data import load
 from palcore.heatmaps import gaussian_heatmap
 from palcore.models import with_attribution
 from palcore.runs.records import read_record
 from palcore.training import check_options, train
 
-refuse_unknown_parameters(In)
 plots.use_style()
 place = Path(out_dir or tempfile.mkdtemp())
 faces = load("synthetic", split="test", seed=seed, shortcut=0.0, image_size=48)

@@ -81,10 +81,13 @@ seed = 0
 out_dir = None  # folder of the run; None: runs/<dataset>-<backbone>-<strategy>-<seed>
 
 # %% tags=["remove-input"]
-from palcore.book.notebook import refuse_unknown_parameters
+from palcore.book.notebook import begin
+
+begin(In)
+
+# %% tags=["remove-input"]
 from palcore.training import options_of
 
-refuse_unknown_parameters(In)
 options = options_of(globals())
 
 # %% [markdown]

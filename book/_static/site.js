@@ -1,9 +1,12 @@
-/* What scrolls in its own box can be reached, and scrolled, from the keyboard. */
+/* What scrolls in its own box can be reached, and scrolled, from the keyboard; a figure that does so says it. */
 const BOXES = 'pre, mjx-container[display="true"], .pst-scrollable-table-container, .cell_output, .cell_output .output, figure';
 
 function reachScrollingBoxes() {
   for (const box of document.querySelectorAll(`.bd-article :is(${BOXES})`)) {
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    const scrolls = box.scrollWidth > box.clientWidth + 1;
+    if (scrolls) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+    if (box.matches("figure, .cell_output")) box.classList.toggle("scrolls", scrolls);
   }
 }
 

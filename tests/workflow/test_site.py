@@ -20,13 +20,20 @@ GOOD = """<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset=
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head>
 <body><main><h1 id="top">Page</h1>{}</main></body></html>"""
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+DOT = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
 FAULTS = {
     "a script stops": "<script>const a = 1; const a = 2;</script>",
     "could not load": '<img alt="" src="http://elsewhere.invalid/picture.png">',
     "the console says": "<script>console.error('lost')</script>",
-    "scrolls sideways at 390 px": "<p style='white-space: nowrap; width: 900px'>a word</p>",
+    "scrolls sideways at 768 px": "<p style='white-space: nowrap; width: 900px'>a word</p>",
+    "breaks no line of code": f"<pre style='overflow-x: auto' tabindex=0>{'x' * 400}</pre>",
+    "cuts off what no reader can scroll to": f"<p style='overflow: hidden; white-space: nowrap'>{'x' * 400}</p>",
+    "has a box that the keyboard cannot scroll": f"<div style='overflow: auto; white-space: nowrap'>{'x' * 400}</div>",
+    "does not say that a figure scrolls": "<figure tabindex=0 style='overflow: auto'><canvas width=2000></canvas></figure>",
+    "has 1 sliders that change nothing": "<figure><input type=range aria-label=value max=3><output>1</output></figure>",
+    "axe, light: region": "</main><p>outside</p><main>",
     "weighs 1.": "<style>/*" + " ".join(str(n * 7919 % 1000003) for n in range(330_000)) + "*/</style>",
-    "axe, light: image-alt": '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">',
+    "axe, light: image-alt": f'<img src="{DOT}">',
     "axe, dark: color-contrast": "<style>[data-theme=dark] p {color: #ccc; background: #fff}</style><p>pale</p>",
 }
 
