@@ -64,7 +64,7 @@ page.conditions("faces")
 # %% tags=["remove-input"]
 page.answer("labels")
 
-# %% mystnb={"figure": {"caption": "Accuracy by FER+'s labels. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy by FER+'s labels without and with PAL, trained on FER2013's and on FER+'s labels, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Accuracy by FER+'s labels. Read as the first figure of this page."}, "image": {"alt": "Accuracy by FER+'s labels without and with PAL, trained on FER2013's and on FER+'s labels, and the differences."}} tags=["remove-input"]
 page.figure("labels")
 
 # %% mystnb={"figure": {"caption": "Accuracy on validation faces after each epoch, by the labels that the network was trained on: mean over seeds, band from the least to the greatest."}, "image": {"alt": "Validation accuracy against the epoch for both label sets, without and with PAL."}} tags=["remove-input"]
@@ -84,7 +84,7 @@ page.answer("width")
 # %% tags=["remove-input"]
 page.adds_more("width", "with all channels", "faces", "with half of them")
 
-# %% mystnb={"figure": {"caption": "All channels. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy without and with PAL with all channels, and the paired difference."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "All channels. Read as the first figure of this page."}, "image": {"alt": "Accuracy without and with PAL with all channels, and the paired difference."}} tags=["remove-input"]
 page.figure("width")
 
 # %% tags=["remove-input"]
@@ -98,7 +98,7 @@ page.tables("width")
 # %% tags=["remove-input"]
 page.answer("faces-strategies")
 
-# %% mystnb={"figure": {"caption": "Strategies on FER2013's test faces. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy of each strategy, and the differences from training without PAL."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Strategies on FER2013's test faces. Read as the first figure of this page."}, "image": {"alt": "Accuracy of each strategy, and the differences from training without PAL."}} tags=["remove-input"]
 page.figure("faces-strategies")
 
 # %% tags=["remove-input"]
@@ -134,7 +134,7 @@ page.tables("imbalance")
 # %% tags=["remove-input"]
 page.answer("little-data")
 
-# %% mystnb={"figure": {"caption": "Four shares of the training faces. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy without and with PAL for four shares of the training faces, and the paired differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Four shares of the training faces. Read as the first figure of this page."}, "image": {"alt": "Accuracy without and with PAL for four shares of the training faces, and the paired differences."}} tags=["remove-input"]
 page.figure("little-data")
 
 # %% tags=["remove-input"]
@@ -148,7 +148,7 @@ page.tables("little-data")
 # %% tags=["remove-input"]
 page.answer("noisy-labels")
 
-# %% mystnb={"figure": {"caption": "Three shares of wrong labels. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy without and with PAL for three shares of wrong labels, and the paired differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Three shares of wrong labels. Read as the first figure of this page."}, "image": {"alt": "Accuracy without and with PAL for three shares of wrong labels, and the paired differences."}} tags=["remove-input"]
 page.figure("noisy-labels")
 
 # %% tags=["remove-input"]
@@ -163,7 +163,7 @@ page.tables("noisy-labels")
 # %% tags=["remove-input"]
 page.answer("knows-faces")
 
-# %% mystnb={"figure": {"caption": "From a network that knows faces. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy without and with PAL from pretrained weights, and the paired differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "From a network that knows faces. Read as the first figure of this page."}, "image": {"alt": "Accuracy without and with PAL from pretrained weights, and the paired differences."}} tags=["remove-input"]
 page.figure("knows-faces")
 
 # %% tags=["remove-input"]
@@ -177,7 +177,7 @@ page.tables("knows-faces")
 # %% tags=["remove-input"]
 page.answer("faces-gpu")
 
-# %% mystnb={"figure": {"caption": "VGG16 and ResNet50. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy of both backbones without and with PAL, and the paired differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "VGG16 and ResNet50. Read as the first figure of this page."}, "image": {"alt": "Accuracy of both backbones without and with PAL, and the paired differences."}} tags=["remove-input"]
 page.figure("faces-gpu")
 
 # %% tags=["remove-input"]
