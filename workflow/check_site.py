@@ -34,7 +34,7 @@ UNFOLD = "() => document.querySelectorAll('main details').forEach(fold => { fold
 CUT = """() => [...document.querySelectorAll('main *')].map(box => {
     const hidden = box.scrollWidth - box.clientWidth, {display, overflowX} = getComputedStyle(box);
     if (hidden <= 1 || !box.offsetParent || box.clientWidth <= 1 || display === 'inline' || overflowX === 'visible') return null;
-    if (box.closest('mjx-container')) return null;
+    if (box.closest('.math')) return null; // a formula has its words beside it, for those who hear it
     const name = `<${box.tagName.toLowerCase()} class="${box.className}"> lacks ${hidden} px: ${box.textContent.slice(0, 40)}`;
     if (overflowX === 'hidden' || overflowX === 'clip') return `cuts off what no reader can scroll to: ${name}`;
     if (box.matches('pre')) return `breaks no line of code: ${name}`;

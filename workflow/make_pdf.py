@@ -74,6 +74,7 @@ def number_pages(writer, page):
     stamps = printed(page, display_header_footer=True, header_template="<span></span>", footer_template=footer)
     for sheet, stamp in list(zip(writer.pages, stamps.pages, strict=True))[1:]:
         sheet.merge_page(stamp)
+        sheet.compress_content_streams()
 
 
 def redirect_links(writer, site, starts, address):

@@ -61,6 +61,13 @@ def repair(html, published=True):
         )
     if not published:
         html = re.sub(r'\s*<meta property="og:(?:url|image|image:alt)" [^>]*/>', "", html)
+    # The book's title stands in no landmark.
+    html = html.replace(
+        '<div class="sidebar-primary-items__start sidebar-primary__section">\n        <div class="sidebar-primary-item">',
+        '<div class="sidebar-primary-items__start sidebar-primary__section">\n        <div class="sidebar-primary-item" role="navigation" aria-label="The book">',
+    )
+    # The corner of a table is no heading.
+    html = re.sub(r"<th( [^>]*)?>(?:&nbsp;)?</th>", r"<td\1></td>", html)
     # A list must have list items; docutils gives its bibliography none.
     html = re.sub(r'(<div class="citation" id="[^"]*") role="doc-biblioentry"', r'\1 role="listitem"', html)
     # The button that unfolds a part of the contents has an icon and no words.

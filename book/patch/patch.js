@@ -2,9 +2,9 @@
  *
  * site.js loads this file when a reader asks for it, after the data that palcore/book/browser.py writes (window.patchData). What a
  * network computes here is what Keras computes with the same weights: tests/workflow/test_patch.py compares them. Another pair of
- * networks is another entry of NETWORKS. */
+ * networks is another `pair` of a Touch, with data of its own. */
 
-const NETWORKS = {none: "without PAL", mean: "with PAL"};
+const PAIR = {none: "without PAL", mean: "with PAL"};
 
 /* Cividis at nine places, the scale of the book's maps: blue least, yellow most. */
 const SCALE = [
@@ -169,12 +169,12 @@ const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
 const START = {face: 3, colour: 0}; // what the still picture shows
 
 class Touch {
-  constructor(figure, data) {
+  constructor(figure, data, pair = PAIR) {
     const {size, side, images, ...faces} = data.faces;
     const all = bytes(images), length = size * size * 3;
     Object.assign(this, {size, side, ...faces});
     this.faces = faces.labels.map((_, row) => all.subarray(row * length, (row + 1) * length));
-    this.networks = Object.entries(NETWORKS).map(([name, words]) => ({words, network: new Network(data[name])}));
+    this.networks = Object.entries(pair).map(([name, words]) => ({words, network: new Network(data[name])}));
     Object.assign(this, START);
     this.home();
     this.build(figure);

@@ -167,7 +167,9 @@ def test_a_folder_without_a_book_is_refused(tmp_path):
 def test_pages_are_repaired_once():
     html = '<div class="citation" id="id1" role="doc-biblioentry"><summary><span class="toctree-toggle">'
     html += '<button class="btn search-button-field x" title="Search" aria-label="Search">'
+    html += '<th></th><th class="blank level0" >&nbsp;</th><th>kept</th>'
     better = repair(html)
+    assert '<td></td><td class="blank level0" ></td><th>kept</th>' in better
     assert 'id="id1" role="listitem"' in better and "<summary aria-label=" in better and 'title="Search">' in better
     assert repair(better) == better
 
