@@ -30,39 +30,39 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 book: install ## run the notebooks that changed and build the book into _build/html (BOOK=--record-times keeps what each takes)
-	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/build_book.py $(BOOK)
+	PATH="$(PLACE)/bin:$$PATH" $(PY) -m study.book.build $(BOOK)
 
 test: install ## run the tests (TESTS="-m dear" runs the chapters that take minutes, with another seed)
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadfile $(TESTS)
 
 check-book: install ## look at the built book in Chromium: links, scripts, small screens, accessibility
-	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/check_site.py
+	PATH="$(PLACE)/bin:$$PATH" $(PY) -m study.book.check_site
 
 pdf: install ## print the built book into _build/palcore.pdf
-	PATH="$(PLACE)/bin:$$PATH" $(PY) workflow/make_pdf.py
+	PATH="$(PLACE)/bin:$$PATH" $(PY) -m study.book.pdf
 
 kills: install ## kill a small run at twenty random moments and compare what comes out (results/kills.json)
 	$(PY) tests/runs/kill_twenty.py
 
 lab: install ## open JupyterLab on the notebooks
-	PATH="$(PLACE)/bin:$$PATH" $(PY) -m jupyterlab notebooks --config workflow/jupyter_server_config.py
+	PATH="$(PLACE)/bin:$$PATH" $(PY) -m jupyterlab notebooks --config study/book/jupyter_server_config.py
 
-grid: install $(GRID_STAMP) ## run the grid of trainings (GRID="--config fer2013=DIR", see workflow/Snakefile)
-	STUDY_PYTHON="$(PY)" $(GRID_PLACE)/bin/python workflow/grid.py run $(GRID)
+grid: install $(GRID_STAMP) ## run the grid of trainings (GRID="--config fer2013=DIR", see study/Snakefile)
+	STUDY_PYTHON="$(PY)" $(GRID_PLACE)/bin/python -m study.grid run $(GRID)
 
 bench: install $(BENCH_STAMP) ## measure what the study costs, into results/benchmark/cost.json
-	$(PY) -m benchmarks
+	$(PY) -m study.cost
 
 lint: install ## check style, and that notebooks are paired and free of outputs
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) workflow/check_notebooks.py
+	$(PY) -m study.book.pairs
 
 pairs: install ## write each notebook's .ipynb from its .py
-	$(PY) workflow/check_notebooks.py --write
+	$(PY) -m study.book.pairs --write
 
 lock: install ## pin the dependencies again (LOCK=--upgrade takes the newest versions)
-	$(PY) workflow/lock.py $(LOCK)
+	$(PY) -m study.lock $(LOCK)
 
 clean: ## remove what the commands have made, but not .venv
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis

@@ -33,7 +33,7 @@ faces_count = 1024  # faces to train on
 epochs = 3
 
 # %% tags=["remove-input"]
-from palcore.book.notebook import begin
+from study.book.notebook import begin
 
 begin(In)
 
@@ -47,9 +47,6 @@ from keras import ops
 
 from palcore import EMOTIONS
 from palcore.attribution import METHODS, AttributionHead, attribution_map, logits_and_gradient, value_and_gradient
-from palcore.book import figures as plots
-from palcore.book.figures import draw_grid
-from palcore.book.slider import FrameSlider, to_png
 from palcore.data import load
 from palcore.data.changes import boxes_of, covered
 from palcore.data.synthetic import PATCH_BOX
@@ -60,6 +57,9 @@ from palcore.related_maps import class_score, grad_cam, integrated_gradients
 from palcore.runs.reliance import share_in_boxes
 from palcore.splitting import split_at
 from palcore.training import check_options
+from study.book import figures as plots
+from study.book.figures import draw_grid
+from study.book.slider import FrameSlider, to_png
 
 plots.use_style()
 options = check_options(seed=seed, weights=weights, image_size=image_size, epochs=epochs, backbone="vgg16")

@@ -35,7 +35,7 @@ steps = 30  # batches of 32 faces that each strategy is given
 learning_rate = 1e-3
 
 # %% tags=["remove-input"]
-from palcore.book.notebook import begin
+from study.book.notebook import begin
 
 begin(In)
 
@@ -48,9 +48,6 @@ from IPython.display import Markdown
 from keras import ops
 
 from palcore.attribution import attribution_map, logits_and_gradient
-from palcore.book import figures as plots
-from palcore.book.figures import draw_grid
-from palcore.book.slider import FrameSlider, to_png
 from palcore.data import load
 from palcore.data.batches import FaceBatches
 from palcore.heatmaps import SIGMA, gaussian_heatmap
@@ -59,6 +56,9 @@ from palcore.losses import PrivilegedAttributionLoss, attribution_correlation
 # %% tags=["hide-input"]
 from palcore.models import with_attribution
 from palcore.training import build, check_options
+from study.book import figures as plots
+from study.book.figures import draw_grid
+from study.book.slider import FrameSlider, to_png
 
 plots.use_style()
 train_faces = load("synthetic", split="train", seed=seed, image_size=image_size, count=faces_count)

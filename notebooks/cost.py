@@ -25,7 +25,7 @@ seed = 0  # nothing is drawn at random on this page
 results_dir = None  # folder that holds benchmark/cost.json; None: the study's own results/
 
 # %% tags=["remove-input"]
-from palcore.book.notebook import begin
+from study.book.notebook import begin
 
 begin(In)
 
@@ -35,11 +35,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import Markdown, display
 
-from palcore.book import figures as plots
-from palcore.book.tables import read_question, to_html
 from palcore.runs.records import repository_root
+from study.book import figures as plots
+from study.results.tables import read_question, to_markdown
 
 plots.use_style()
 results = Path(results_dir) if results_dir else repository_root() / "results"
@@ -65,7 +65,7 @@ def show_tables(shown):
         }
     for kind, rows in kinds.items():
         table = pd.DataFrame(rows).T
-        display(HTML(to_html(table.loc[:, (table != "").any()], kind[:1].upper() + kind[1:])))
+        display(Markdown(to_markdown(table.loc[:, (table != "").any()], kind[:1].upper() + kind[1:])))
 
 
 # %% tags=["remove-input"]
@@ -229,7 +229,7 @@ for label, strategy in arms.items():
             "on TensorFlow": f"{seen.min():.1f} to {seen.max():.1f}",
         }
 if rows:
-    display(HTML(to_html(pd.DataFrame(rows).T)))
+    display(Markdown(to_markdown(pd.DataFrame(rows).T)))
 
 # %% [markdown]
 # ## On a GPU

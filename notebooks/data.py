@@ -31,30 +31,30 @@
 # | `fer2013` | from the web, 48 by 48 grey pixels | FER2013 [goodfellow2013challenges](../book/references.bib) |
 #
 # Whatever the owner ships, [`palcore.data.load`](../palcore/data/__init__.py) turns it into one form: a table of names, labels
-# and landmarks in memory, and images that are read when they are asked for.
+# and landmarks in memory, and images that are read when they are asked for. It does so once: every picture is decoded and looked
+# at, and what was there is kept in an index, from which later starts open it.
 
 # %% tags=["parameters"]
 seed = 0
 faces_drawn = 350  # drawn faces whose landmarks are shown
 
 # %% tags=["remove-input"]
-from palcore.book.notebook import begin
+from study.book.notebook import begin
 
 begin(In)
 
 # %% tags=["hide-input"]
 import json
-from importlib import import_module
 
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
 from palcore import EMOTIONS
-from palcore.book import figures as plots
-from palcore.data import DATASETS, fer2013, load, rafdb
-from palcore.data.affectnet_forms import EXPRESSIONS
+from palcore.data import data_module, fer2013, load, rafdb
+from palcore.data.affectnet import EXPRESSIONS
 from palcore.runs.records import repository_root
+from study.book import figures as plots
 
 plots.use_style()
 results = repository_root() / "results"
@@ -89,7 +89,7 @@ figure = plots.draw_faces(faces.images[:7], faces.landmarks[:7], heatmaps, faces
 
 # %% mystnb={"figure": {"caption": "How often each expression occurs: bars for training faces, marks for test faces.", "name": "fig-data-2"}, "image": {"alt": "Share of each expression in four data sets, as bars for training and marks for test faces."}} tags=["hide-input"]
 names = {"synthetic": "drawn faces", "rafdb": "RAF-DB", "affectnet": "AffectNet", "fer2013": "FER2013"}
-published = {name: import_module(DATASETS[name]).PUBLISHED for name in ("rafdb", "affectnet", "fer2013")}
+published = {name: data_module(name).READER.PUBLISHED for name in ("rafdb", "affectnet", "fer2013")}
 drawn = {split: load("synthetic", split=split).counts() for split in ("train", "validation", "test")}
 counts = {names["synthetic"]: drawn} | {names[name]: published[name] for name in published}
 figure = plots.draw_class_shares(counts)
@@ -102,8 +102,8 @@ table.style.format("{:,}")
 # %% [markdown]
 # The numbers of the real data sets are those that their owners publish, and `python -m palcore check` prints them beside those of
 # a copy. RAF-DB and AffectNet come without a validation split of their own for us to use: a small part of their training faces,
-# with the same mixture of expressions, becomes that ([`palcore.data.splits.split_rows`](../palcore/data/splits.py)). AffectNet's
-# own validation set serves as the test split, as in other work, because its test set is not public.
+# with the same mixture of expressions, becomes that ([`palcore.data.splits.with_validation`](../palcore/data/splits.py)).
+# AffectNet's own validation set serves as the test split, as in other work, because its test set is not public.
 
 # %% tags=["hide-input"]
 rows = {}
@@ -171,8 +171,8 @@ Markdown(
 # %% [markdown]
 # RAF-DB's text files hold the **row first and then the column**. A file read the wrong way round still looks like numbers
 # between 0 and 100. So the loader says the order out loud (`landmark_order`) and looks: the chin must lie below the brows, in
-# most faces. The check looks at each face as well. Exchanging x and y mirrors a face, turning the head does not, so
-# [`palcore.data.check.faults.mirrored`](../palcore/data/check/faults.py) tells the one from the other.
+# most faces. Each face is looked at as well. Exchanging x and y mirrors a face, turning the head does not, so
+# [`palcore.data.landmark_fit.mirrored`](../palcore/data/landmark_fit.py) tells the one from the other.
 #
 # ## Landmarks for those who have none
 #
@@ -229,8 +229,7 @@ Markdown(
 # do, tests on them too, and a result without them could be compared with nobody's. The comparison that this study makes is
 # between networks with and without PAL that are trained on the same faces and tested on the same faces. In a copy whose counts
 # are the owner's, the check reports these pictures as notes. Any more of them, or any in another data set, make it exit with 1.
-# Near copies are found by a perceptual hash [`palcore.data.check.faults.picture_hash`](../palcore/data/check/faults.py) and are
-# always notes.
+# Near copies are found by a perceptual hash [`palcore.data.faults.look_at`](../palcore/data/faults.py) and are always notes.
 #
 # ## Two labels for each face
 #
@@ -264,11 +263,11 @@ Markdown(
 # %% [markdown]
 # ## Time and memory
 #
-# AffectNet's folders hold three small files for each face, and FER2013's csv file holds its pixels as text. They are read once
-# into an index, which is kept beside the runs and made again when the folder or the file changes. Only the table stays in memory;
-# images are decoded when a batch asks for them.
+# The first start decodes every picture. Pixels of one size are copied into the index as they are, RAF-DB's into half a gigabyte;
+# AffectNet's would take 43, so its pictures are read where they lie. What is read is made again when a file has changed; another
+# landmark table alone reads no picture again.
 #
-# We have no licensed copy to time. `python -m benchmarks.data FOLDER` generates folders of the owners' size, with annotations for
+# We have no licensed copy to time. `python -m study.cost.data FOLDER` generates folders of the owners' size, with annotations for
 # every face and a few drawn images behind all file names, and starts a run from each: once without an index, and once more.
 
 # %% tags=["hide-input"]
@@ -312,26 +311,9 @@ Markdown(
 #
 # ## A data set of your own
 #
-# A further data set is one module and one line in [`palcore.data`](../palcore/data/__init__.py). The module says what lies in the
-# folder. Everything else, from the check to the landmark command to training, works from that.
-#
-# ```python
-# """My faces: FOLDER/train/ and FOLDER/test/, with the expression in the file's name."""
-#
-# PUBLISHED = {}  # {"train": {"surprise": 100, ...}, "test": {...}}, if somebody has counted
-#
-#
-# def list_faces(data_dir, split, landmarks=None, undetected="keep", seed=0):
-#     ...  # names, paths, labels 0..6 in the order of palcore.EMOTIONS, and a Problem for whatever is wrong
-#     listing = Listing("mine", split, names, paths, read_image, str, labels, points, frames, side, problems)
-#     return with_landmark_problems(listing, f"landmark table {landmarks}")
-# ```
-#
-# [`Listing`](../palcore/data/listing.py) describes the columns, [`split_rows`](../palcore/data/splits.py) cuts a validation split
-# from train, [`landmarks_of`](../palcore/data/landmark_table.py) reads a landmark table, and
-# [`with_landmark_problems`](../palcore/data/landmark_fit.py) looks whether landmarks are those of their images. A problem is
-# listed and not raised, so that the check can name all of them; [`faces_of`](../palcore/data/listing.py) raises the first that
-# would stop a run. [`palcore.data.rafdb`](../palcore/data/rafdb.py) is an example to copy.
+# A further data set is one module and one line in [`palcore.data`](../palcore/data/__init__.py): a class of facts, and a
+# generator that says which faces there are and judges nothing ([`palcore.data.readers`](../palcore/data/readers.py)). Everything
+# else, from the check to the landmark command to training, works from that. `CONTRIBUTING.md` has one to copy, in 20 lines.
 #
 # ## In three lines
 #

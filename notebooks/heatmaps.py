@@ -31,7 +31,7 @@ image_size = 112  # side of the faces, in pixels
 faces_count = 64  # how many faces the numbers are taken from
 
 # %% tags=["remove-input"]
-from palcore.book.notebook import begin
+from study.book.notebook import begin
 
 begin(In)
 
@@ -42,13 +42,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from palcore.book import figures as plots
-from palcore.book.figures import draw_grid, draw_landmarks
-from palcore.book.slider import FrameSlider, to_png
 from palcore.data import geometry, load
 from palcore.data.changes import augmented, crop_faces
 from palcore.data.changes.augmentation import DRAWS
 from palcore.heatmaps import REGIONS, SIGMA, blurred_heatmap, gaussian_heatmap, region_weights
+from study.book import figures as plots
+from study.book.figures import draw_grid, draw_landmarks
+from study.book.slider import FrameSlider, to_png
 
 plots.use_style()
 

@@ -35,7 +35,7 @@ runs = None  # a list of run folders; None: the newest two in runs/
 seed = 0
 
 # %% tags=["remove-input"]
-from palcore.book.notebook import begin
+from study.book.notebook import begin
 
 begin(In)
 
@@ -50,10 +50,10 @@ begin(In)
 from IPython.display import Markdown, display
 
 from palcore import EMOTIONS
-from palcore.book import figures as plots
-from palcore.book.browser import unpacked
 from palcore.data import load
 from palcore.runs.prediction import predict_picture, saved_runs, see_picture
+from study.book import figures as plots
+from study.book.browser import unpacked
 
 plots.use_style()
 try:
@@ -73,7 +73,7 @@ display(Markdown("\n".join(f"- {name}" for name in networks)))
 # server, and nowhere else.
 
 # %% tags=["hide-input"]
-from palcore.book.notebook import camera
+from study.book.notebook import camera
 
 if webcam:
     display(camera("webcam.png"))

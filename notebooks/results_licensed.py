@@ -24,7 +24,7 @@ seed = 0  # nothing is drawn at random on this page
 results_dir = None  # folder that holds runs/; None: the study's own results/
 
 # %% tags=["hide-input"]
-from palcore.book.pages import Page
+from study.results.pages import Page
 
 page = Page(In, results_dir)
 
@@ -37,19 +37,13 @@ page.what_to_run("rafdb", "RAF-DB")
 # %% tags=["remove-input"]
 page.answer("rafdb")
 
-# %% mystnb={"figure": {"caption": "RAF-DB. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy on RAF-DB of both backbones, and the paired differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "RAF-DB. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy on RAF-DB of both backbones, and the differences."}} tags=["remove-input"]
 page.figure("rafdb")
 
 # %% tags=["remove-input"]
 page.tables("rafdb")
 
-# %% tags=["remove-input"]
-page.groups("rafdb")
-
 # %% [markdown]
-# RAF-DB's annotators also noted gender, race and age group. `python -m palcore groups RUN ... --data-dir DIR`, before runs are published,
-# adds the accuracy by group to their records, and a table to this page.
-#
 # ## AffectNet
 
 # %% tags=["remove-input"]
@@ -58,7 +52,7 @@ page.what_to_run("affectnet", "AffectNet")
 # %% tags=["remove-input"]
 page.answer("affectnet")
 
-# %% mystnb={"figure": {"caption": "AffectNet. Read as the first figure of this page."}, "image": {"alt": "Accuracy on AffectNet of both backbones, and the paired differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "AffectNet. Read as the first figure of this page."}, "image": {"alt": "Accuracy on AffectNet of both backbones, and the differences."}} tags=["remove-input"]
 page.figure("affectnet")
 
 # %% tags=["remove-input"]

@@ -27,8 +27,8 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
-from palcore.book.grid import settings_sentence
-from palcore.book.pages import Page
+from study.results.arms import settings_sentence
+from study.results.pages import Page
 
 page = Page(In, results_dir)
 
@@ -41,7 +41,7 @@ page = Page(In, results_dir)
 # %% tags=["remove-input"]
 page.answer("shortcut")
 
-# %% mystnb={"figure": {"caption": "Drawn faces, patch at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences, paired by seed: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with the patch at random without PAL, with PAL and with wrong landmarks, and the paired differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Drawn faces, patch at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with the patch at random without PAL, with PAL and with wrong landmarks, and the differences."}} tags=["remove-input"]
 page.figure("shortcut")
 
 # %% mystnb={"figure": {"caption": "Accuracy on validation faces after each epoch: mean over seeds, band from the least to the greatest."}, "image": {"alt": "Validation accuracy against the epoch for each arm, one line and band each."}} tags=["remove-input"]
@@ -79,12 +79,12 @@ page.tables("shortcut-strategies")
 # %% [markdown]
 # ## All channels, for longer
 #
-# The same with all of compact's channels and more epochs: what the notebook `train` does unless it is told otherwise.
+# The same with all of compact's channels, half as many epochs again, and larger batches.
 
 # %% tags=["remove-input"]
 page.answer("shortcut-full")
 
-# %% mystnb={"figure": {"caption": "All channels, for longer, patch at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy with the patch at random without and with PAL, and the paired difference."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "All channels, for longer, patch at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy with the patch at random without and with PAL, and the difference."}} tags=["remove-input"]
 page.figure("shortcut-full")
 
 # %% tags=["remove-input"]
@@ -98,7 +98,7 @@ page.tables("shortcut-full")
 # %% tags=["remove-input"]
 page.answer("shortcut-strength")
 
-# %% mystnb={"figure": {"caption": "Three strengths of the shortcut, patch at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy with and without PAL for each strength of the shortcut, and the paired differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Three strengths of the shortcut, patch at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy with and without PAL for each strength of the shortcut, and the differences."}} tags=["remove-input"]
 page.figure("shortcut-strength")
 
 # %% tags=["remove-input"]

@@ -30,7 +30,7 @@ faces_count = 1024  # faces to train on
 epochs = 3
 
 # %% tags=["remove-input"]
-from palcore.book.notebook import begin
+from study.book.notebook import begin
 
 begin(In)
 
@@ -43,14 +43,14 @@ from IPython.display import Markdown
 from keras import ops
 
 from palcore.attribution import METHODS, AttributionHead, attribution_map, logits_and_gradient, value_and_gradient
-from palcore.book import figures as plots
-from palcore.book.derivatives import compiled, size_by_layer, weight_difference, weight_gradients
-from palcore.book.figures import draw_grid
 from palcore.data import load
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
 from palcore.splitting import split_at
 from palcore.training import check_options
+from study.book import figures as plots
+from study.book.derivatives import compiled, size_by_layer, weight_difference, weight_gradients
+from study.book.figures import draw_grid
 
 plots.use_style()
 check_options(seed=seed, image_size=image_size, epochs=epochs)

@@ -23,7 +23,7 @@
 #
 # If PAL does what it claims, a network trained with it should look at the face instead of the patch, and should lose less when
 # the patch stops telling the truth. This page trains both networks while the book is built, one seed each, with just the options of
-# the committed experiment (question `shortcut` of `workflow/grid.yml`), which has five seeds and the verdict.
+# the committed experiment (question `shortcut` of `study/grid.yml`), which has five seeds and the verdict.
 
 # %% [markdown]
 # ## Try it
@@ -43,7 +43,7 @@ pal_weight = 1.0
 out_dir = None  # folder of the runs; None: a temporary one
 
 # %% tags=["remove-input"]
-from palcore.book.notebook import begin
+from study.book.notebook import begin
 
 begin(In)
 
@@ -54,12 +54,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from palcore.book import figures as plots
 from palcore.data import load
 from palcore.heatmaps import gaussian_heatmap
 from palcore.models import with_attribution
 from palcore.runs.records import read_record
 from palcore.training import check_options, train
+from study.book import figures as plots
 
 plots.use_style()
 place = Path(out_dir or tempfile.mkdtemp())

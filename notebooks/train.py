@@ -81,7 +81,7 @@ seed = 0
 out_dir = None  # folder of the run; None: runs/<dataset>-<backbone>-<strategy>-<seed>
 
 # %% tags=["remove-input"]
-from palcore.book.notebook import begin
+from study.book.notebook import begin
 
 begin(In)
 
@@ -102,10 +102,10 @@ import numpy as np
 from IPython.display import Markdown
 
 from palcore import EMOTIONS
-from palcore.book import figures as plots
 from palcore.heatmaps import gaussian_heatmap
 from palcore.models import build_classifier, with_attribution
 from palcore.training import load_faces, train
+from study.book import figures as plots
 
 plots.use_style()
 faces = load_faces(options, "test")

@@ -71,26 +71,6 @@ def robustness(
         print(f"{condition:14} accuracy {scores['accuracy']:.3f}, correlation {scores['attribution']['correlation']:.3f}")
 
 
-@app.command()
-def groups(
-    runs: Annotated[list[Path], typer.Argument(help="folders of training runs on rafdb")],
-    data_dir: Annotated[Path, typer.Option(help="RAF-DB's folder, with Annotation/manual in it")],
-    landmarks: Annotated[Path | None, typer.Option(help="landmark table or folder, where it is not in data_dir")] = None,
-):
-    """Measure the accuracy of finished runs by gender, race and age group.
-
-    The results are added to their records.
-    """
-    from palcore.runs.groups import evaluate_groups
-
-    for run in runs:
-        record = evaluate_groups(run, data_dir, landmarks)
-        print(run)
-        for kind, found in record["metrics"]["test"]["groups"].items():
-            for group, scores in found.items():
-                print(f"{kind:6} {group:16} {scores['faces']:5} faces, accuracy {scores['accuracy']:.3f}")
-
-
 DATASET = Annotated[str, typer.Argument(help="rafdb, affectnet or fer2013")]
 DATA_DIR = Annotated[Path, typer.Option(help="folder of the data set")]
 
@@ -136,14 +116,13 @@ def check(
 
     Exits with 1 where that would break or bias a run.
     """
-    from palcore.data.check import check
-    from palcore.data.check.report import report_lines, report_record
+    from palcore.data.check import check, report_lines, report_record
     from palcore.runs.records import commit, versions, write_json
 
     if json and (json.is_dir() or (json.parent.exists() and not os.access(json.parent, os.W_OK | os.X_OK))):
         raise ValueError(f"--json {json} can't be written: give the path of a file in a folder that you may write to")
     options = {"landmark_order": landmark_order} if landmark_order else {}
-    report = check(dataset, data_dir, landmarks, progress=True, **options)
+    report = check(dataset, data_dir, landmarks, **options)
     if json:
         write_json(json, {**report_record(report, data_dir), "commit": commit(), "versions": versions()})
     print("\n".join(report_lines(report)))
@@ -154,7 +133,7 @@ def check(
 def main():
     """Run the command line; an error of the user's prints its sentence and exits with 1, SIGTERM ends as Ctrl-C does, with 130."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.stdout.reconfigure(errors="surrogateescape")  # names of files need not be UTF-8
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be anything, and a report is not lost over one
     try:
         app()
     except (ValueError, OSError) as error:

@@ -165,10 +165,10 @@ def with_attribution(classifier, layer=None, method="grad_input", strategy="mean
         refuse_missing_second_gradient(split, classifier.name)
     outputs = AttributionHead(split.head, method, strategy, score, name="attribution_head")(split.features)
     model = keras.Model(split.image, outputs, name=f"{classifier.name}_with_attribution")
-    model.attributed_layer = split.step.path
+    model.attributed_layer = split.path
     # That of the study's own classifiers is in their docstring.
     if layer is None and not {"drop1", "drop2", "logits"} <= {step.path for step in split.tail}:
-        _say(classifier.name, split.step.path, tuple(split.features.shape[1:]))
+        _say(classifier.name, split.path, tuple(split.features.shape[1:]))
     return model
 
 

@@ -20,7 +20,7 @@ from palcore.runs.records import commit, versions, write_json  # noqa: E402
 RECORD = ROOT / "results" / "quality" / "coverage.json"
 LEFT_OUT = [
     # Other things than palcore, kernels, and what counting itself changes or breaks.
-    *(f"--ignore=tests/{name}" for name in ("notebooks", "workflow", "benchmarks", "test_command_line.py", "test_quality.py")),
+    *(f"--ignore=tests/{name}" for name in ("notebooks", "study", "test_command_line.py", "test_quality.py")),
     "--ignore=tests/runs/test_distribution.py",
     "--deselect=tests/test_backends.py::test_gradient_with_respect_to_the_weights_equals_finite_differences",
     "--deselect=tests/test_backends.py::test_backends_agree",

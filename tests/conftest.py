@@ -31,9 +31,9 @@ def seeded():
 @pytest.fixture(autouse=True)
 def own_index(monkeypatch, tmp_path_factory):
     """No test finds an index of another, or leaves one in the working folder."""
-    from palcore.data import folder_index
+    from palcore.data import index
 
-    monkeypatch.setattr(folder_index, "INDEX_DIR", tmp_path_factory.getbasetemp() / "indexes" / secrets.token_hex(4))
+    monkeypatch.setattr(index, "INDEX_DIR", tmp_path_factory.getbasetemp() / "indexes" / secrets.token_hex(4))
 
 
 def make_small(patch):

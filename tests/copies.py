@@ -97,18 +97,6 @@ def write_rafdb_folders(folder, landmarks="text"):
     return drawn
 
 
-def write_rafdb_groups(folder, drawn):
-    """``Annotation/manual`` beside what ``write_rafdb`` has written; each face's numbers, ``{name: (2, 0, 4)}``."""
-    place, numbers = folder / "Annotation" / "manual", {}
-    place.mkdir(parents=True)
-    for row, name in enumerate(drawn):
-        numbers[name] = row % 3, row // 2 % 3, row % 5
-        points = "".join(f"{100.5 + place}\t{120.25 + place}\n" for place in range(5))
-        lines = "".join(f"{number}\n" for number in numbers[name])
-        (place / f"{Path(name).stem}_manu_attri.txt").write_text(points + lines)
-    return numbers
-
-
 FER_FOLDERS = dict(zip(EMOTIONS, ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"), strict=True))
 FER_USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 FER_NUMBERS = dict(zip(EMOTIONS, (5, 2, 1, 3, 4, 0, 6), strict=True))

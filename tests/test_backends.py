@@ -108,7 +108,7 @@ for end in (layers.Softmax(), layers.Lambda(lambda z: keras.ops.softmax(z)), lay
     assert outputs["attribution"].shape == (4, 6, 6) and float(np.abs(outputs["attribution"]).max()) > 1e-3
 refused("moves the picture", lambda: with_attribution(classifier(layers.RandomFlip())))
 refused("moves the picture", lambda: with_attribution(classifier(layers.Lambda(lambda x: x[:, ::-1]))))
-refused("ends in a sigmoid", lambda: with_attribution(classifier(end=layers.Activation("sigmoid"))))
+refused("gives probabilities or the like", lambda: with_attribution(classifier(end=layers.Activation("sigmoid"))))
 for fine in (layers.UpSampling2D(2, interpolation="bilinear"), layers.Activation("softsign")):
     with_attribution(classifier(behind=fine))
 for jit in (True, False):

@@ -16,7 +16,6 @@ finally:
 COMMANDS = {
     (): ("predict", "robustness", "landmarks", "check", "Test a finished run on faces with patches, shifts and blur."),
     ("predict",): ("--model", "--out", "picture, cropped to one face"),
-    ("groups",): ("--data-dir", "--landmarks", "folders of training runs on rafdb"),
     ("robustness",): ("--data-dir", "--landmarks", "folder of a training run"),
     ("landmarks",): ("--data-dir", "--out", "    python -m pip install -e '.[landmarks]'".removeprefix("  ") + "\n"),
     ("check",): ("--data-dir", "--landmarks", "--landmark-order", "--json", "rafdb, affectnet or fer2013"),

@@ -92,7 +92,7 @@ def test_jax_draws_the_same_maps_and_derivatives(tmp_path):
 import numpy as np
 from tests.backend_case import SMOOTH, faces, network, pal_value_and_gradients
 from palcore.attribution import value_and_gradient
-from palcore.book.derivatives import compiled, weight_gradients
+from study.book.derivatives import compiled, weight_gradients
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import with_attribution
 from palcore.related_maps import grad_cam, integrated_gradients

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from palcore.attribution import AttributionHead
 from palcore.models import with_attribution
@@ -49,13 +50,6 @@ def top_model(shape=(8, 8, 6), name="top"):
 def saved(model, tmp_path):
     model.save(tmp_path / f"{model.name}.keras")
     return keras.models.load_model(tmp_path / f"{model.name}.keras")
-
-
-def by_names(tmp_path):
-    a, b = image(SIZE, SIZE, 4, name="a"), image(SIZE, SIZE, 2, name="b")
-    joined = layers.Conv2D(3, 3, activation="relu", name="joined")(layers.Concatenate()([b, a]))
-    join, given = keras.Model({"b": b, "a": a}, joined, name="join"), image()
-    return keras.Model(given, top(join({"b": layers.Conv2D(2, 1)(given), "a": layers.Conv2D(4, 1)(given)})))
 
 
 def several_outputs(tmp_path):
@@ -132,8 +126,6 @@ FORMS = {
         [image(), keras.Sequential([layers.Rescaling(1 / 2), keras.Sequential([backbone(), layers.ReLU()])]), top_model()]
     ),
     "several outputs": several_outputs,
-    "list of inputs": list_of_inputs,
-    "inputs by name": by_names,
     "equal names": equal_names,
     "equal operations": equal_operations,
     "called image": called_image,
@@ -204,12 +196,12 @@ def test_of_two_layers_with_one_name_each_can_be_chosen(tmp_path):
     given = image()
     first, second = backbone(name="a"), saved(backbone(size=8, name="b", channels=6), tmp_path)
     two = keras.Model(given, top(second(first(given))))
-    with pytest.raises(ValueError, match="layer 'deep' of .* is the name of 2 layers: choose from a/deep, b/deep"):
+    with pytest.raises(ValueError, match="layer 'deep' of .* is applied 2 times, as a/deep, b/deep"):
         split_at(two, "deep")
     assert split_at(two, "b/deep")[1].shape == (None, 4, 4, 6)
 
 
-def vision_transformer(tokens_to_map=False):
+def vision_transformer(tokens_to_map=False, residual=True):
     """Patches, a token put in front, two blocks of attention; the scores of the class token or of a map of tokens."""
     given = image()
     patches = layers.Conv2D(8, 3, 3, name="patches")(given)
@@ -217,21 +209,34 @@ def vision_transformer(tokens_to_map=False):
     queries = keras.ops.transpose(keras.ops.reshape(layers.Dense(8)(tokens), (-1, 16, 2, 4)), (0, 2, 1, 3))
     weights = layers.Softmax(name="heads")(keras.ops.matmul(queries, keras.ops.transpose(queries, (0, 1, 3, 2))))
     mixed = keras.ops.reshape(keras.ops.transpose(keras.ops.matmul(weights, queries), (0, 2, 1, 3)), (-1, 16, 8))
-    tokens = layers.LayerNormalization()(layers.MultiHeadAttention(2, 4)(mixed, mixed))
+    mixed = layers.LayerNormalization()(layers.MultiHeadAttention(2, 4)(mixed, mixed))
     if tokens_to_map:
+        tokens = layers.Add()([tokens, mixed]) if residual else mixed
         tokens = layers.ReLU(name="tokens")(layers.Reshape((4, 4, 8))(tokens))
-    return keras.Model(given, top(tokens))
+    return keras.Model(given, top(tokens if tokens_to_map else mixed))
 
 
-@pytest.mark.parametrize("tokens_to_map", [True, False])
-def test_the_default_is_no_map_of_attention_heads_or_tokens(tokens_to_map, capsys):
-    model = with_attribution(vision_transformer(tokens_to_map))
-    assert model.attributed_layer == "patches"
-    assert "layer 'patches', 4 x 4 cells, 8 channels" in capsys.readouterr().out
+@pytest.mark.parametrize(("tokens_to_map", "layer"), [(True, "tokens"), (False, "patches")])
+def test_the_default_is_the_last_map_of_patches_or_of_tokens_in_their_order(tokens_to_map, layer, capsys):
+    assert with_attribution(vision_transformer(tokens_to_map)).attributed_layer == layer
+    assert f"layer '{layer}', 4 x 4 cells, 8 channels" in capsys.readouterr().out
 
 
-def test_a_map_of_tokens_can_be_asked_for_by_name():
-    assert split_at(vision_transformer(True), "tokens")[1].shape == (None, 4, 4, 8)
+def test_tokens_that_keep_nothing_of_their_place_are_no_default():
+    classifier = vision_transformer(True, residual=False)
+    assert with_attribution(classifier).attributed_layer == "patches"
+    with pytest.raises(ValueError, match="layer 'tokens' of .* is no map of the picture"):
+        with_attribution(classifier, "tokens")
+
+
+@pytest.mark.parametrize("rearranged", [layers.Permute((2, 1, 3)), lambda x: ops.flip(x, 1)])
+def test_a_map_that_was_rearranged_is_no_default_and_refused_by_name(rearranged):
+    given = image()
+    mixed = layers.ReLU(name="mixed")(rearranged(backbone()(given)))
+    classifier = keras.Model(given, top(mixed))
+    assert with_attribution(classifier).attributed_layer == "backbone/deep"
+    with pytest.raises(ValueError, match="moves the picture in front of layer 'mixed'"):
+        with_attribution(classifier, "mixed")
 
 
 GATES = {
@@ -248,7 +253,7 @@ def test_gates_are_no_default(form):
     deep = layers.Conv2D(8, 3, activation="relu", name="deep")(layers.Rescaling(1 / 2)(given))
     gated = join([deep, layers.Dense(8, activation="sigmoid")(squeeze(deep))])
     model = keras.Model(given, top(layers.Dropout(0.1)(layers.AveragePooling2D(2)(gated))))
-    assert split_classifier(model).step.path == "gated"
+    assert split_classifier(model).path == "gated"
 
 
 def test_one_cell_is_no_map():
@@ -256,7 +261,7 @@ def test_one_cell_is_no_map():
     deep = layers.Conv2D(8, 3, activation="relu", name="deep")(given)
     squeezed = layers.Conv2D(8, 1, name="squeezed")(layers.GlobalAveragePooling2D(keepdims=True)(deep))
     classifier = keras.Model(given, top(squeezed))
-    assert split_classifier(classifier).step.path == "deep"
+    assert split_classifier(classifier).path == "deep"
     with pytest.raises(ValueError, match="no layer 'squeezed' with a map of features in .*: choose from deep$"):
         split_classifier(classifier, "squeezed")
 
@@ -264,7 +269,7 @@ def test_one_cell_is_no_map():
 @pytest.mark.parametrize("scaling", [layers.Rescaling(1 / 2), lambda x: x / 2.0, layers.Normalization(mean=1.0, variance=1.0)])
 def test_what_learns_nothing_is_no_default(scaling):
     given = image()
-    with pytest.raises(ValueError, match="no convolutional map to attribute among .*, .*: name a layer"):
+    with pytest.raises(ValueError, match="has no map that all paths pass and something was learnt for"):
         split_classifier(keras.Model(given, top(layers.ReLU()(scaling(given)))))
 
 
@@ -324,8 +329,9 @@ REFUSED = {
     "cannot be split into layers": (lambda: keras.Sequential([layers.Conv2D(3, 3), layers.Dense(2)]), None),
     "has 1 inputs and 2 outputs": (two_heads, None),
     r"the first of shape \(None, 8, 8, 5\): it must have one image and one vector of scores": (scores_at_each_place, None),
-    "layer 'twice' of .* is applied 2 times: choose one applied once": (lambda: shared_layer(None), "twice"),
+    "layer 'twice' of .* is applied 2 times, as twice: choose one applied once": (lambda: shared_layer(None), "twice"),
     "layer 'a/deep' of .* lies within a branch, and other paths go around it": (lambda: two_streams(), "a/deep"),
+    "sub-model 'join' has 2 inputs: its parts must have one": (lambda: list_of_inputs(None), None),
     "no layer 'missing' with a map of features in .*: choose from .*, backbone/deep": (
         lambda: functional(layers.ReLU()),
         "missing",

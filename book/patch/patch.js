@@ -1,7 +1,7 @@
 /* The picture that one can touch: a drawn face, its patch, and what two networks make of it, computed here.
  *
- * site.js loads this file when a reader asks for it, after the data that palcore/book/browser.py writes (window.patchData). What a
- * network computes here is what Keras computes with the same weights: tests/workflow/test_patch.py compares them. Another pair of
+ * site.js loads this file when a reader asks for it, after the data that study/book/browser.py writes (window.patchData). What a
+ * network computes here is what Keras computes with the same weights: tests/study/book/test_patch.py compares them. Another pair of
  * networks is another `pair` of a Touch, with data of its own. */
 
 const PAIR = {none: "without PAL", mean: "with PAL"};

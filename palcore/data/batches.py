@@ -158,7 +158,7 @@ class FaceBatches(keras.utils.PyDataset):
         images = np.empty((len(rows), faces.images.size, faces.images.size, 3), np.uint8)
 
         def fill(positions):
-            images[positions] = faces.images[positions]
+            faces.images.read_into(positions, images[positions[0] : positions[-1] + 1] if len(positions) else images[:0])
 
         each = map if self._pool is None else self._pool.map
         list(each(fill, np.array_split(np.arange(len(rows)), self.threads)))

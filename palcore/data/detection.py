@@ -14,10 +14,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from palcore.data import list_faces
-from palcore.data.landmark_table import append_rows, examine_landmark_table, read_landmark_table
-from palcore.data.listing import KINDS
-from palcore.data.table import SPLITS
+from palcore.data import find_data_set, load
+from palcore.data.landmark_table import append_rows, read_landmark_table
+from palcore.data.readers import SPLITS
 from palcore.progress import progress_bar
 
 WORKING_SIDE = 192
@@ -161,11 +160,10 @@ def _begin(part, out, names):
         if whole == 0:
             part.unlink()
     elif out.exists():
-        *rows, in_pixels, problems = examine_landmark_table(out)
-        if in_pixels or problems:
-            form = "is in pixels (column detected)" if in_pixels else "is not one that this command has written"
-            raise ValueError(f"landmark table {out} {form}: it is left as it is, give another --out")
-        append_rows(part, *rows)
+        try:
+            append_rows(part, *read_landmark_table(out))
+        except ValueError as problem:
+            raise ValueError(f"{problem}; it is left as it is, give another --out") from None
     append_rows(part)
     files, found, _ = read_landmark_table(part)
     strange = [name for name in files if name not in names]
@@ -246,9 +244,8 @@ def landmark_dataset(name, data_dir, out=None, detect=None):
     :param detect: see ``write_landmarks``; None for ``dlib_detector()``.
     :return: ``(path of the table, Summary)``.
     """
-    parts = [list_faces(name, data_dir, split, landmarks=False) for split in SPLITS]
-    for problem in (problem for part in parts for problem in part.problems if problem.kind in ("layout", "table")):
-        raise KINDS[problem.kind](problem.sentence)
+    find_data_set(name, data_dir)
+    parts = [load(name, data_dir, split, landmarks=False) for split in SPLITS]
     if out is None:
         folder = Path(data_dir).expanduser()
         out = (folder if folder.is_dir() else folder.parent) / "landmarks.csv.gz"
@@ -258,6 +255,6 @@ def landmark_dataset(name, data_dir, out=None, detect=None):
 
     def read(position):
         part, row = faces[position]
-        return part.read(part.items[row])
+        return part.images.read(part.images.items[row])
 
     return Path(out), write_landmarks(names, read, out, detect, partial(progress_bar, desc=f"landmarks of {name}", unit="face"))

@@ -11,13 +11,20 @@ import keras
 import numpy as np
 
 from palcore.data.batches import FaceBatches
-from palcore.data.changes.augmentation import FLIP, draw_matrix
-from palcore.data.geometry import FLIP_INDEX
+from palcore.data.changes.augmentation import ANGLE, FLIP, SCALE, SHIFT
+from palcore.data.geometry import FLIP_INDEX, flip_matrix
 
 
 def draw_matrices(draws: np.ndarray, strength: float = 1.0) -> np.ndarray:
-    """``palcore.data.changes.augmentation.draw_matrix`` of many faces: ``(N, DRAWS)`` to ``(N, 3, 3)`` float64."""
-    return np.stack([draw_matrix(numbers, strength) for numbers in draws])
+    """``palcore.data.changes.augmentation.draw_matrix`` of many faces at once: ``(N, DRAWS)`` to ``(N, 3, 3)`` float64."""
+    angle, scale, *shift = ((2 * draws[:, :4] - 1) * (ANGLE, SCALE, SHIFT, SHIFT) * strength).T
+    cosine, sine = (1 + scale) * np.cos(angle), (1 + scale) * np.sin(angle)
+    matrices = np.tile(np.eye(3), (len(draws), 1, 1))
+    matrices[:, :2, :2] = np.stack([[cosine, -sine], [sine, cosine]]).transpose(2, 0, 1)
+    matrices[:, :2, 2] = 0.5 + np.stack(shift, axis=-1) - 0.5 * matrices[:, :2, :2].sum(axis=2)
+    mirrored = draws[:, 7] < FLIP
+    matrices[mirrored] = matrices[mirrored] @ flip_matrix()
+    return matrices
 
 
 def moved_landmarks(landmarks: np.ndarray, matrices: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
@@ -60,18 +67,30 @@ class DeviceBatches(FaceBatches):
 
     All images of the split are sent there once, a single channel where all are grey: 66 MB for FER2013's training faces.
 
+    A face's weight in the loss of the attribution comes with its batch, so that runs which differ in it share what is compiled.
+
+    :param pal_weight: that weight.
     :raises ValueError: on another backend than JAX.
     """
 
-    def __init__(self, faces, **settings):
+    def __init__(self, faces, pal_weight=1.0, **settings):
         if keras.backend.backend() != "jax":
             raise ValueError(f"option warp is 'device' on the backend {keras.backend.backend()}: it needs KERAS_BACKEND=jax")
         super().__init__(faces, **settings)
+        self.pal_weight = pal_weight
         import jax
 
         images = faces.images[:]
         grey = bool(np.all(images == images[..., :1]))
         self._pixels = jax.device_put(images[..., :1] if grey else images)
+
+    def __getitem__(self, index):
+        images, targets, *weights = super().__getitem__(index)
+        if not self.attribution:
+            return images, targets, *weights
+        ones = np.ones(len(targets["expression"]), np.float32)
+        given = weights[0] if weights else {"expression": ones}
+        return images, targets, {**given, "attribution": np.float32(self.pal_weight) * ones}
 
     def _prepared(self, rows, places):
         faces = self.faces.subset(rows)

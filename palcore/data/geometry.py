@@ -29,7 +29,7 @@ def flip_matrix():
 
 
 def affine_matrix(angle=0.0, scale=1.0, shift=(0.0, 0.0)):
-    """``(3, 3)`` map of image fractions: rotate and scale about the centre, then shift.
+    """``(3, 3)`` map of image fractions: rotate and scale about the centre, then shift; ``(N, 3, 3)`` for arrays.
 
     :param angle: radians, clockwise as seen in the image.
     :param scale: above 1 enlarges.
@@ -37,13 +37,11 @@ def affine_matrix(angle=0.0, scale=1.0, shift=(0.0, 0.0)):
     """
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     x, y = shift
-    return np.array(
-        [
-            [cosine, -sine, 0.5 - 0.5 * (cosine - sine) + x],
-            [sine, cosine, 0.5 - 0.5 * (sine + cosine) + y],
-            [0.0, 0.0, 1.0],
-        ]
-    )
+    matrix = np.zeros((*np.shape(cosine), 3, 3))
+    matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 0, 2] = cosine, -sine, 0.5 - 0.5 * (cosine - sine) + x
+    matrix[..., 1, 0], matrix[..., 1, 1], matrix[..., 1, 2] = sine, cosine, 0.5 - 0.5 * (sine + cosine) + y
+    matrix[..., 2, 2] = 1
+    return matrix
 
 
 def crop_matrix(left, top, width, height):
@@ -66,23 +64,33 @@ def landmark_boxes(landmarks):
 
 
 def transform_landmarks(landmarks, matrix):
-    """Landmarks ``(68, 2)`` moved by a map of fractions, float32; a map that mirrors exchanges left and right landmarks too."""
-    moved = landmarks @ matrix[:2, :2].T + matrix[:2, 2]
-    if matrix[0, 0] * matrix[1, 1] < matrix[0, 1] * matrix[1, 0]:
-        moved = moved[FLIP_INDEX]
-    return moved.astype(np.float32)
+    """Landmarks ``(68, 2)`` moved by a map of fractions, float32; a map that mirrors exchanges left and right landmarks too.
+
+    Of many faces, ``(N, 68, 2)``, each by its own, ``(N, 3, 3)``.
+    """
+    moved = landmarks @ matrix[..., :2, :2].swapaxes(-1, -2) + matrix[..., None, :2, 2]
+    mirrored = matrix[..., 0, 0] * matrix[..., 1, 1] < matrix[..., 0, 1] * matrix[..., 1, 0]
+    return np.where(mirrored[..., None, None], moved[..., FLIP_INDEX, :], moved).astype(np.float32)
 
 
-def transform_image(image, matrix):
-    """An image ``(H, W, 3)`` uint8 moved by a map of fractions, of the same size as before.
-
-    Interpolation is linear, and beyond the image its edge repeats.
+def pixel_map(matrix, width, height):
+    """``(2, 3)`` map of pixels, whose centres have whole numbers, for a map of fractions; ``(N, 2, 3)`` for ``(N, 3, 3)``.
 
     Fractions count from the image's corner, and pixel i has its centre at (i + 0.5) / W: hence the half pixels.
     """
-    height, width = image.shape[:2]
     sides = np.array([width, height])
-    pixels = np.empty((2, 3))
-    pixels[:, :2] = matrix[:2, :2] * sides[:, None] / sides
-    pixels[:, 2] = matrix[:2, 2] * sides + 0.5 * pixels[:, :2].sum(axis=1) - 0.5
-    return cv2.warpAffine(image, pixels, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    pixels = np.empty((*matrix.shape[:-2], 2, 3))
+    pixels[..., :2] = matrix[..., :2, :2] * sides[:, None] / sides
+    pixels[..., 2] = matrix[..., :2, 2] * sides + 0.5 * pixels[..., :2].sum(axis=-1) - 0.5
+    return pixels
+
+
+def warp(image, pixels, out=None):
+    """An image ``(H, W, 3)`` uint8 moved by a ``pixel_map``, of the same size; beyond it its edge repeats. ``out`` takes it."""
+    size = image.shape[1::-1]
+    return cv2.warpAffine(image, pixels, size, out, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def transform_image(image, matrix):
+    """An image ``(H, W, 3)`` uint8 moved by a map of fractions, with linear interpolation, of the same size as before."""
+    return warp(image, pixel_map(matrix, *image.shape[1::-1]))

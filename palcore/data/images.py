@@ -1,122 +1,88 @@
-"""One image file: its size before it is decoded, and its pixels.
+"""One picture: read whole or not at all, resized, cut out."""
 
-One convention for the orientation that EXIF holds: an image is what a viewer shows, in sizes, boxes, landmarks and pixels.
-"""
-
+import io
 import os
-import stat
 import warnings
 
 import cv2
 import numpy as np
+import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-from palcore.data.geometry import FLIP_INDEX
+from palcore.files import read_bytes
 
 MOST_PIXELS, LONGEST = 50_000_000, 16_384
 """Larger images are refused by their header: decoding 144 million pixels takes a gigabyte, and a file of 17 KB can ask for that."""
 
-ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
-"""What the last bytes of a whole file hold."""
+MOST_BYTES = 2**28
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
+"""What a file is read as, whatever its name: Pillow would start another program for an EPS file."""
 
-NO_PERMISSION = "no permission to read {}: change its mode or owner"
-
-TAIL = 4096
 ORIENTATION = 0x0112
+# Of large files and damaged EXIF data: what matters of that is refused. Not in a context, which threads would leave open.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+REMEDY = "replace the file, or remove its row"
 
 
-def _open(path):
-    """A regular file, opened.
-
-    :raises FileNotFoundError: where there is none, or something else of that name.
-    :raises ValueError: where it cannot be read.
-    """
+def _checked_format(path: str | os.PathLike, content: bytes) -> str:
+    """``FORMAT MODE`` of an image; refuses what is none, too large to be decoded, or stored turned."""
     try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISREG(mode):
-            return open(path, "rb")
-    except FileNotFoundError:
-        what = f"{path} is a link to a file that is not there" if os.path.islink(path) else f"no image file {path}"
-        raise FileNotFoundError(f"{what}: check data_dir") from None
-    except PermissionError:
-        raise ValueError(NO_PERMISSION.format(path)) from None
-    except OSError as problem:  # a circle of links, say
-        raise ValueError(f"{path} cannot be read ({problem.strerror}): replace the file, or remove its row") from None
-    kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
-    raise FileNotFoundError(f"{path} is {kind} and no image file: rename or remove it")
-
-
-def _header(path, file):
-    """Width and height as stored, orientation and format of an image in an open file.
-
-    :raises ValueError: where it is no image, or too large to be decoded.
-    """
-    try:
-        image = Image.open(file)
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
         orientation = image.getexif().get(ORIENTATION, 1) if "exif" in image.info else 1
     except Image.DecompressionBombError:
-        image = None
+        raise ValueError(f"{path} has too many pixels: shrink it, or remove its row") from None
     except UnidentifiedImageError:
-        raise ValueError(f"{path} cannot be read as an image: replace the file, or remove its row") from None
+        raise ValueError(f"{path} cannot be read as an image ({', '.join(FORMATS)}): {REMEDY}") from None
     except Exception:  # damaged bytes make Pillow's readers raise whatever their parts raise
-        raise ValueError(f"{path} is cut short or damaged: replace the file, or remove its row") from None
-    if image is None or max(image.size) > LONGEST or image.width * image.height > MOST_PIXELS:
-        size = "too many pixels" if image is None else f"{image.width}x{image.height} pixels"
+        raise ValueError(f"{path} is cut short or damaged: {REMEDY}") from None
+    if max(image.size) > LONGEST or image.width * image.height > MOST_PIXELS:
         limits = f"{MOST_PIXELS // 10**6} million, and {LONGEST:,} on a side"
+        size = f"{image.width}x{image.height} pixels"
         raise ValueError(f"{path} has {size}, and at most {limits}, are read: shrink it, or remove its row")
-    return image.size, orientation if orientation in range(1, 9) else 1, image.format
+    if orientation in range(2, 9):
+        turned = f"{path} is stored turned (EXIF orientation {orientation})"
+        raise ValueError(f"{turned}: save it upright, with its landmarks and box, or remove its row")
+    return f"{image.format} {image.mode}"
 
 
-def probe_image(path):
-    """Width, height and EXIF orientation (1 to 8) of an image file, without decoding it.
-
-    Width and height are those of the image as it is shown. A file whose end is not marked as such is decoded to see whether
-    anything is missing.
-
-    :raises FileNotFoundError: where there is no such file.
-    :raises ValueError: where the file is no image, too large, or cut short.
-    """
-    # Pillow warns of large files and damaged EXIF data on its way; what matters of that is refused.
-    with _open(path) as file, warnings.catch_warnings(action="ignore"):
-        (width, height), orientation, form = _header(path, file)
+def decoded(content: bytes) -> np.ndarray:
+    """The pixels ``(H, W, 3)`` uint8 RGB of an encoded image that was read before; missing data are filled in silently."""
+    if content[:2] == b"\xff\xd8":
         try:
-            file.seek(max(file.seek(0, os.SEEK_END) - TAIL, 0))
-            if form not in ENDS or ENDS[form] not in file.read():
-                file.seek(0)
-                Image.open(file).load()
-        except Exception:
-            raise ValueError(f"{path} is cut short or damaged: replace the file, or remove its row") from None
-    return (height, width, orientation) if orientation > 4 else (width, height, orientation)
-
-
-def read_image(path, probed=False):
-    """Read an image file as ``(H, W, 3)`` uint8 RGB, turned as EXIF says (a grey image has three equal channels).
-
-    :param probed: whether ``probe_image`` has seen the file, so that its header need not be read again.
-    :raises FileNotFoundError: where there is no such file.
-    :raises ValueError: where OpenCV cannot decode it, or it is too large.
-    """
-    with _open(path) as file:
-        if not probed:
-            with warnings.catch_warnings(action="ignore"):
-                _header(path, file)
-            file.seek(0)
-        encoded = np.frombuffer(file.read(), np.uint8)
-    try:
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    except cv2.error:
-        image = None
+            return simplejpeg.decode_jpeg(content, strict=False)
+        except ValueError:  # four colours: OpenCV reads those
+            pass
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise ValueError(f"{path} cannot be read as an image: replace the file, or remove its row")
+        raise ValueError("no image")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def read_probed(path):
-    """``read_image`` of a file that ``probe_image`` has seen."""
-    return read_image(path, True)
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """An image file as ``(H, W, 3)`` uint8 RGB; a grey image has three equal channels.
+
+    :raises FileNotFoundError: where there is no such file.
+    :raises ValueError: where it is none of ``FORMATS``, too large, turned by EXIF, or lacks some of its data, even if its end was
+        repaired: decoders fill in a plain area there and say nothing.
+    """
+    content = read_bytes(path, "image file", MOST_BYTES)
+    form = _checked_format(path, content)
+    try:
+        if form not in ("JPEG RGB", "JPEG L"):
+            Image.open(io.BytesIO(content), formats=FORMATS).load()  # which OpenCV does not refuse where it is cut
+            return decoded(content)
+        try:
+            return simplejpeg.decode_jpeg(content, strict=True)
+        except ValueError as problem:
+            if "premature end" in str(problem).lower():
+                raise
+            return simplejpeg.decode_jpeg(content, strict=False)  # other complaints, as of bytes too many, cost no pixel
+    except Exception:  # likewise
+        raise ValueError(f"{path} is cut short or damaged: {REMEDY}") from None
 
 
-def resize(image, size):
+def resize(image: np.ndarray, size: int) -> np.ndarray:
     """Resize ``(H, W, 3)`` or ``(H, W)`` uint8 to ``(size, size, ...)``: area averages to shrink, linear interpolation to enlarge.
 
     Landmarks are fractions of the image's sides, so they stay as they are.
@@ -127,19 +93,15 @@ def resize(image, size):
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def turned(points, orientation):
-    """Fractions ``(..., 2)`` of the image as stored, as fractions of the image as shown.
+def cut_out(image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
+    """A box of a picture; what lies outside repeats the edge. None where all of it does.
 
-    :param orientation: EXIF's number, 1 to 8.
+    :param box: ``(4,)`` x, y, width and height in pixels, which are rounded.
     """
-    x, y = points[..., 0], points[..., 1]
-    places = {
-        1: (x, y), 2: (1 - x, y), 3: (1 - x, 1 - y), 4: (x, 1 - y), 5: (y, x), 6: (1 - y, x), 7: (1 - y, 1 - x), 8: (y, 1 - x),
-    }  # fmt: skip
-    return np.stack(places[orientation], axis=-1)
-
-
-def turned_landmarks(landmarks, orientation):
-    """Landmarks ``(68, 2)`` of the image as stored, as those of the image as shown; left and right too, where that mirrors."""
-    points = turned(landmarks, orientation)
-    return points[FLIP_INDEX] if orientation in (2, 4, 5, 7) else points
+    x, y, width, height = np.round(box).astype(int)
+    left, top, right, bottom = max(x, 0), max(y, 0), min(x + width, image.shape[1]), min(y + height, image.shape[0])
+    if left >= right or top >= bottom:
+        return None
+    edges = top - y, y + height - bottom, left - x, x + width - right
+    face = image[top:bottom, left:right]
+    return cv2.copyMakeBorder(face, *edges, cv2.BORDER_REPLICATE) if any(edges) else face

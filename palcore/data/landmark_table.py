@@ -1,11 +1,22 @@
-"""One csv file of landmarks for a whole data set: read, begun and continued."""
+"""68 landmarks of a face: in a row of a csv file for the whole data set, in a text file of its own, in an array, or in a cell."""
 
+import gzip
+import re
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from palcore.data.listing import KINDS, Problem, no_cell_lost
+from palcore.data.readers import Problem
+from palcore.files import one_line, opened_table, read_array, read_text
+
+ORDERS = ("row_column", "x_y")
+"""What the two numbers of a line of a text file are: the row and then the column, or the other way round."""
 
 COORDINATES = [f"{axis}{landmark}" for landmark in range(68) for axis in "xy"]
 COLUMNS = ["file", "found", *COORDINATES]
@@ -14,104 +25,170 @@ COLUMNS = ["file", "found", *COORDINATES]
 PIXEL_COLUMNS = ["file", "detected", *COORDINATES]
 """Header of the other form: pixels, the first pixel's centre at (0, 0)."""
 
-FARTHEST = 3.0
-"""In fractions, the middle landmark of a table lies nowhere near this far from the corner: such values are pixels."""
+MAKE = "`python -m palcore landmarks`"
 
 
-def examine_landmark_table(path, key=str):
-    """All of a table with all that is wrong with it.
+class Landmarks(NamedTuple):
+    """Landmarks of some faces as they stand in their source, and what is wrong with it.
 
-    :param key: what makes a name of the table the face's name.
-    :return: ``(files, found, landmarks, in_pixels, problems)``: ``(N,)`` str, ``(N,)`` bool, ``(N, 68, 2)`` float64 as they stand
-        in the table, whether those are pixels, and a list of ``palcore.data.listing.Problem``. A table that cannot be read has
-        no rows and one problem.
+    - ``points``: ``(N, 68, 2)``, NaN where there are none; ``pixels``: whether those are pixels, not fractions.
+    - ``found``: ``(N,)`` bool, whether a detector found a face; ``problems``: with the faces' rows.
     """
-    path, problems = Path(path), []
 
-    def nothing(kind, sentence):
-        return np.zeros(0, str), np.zeros(0, bool), np.zeros((0, 68, 2)), False, [Problem(kind, str(path), sentence)]
+    points: np.ndarray
+    found: np.ndarray
+    pixels: bool
+    problems: list[Problem]
 
-    if not path.is_file():
-        return nothing("layout", f"no landmark table {path}: `python -m palcore landmarks` makes one")
+
+def as_points(values: np.ndarray | list, where: str) -> np.ndarray:
+    """136 numbers or texts, x0 y0 x1 y1 ..., as ``(68, 2)`` float64.
+
+    :raises ValueError: for anything else.
+    """
     try:
-        with no_cell_lost(f"landmark table {path}", "a whole .csv or .csv.gz file"):
-            table = pd.read_csv(path, dtype={"file": str}, index_col=False)
-    except ValueError as problem:
-        return nothing("table", str(problem))
-    header = list(table.columns)
-    if header not in (COLUMNS, PIXEL_COLUMNS):
-        return nothing(
-            "table",
-            f"landmark table {path} has {len(header)} columns beginning {', '.join(header[:4])}: "
-            f"it must have {len(COLUMNS)}, file, found (or detected), x0, y0, ... x67, y67",
-        )
-    nameless = table["file"].isna()
-    if nameless.any():
-        sentence = f"row {int(np.argmax(nameless))} of landmark table {path} names no file: remove it"
-        problems.append(Problem("table", str(path), sentence))
-        table = table[~nameless]
-    table = table.assign(file=[key(name.replace("\\", "/")) for name in table["file"]])
-    repeated = table["file"].duplicated()
-    for name in table["file"][repeated].unique():
-        problems.append(Problem("table", name, f"landmark table {path} names {name} more than once: remove a row"))
-    table = table[~repeated]
-    marks = table[header[1]]
-    good = marks.isin([0, 1])
-    for name, value in zip(table["file"][~good], marks[~good], strict=True):
-        sentence = f"column {header[1]} of landmark table {path} is {value} for {name}: it must be 0 or 1"
-        problems.append(Problem("table", name, sentence))
-    table = table[good]
-    files, found, values = table["file"].to_numpy(str), marks[good].to_numpy(np.float64) == 1, table[COORDINATES]
-    numbers = values.apply(pd.to_numeric, errors="coerce")
-    words = (numbers.isna() & values.notna()).to_numpy()
-    for row, column in np.argwhere(words):
-        sentence = (
-            f"landmark table {path} has {values.iat[row, column]!r} for {COORDINATES[column]} of {files[row]}: it must be a number"
-        )
-        problems.append(Problem("landmarks unreadable", files[row], sentence))
-    landmarks = numbers.to_numpy(np.float64).reshape(-1, 68, 2)
-    for row in np.flatnonzero(found & ~words.any(axis=1) & ~np.isfinite(landmarks).all(axis=(1, 2))):
-        sentence = f"landmarks of {files[row]} in {path} are not finite: correct or remove the row"
-        problems.append(Problem("landmarks not finite", files[row], sentence))
-    return files, found, landmarks, header[1] == "detected", problems
+        values = np.asarray(values, np.float64).ravel()
+    except ValueError:
+        raise ValueError(f"landmarks in {where} are no numbers: there must be 136, two for each of 68") from None
+    if values.size != 136:
+        raise ValueError(f"landmarks in {where} are {values.size} numbers: there must be 136, two for each of 68")
+    if not np.isfinite(values).all():
+        raise ValueError(f"landmarks in {where} have a number that is not finite: correct it")
+    return values.reshape(68, 2)
 
 
-def _fractions(landmarks, found, in_pixels, frames, path):
-    """Landmarks in fractions of ``frames`` (width and height of all images, or ``(N, 2)``)."""
-    if in_pixels:
-        frames = np.asarray(frames, float)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            landmarks = (landmarks + 0.5) / np.where(frames > 0, frames, np.nan).reshape(-1, 1, 2)
-    seen = landmarks[found & np.isfinite(landmarks).all(axis=(1, 2))]
-    if len(seen) and np.median(np.abs(seen)) > FARTHEST:
-        form = "fractions of the image's sides"
-        if in_pixels:
-            form = "pixels of images of {:g}x{:g}".format(*np.ravel(frames)[:2])
-        raise ValueError(f"landmarks in {path} reach {seen.max():g}, which are not {form}: make the table again")
-    return landmarks
+def array_points(path: Path) -> np.ndarray:
+    """From a ``.npy`` file, float32."""
+    with np.errstate(over="ignore"):
+        return as_points(read_array(path, "annotation"), str(path)).astype(np.float32)
 
 
-def read_landmark_table(path, pixels=None):
-    """Landmarks of many faces from a ``.csv`` or ``.csv.gz`` file.
+def cell_points(text: str, where: str) -> np.ndarray:
+    """From a cell of a table, with semicolons or spaces between the numbers, float32."""
+    with np.errstate(over="ignore"):
+        return as_points(re.findall(r"[^;\s]+", text), where).astype(np.float32)
 
-    Two forms, told apart by their second column. ``file,found,x0,y0,...,x67,y67`` is the study's own: fractions of the
-    image's sides from its top-left corner. ``file,detected,x0,...`` has pixels, the first pixel's centre at (0, 0).
 
-    :param pixels: ``(width, height)`` of the images, needed for the second form.
-    :return: ``(files, found, landmarks)``: list of names, ``(N,)`` bool, ``(N, 68, 2)`` float32 in fractions. Where no face
-        was found, the landmarks are what the table has: a guess, or NaN.
-    :raises FileNotFoundError: where there is no such file.
-    :raises ValueError: for the first thing that is wrong with it.
+def landmarks_in_files(files: np.ndarray, folder: Path, order: str) -> Landmarks:
+    """From ``train_00001_aligned.txt`` and so on: 68 lines of two numbers in pixels, the first pixel's centre at (0, 0).
+
+    :param files: ``(N,)`` the faces' names.
+    :param order: one of ``ORDERS``.
     """
-    files, found, landmarks, in_pixels, problems = examine_landmark_table(path)
-    if problems:
-        raise KINDS[problems[0].kind](problems[0].sentence)
-    if in_pixels and pixels is None:
+    points, problems = np.full((len(files), 68, 2), np.nan), []
+    for row, name in enumerate(files.tolist()):
+        path = folder / f"{Path(name).stem}_aligned.txt"
+        try:
+            points[row] = as_points(read_text(path, "landmark file").split(), str(path))
+        except (FileNotFoundError, ValueError) as problem:
+            kind = "landmarks missing" if isinstance(problem, FileNotFoundError) else "landmarks unreadable"
+            problems.append(Problem(kind, "", name, str(problem), row=row))
+    return Landmarks(points[..., ::-1] if order == "row_column" else points, np.ones(len(files), bool), True, problems)
+
+
+def strictly(read: Callable, *arguments: object, **options: object) -> pd.DataFrame:
+    """What a function of pandas reads; rows that are too long are an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return read(*arguments, **options)
+
+
+@contextmanager
+def whole_table(path: str | Path, what: str, form: str) -> Iterator[object]:
+    """A csv file, open for ``pandas.read_csv(..., index_col=False)``; whatever keeps it from reading all is one ``ValueError``.
+
+    Rows longer than the header are among that: pandas would leave the last cells out with a warning, and without
+    ``index_col=False`` shift all names by one without a word.
+    """
+    with opened_table(path, what) as file:
+        try:
+            yield file
+        except (ValueError, pd.errors.ParserWarning, EOFError, zlib.error, gzip.BadGzipFile) as problem:
+            raise ValueError(f"{what} {path} cannot be read ({one_line(problem)}): it must be {form}") from None
+
+
+def text_pieces(path: Path, what: str, count: int = 5000, **options) -> Iterator[pd.DataFrame]:
+    """A csv file's rows as text, nothing guessed, so many at a time."""
+    as_text = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False, "encoding": "utf-8-sig"}
+    with whole_table(path, what, "a whole csv file") as file, pd.read_csv(file, chunksize=count, **as_text, **options) as pieces:
+        while (piece := strictly(next, pieces, None)) is not None:
+            yield piece
+
+
+def _cells(path: Path, key: Callable[[str], str]) -> tuple[pd.DataFrame, list[Problem]]:
+    """All of a landmark table, names of faces in its first column, and the rows of it that name none or one again."""
+    with whole_table(path, "landmark table", "a whole .csv or .csv.gz file") as file:
+        cells = strictly(pd.read_csv, file, dtype={"file": str}, index_col=False)
+    header = list(cells.columns)
+    if header not in (COLUMNS, PIXEL_COLUMNS):
+        seen = f"{len(header)} columns beginning {', '.join(header[:4])}"
+        form = "138, file, found (or detected), x0, y0, ... x67, y67"
+        raise ValueError(f"landmark table {path} has {seen}: it must have {form}")
+    nameless, names = cells["file"].isna(), cells["file"].fillna("").str.replace("\\", "/").map(key)
+    repeated = names.duplicated() & ~nameless
+    sentences = [f"landmark table {path} names {name} more than once: remove a row" for name in names[repeated].unique()]
+    sentences += [f"row {row} of landmark table {path} names no file: remove it" for row in np.flatnonzero(nameless)]
+    problems = [Problem("table", "", str(path), sentence) for sentence in sentences]
+    return cells.assign(file=names)[~repeated & ~nameless], problems
+
+
+def landmarks_in_table(files: np.ndarray, path: Path, key: Callable[[str], str] = str, numbered: str = "") -> Landmarks:
+    """From a table that should have at least these faces.
+
+    :param files: ``(N,)`` the faces' names.
+    :param key: what makes a name of the table the face's name.
+    :param numbered: what names begin with that are numbers of rows in another file: those may mean other faces where one is gone.
+    :raises FileNotFoundError: where there is no such table.
+    :raises ValueError: for a table that cannot be read, or has other columns.
+    """
+    cells, problems = _cells(path, key)
+    gone = sorted(set(cells["file"][cells["file"].str.startswith(numbered)]) - set(files.tolist())) if numbered else []
+    if 0 < len(gone) < len(cells):
+        sentence = f"landmark table {path} has {len(gone):,} rows that the data set lacks, {gone[0]} first"
+        remedy = "its numbers may mean other faces now; take the file as it was published, or make the table again"
+        problems.append(Problem("landmarks elsewhere", "", str(path), f"{sentence}: rows were removed, and {remedy}"))
+    mark = cells.columns[1]
+    places = pd.Index(cells["file"]).get_indexer(pd.Index(files))
+    cells = cells.iloc[np.maximum(places, 0)] if len(cells) else cells.reindex(range(len(files)))
+    there, marks = places >= 0, pd.to_numeric(cells[mark], errors="coerce").to_numpy()
+    points = cells[COORDINATES].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, copy=True)
+    unread = np.isnan(points) & cells[COORDINATES].notna().to_numpy()
+    points[~there], unread[~there] = np.nan, False
+    infinite = (marks == 1) & ~np.isfinite(points).all(axis=1)
+    for row in np.flatnonzero(~there | ~np.isin(marks, (0, 1)) | unread.any(axis=1) | infinite):
+        name, kind = str(files[row]), "landmarks unreadable"
+        if not there[row]:
+            kind, sentence = "landmarks missing", f"landmark table {path} lacks {name}: {MAKE} adds it"
+        elif marks[row] not in (0, 1):
+            sentence = f"column {mark} of landmark table {path} is {cells[mark].iat[row]} for {name}: it must be 0 or 1"
+        elif unread[row].any():
+            column = COORDINATES[int(np.argmax(unread[row]))]
+            value = cells[column].iat[row]
+            sentence = f"landmark table {path} has {value!r} for {column} of {name}: it must be a number"
+        else:
+            sentence = f"landmarks of {name} in {path} are not finite: correct the row, or set {mark} to 0"
+        problems.append(Problem(kind, "", name, sentence, row=int(row)))
+    return Landmarks(points.reshape(-1, 68, 2), there & (marks == 1), mark == "detected", problems)
+
+
+def read_landmark_table(path: str | Path, size: tuple[int, int] | None = None) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """All of a table: the faces' names, ``(N,)`` bool whether each was found, and ``(N, 68, 2)`` float32 in fractions.
+
+    :param size: width and height of the images, needed for a table in pixels.
+    :raises FileNotFoundError: where there is no such table.
+    :raises ValueError: for the first thing that is wrong with it, or pixels without a size.
+    """
+    files = _cells(Path(path), str)[0]["file"].to_numpy(str)
+    landmarks = landmarks_in_table(files, Path(path))
+    for problem in landmarks.problems:
+        raise problem.error()
+    if landmarks.pixels and size is None:
         raise ValueError(f"landmark table {path} is in pixels (column detected): give the images' size to read it")
-    return files.tolist(), found, _fractions(landmarks, found, in_pixels, pixels, path).astype(np.float32)
+    points = (landmarks.points + 0.5) / size if landmarks.pixels else landmarks.points
+    return files.tolist(), landmarks.found, points.astype(np.float32)
 
 
-def append_rows(path, files=(), found=(), landmarks=()):
+def append_rows(path: str | Path, files=(), found=(), landmarks=()) -> None:
     """Add faces to a table in the study's own form, beginning it where there is none.
 
     :param path: ``.csv`` or ``.csv.gz``.
@@ -121,41 +198,3 @@ def append_rows(path, files=(), found=(), landmarks=()):
     rows.insert(0, "file", files)
     rows.insert(1, "found", np.asarray(found, int))
     rows.to_csv(path, mode="a", header=not Path(path).exists(), index=False, float_format="%.5f", na_rep="nan")
-
-
-def landmarks_of(files, path, frames, undetected="keep", key=str, examine=examine_landmark_table):
-    """Landmarks of some faces from a table that should have at least those.
-
-    :param path: the table, see ``read_landmark_table``.
-    :param frames: width and height of the images, of all alike or ``(N, 2)``.
-    :param undetected: ``"keep"`` what the table has where no face was found, or ``"leave_out"``: NaN, so that PAL ignores the
-        face while the cross-entropy does not.
-    :param key: what makes a name of the table the face's name.
-    :return: ``(landmarks, problems, names, in_pixels)``: ``(N, 68, 2)`` float32 in fractions, NaN for faces that the table lacks; a
-        list of ``palcore.data.listing.Problem``; all names in the table; and whether it is in pixels.
-    :raises ValueError: for an unknown ``undetected``.
-    """
-    if undetected not in ("keep", "leave_out"):
-        raise ValueError(f"undetected {undetected!r} of landmark table {path}: choose keep or leave_out")
-    names, found, points, in_pixels, problems = examine(path, key)
-    wanted = set(files)
-    problems = [problem for problem in problems if problem.kind in ("layout", "table") or problem.file in wanted]
-    rows = pd.Index(names).get_indexer(pd.Index(files))
-    there = rows >= 0
-    landmarks, seen = np.full((len(files), 68, 2), np.nan), np.zeros(len(files), bool)
-    landmarks[there], seen[there] = points[rows[there]], found[rows[there]]
-    try:
-        landmarks = _fractions(landmarks, seen, in_pixels, frames, path)
-    except ValueError as problem:
-        problems.append(Problem("landmarks elsewhere", str(path), str(problem)))
-        landmarks[:] = np.nan
-    if undetected == "leave_out":
-        landmarks[~seen] = np.nan
-    if not any(problem.kind in ("layout", "table") for problem in problems):
-        problems += [
-            Problem("landmarks missing", name, f"landmark table {path} lacks {name}: `python -m palcore landmarks` adds it")
-            for name in np.asarray(files)[~there]
-        ]
-    with np.errstate(over="ignore"):  # what is too large is told of its face
-        landmarks = landmarks.astype(np.float32)
-    return landmarks, problems, names, in_pixels

@@ -3,13 +3,8 @@
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from palcore.data.listing import Problem
 
-VALIDATION_SHARE = 0.1
-"""Part of the training faces that becomes the validation split where the owner gives none."""
-
-
-def stratified_split(labels, share, seed):
+def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of two parts of a data set with the same mixture of classes.
 
     :param labels: ``(N,)`` integers.
@@ -32,32 +27,19 @@ def stratified_split(labels, share, seed):
     return np.sort(first), np.sort(second)
 
 
-def split_rows(name, data_dir, files, labels, problems, split, share, seed):
-    """The faces of one of the owner's parts that are in a split, and the problems that concern it.
+def with_validation(files: np.ndarray, parts: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """The split of each face: the owner's part, or where the owner has no validation split, a part of train.
 
     The validation faces are a function of names, labels and seed alone, whatever the order of the names. Small sets hold out more
-    than ``share``, so that there is a face of each class. What concerns no single face is a problem of train.
+    than ``share``, so that there is a face of each class. A face whose label makes no sense is train.
 
-    :param name: of the data set, for the sentence where no part of that size has each class: then all faces are train.
-    :param files: ``(N,)`` names of all faces of the part.
-    :param labels: ``(N,)``; negative ones are ``train``.
-    :param split: ``train``, ``validation``, or ``test``, which is the whole part.
-    :param share: see ``stratified_split``.
-    :return: ``(rows, problems)``.
+    :param files: ``(N,)`` names; ``parts``: ``(N,)`` str; ``labels``: ``(N,)``, negative where they make no sense.
+    :param share: of train that is held out; 0 where the owner has a validation split.
+    :raises ValueError: as for ``stratified_split``.
     """
-    everything, labels = np.arange(len(files)), np.asarray(labels)
-    known = np.flatnonzero(labels >= 0)
-    if split == "test" or not known.size:
-        return (everything if split != "validation" else known), problems
-    known = known[np.argsort(np.asarray(files, str)[known], kind="stable")]
-    classes = len(np.unique(labels[known]))
-    try:
-        _, held_out = stratified_split(labels[known], max(share, min(0.5, classes / len(known))), seed)
-    except ValueError as problem:
-        unsplit = Problem("label", str(data_dir), f"no validation split of {name}: {problem}")
-        return (everything, [*problems, unsplit]) if split == "train" else (known[:0], [unsplit])
-    held_out = np.sort(known[held_out])
-    theirs = {str(files[row]) for row in held_out}
-    if split == "validation":
-        return held_out, [problem for problem in problems if problem.file in theirs]
-    return np.setdiff1d(everything, held_out), [problem for problem in problems if problem.file not in theirs]
+    splits, rows = parts.copy(), np.flatnonzero((parts == "train") & (labels >= 0))
+    if share and rows.size:
+        rows = rows[np.argsort(files[rows], kind="stable")]
+        _, held_out = stratified_split(labels[rows], max(share, min(0.5, len(np.unique(labels[rows])) / len(rows))), seed)
+        splits[rows[held_out]] = "validation"
+    return splits

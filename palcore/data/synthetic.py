@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from palcore import EMOTIONS
-from palcore.data.table import SPLITS, Faces, LazyImages
+from palcore.data.readers import SPLITS
+from palcore.data.table import Faces, LazyImages
 
 COUNTS = {"train": 2800, "validation": 700, "test": 1400}
 """Faces per split."""
@@ -221,10 +222,18 @@ class _Painter:
         return image
 
 
-def load(data_dir, split, image_size=None, shortcut=0.9, seed=0, count=None):
+OPTIONS = ("shortcut", "seed")
+"""Options of a run that ``load`` takes for these faces."""
+
+
+def test_conditions(shortcut: float | None) -> dict[str, dict]:
+    """What a run is tested on: the faces as in training, and, for a ``shortcut``, with a patch that says nothing."""
+    return {"test": {}} | ({} if shortcut is None else {"shortcut_free": {"shortcut": 0.0}})
+
+
+def load(split: str, image_size: int | None = None, shortcut: float | None = 0.9, seed: int = 0, count: int | None = None) -> Faces:
     """Drawn faces, the same to the byte for the same arguments.
 
-    :param data_dir: None; there is no folder.
     :param split: ``train``, ``validation`` or ``test``; no face is in two of them.
     :param image_size: side in pixels; None for 64.
     :param shortcut: with this probability the patch shows the label's colour, otherwise that of one of the seven labels drawn at

@@ -10,8 +10,6 @@ from palcore import EMOTIONS
 from palcore.data.images import read_image as read_image
 from palcore.data.images import resize
 
-SPLITS = ("train", "validation", "test")
-
 
 @dataclass(frozen=True)
 class LazyImages:
@@ -33,9 +31,13 @@ class LazyImages:
             return resize(self.read(self.items[index]), self.size)
         rows = np.arange(len(self))[index]
         images = np.empty((len(rows), self.size, self.size, 3), np.uint8)
-        for position, row in enumerate(rows):
-            images[position] = resize(self.read(self.items[row]), self.size)
+        self.read_into(rows, images)
         return images
+
+    def read_into(self, rows: Sequence[int], out: np.ndarray) -> None:
+        """Write the images of some rows into ``out``, ``(N, size, size, 3)`` uint8."""
+        for position, row in enumerate(rows):
+            out[position] = resize(self.read(self.items[row]), self.size)
 
 
 @dataclass(frozen=True)

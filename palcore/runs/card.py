@@ -60,7 +60,10 @@ def _data(record):
 
 def _metrics(record):
     parts, rows = [], []
+    own = "ferplus" if record["config"].get("labels") == "ferplus" else "test"
     for condition, scores in record["metrics"].items():
+        if condition in {"test", "ferplus"} - {own} and record["config"]["dataset"] == "fer2013":
+            continue  # labels of the kind that it was not trained on: its shares of the classes are others
         shares = [_percent(scores[name]) for name in ("accuracy", "mean_class_accuracy", "macro_f1")]
         rows.append([condition, f"{scores['faces']:,}", *shares, f"{scores['attribution']['correlation']:.2f}"])
     heads = ["faces", "count", "accuracy (%)", "mean over classes (%)", "macro F1 (%)", "correlation of attribution and heatmap"]
@@ -101,7 +104,7 @@ def model_card(record, check=None):
     """A run's model card as Markdown. Every number in it is the record's, but for those of ``check``.
 
     :param record: of ``palcore.runs.training.train``.
-    :param check: of the data set's test faces, as ``workflow/fer2013_faces.py`` writes it; None where there is none.
+    :param check: of the data set's test faces, as ``study/records/fer2013_faces.py`` writes it; None where there is none.
     """
     config = record["config"]
     side, with_pal = config["image_size"], config["strategy"] != "none"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from palcore.data import load
+from palcore.data import load, own_options, test_conditions
 from palcore.data.batches import reading_threads
 from palcore.data.changes import (
     CONDITIONS,
@@ -44,16 +44,11 @@ def load_faces(options, split, index_dir=None, **changes):
 
     The seed of a run does not reach the real data sets: whatever is held out for validation is the same in all runs.
 
-    :param index_dir: where what is read once, AffectNet's small files and FER2013's csv form, is kept; None for the default.
+    :param index_dir: where the real data sets' indexes are kept; None for the default.
     """
-    own = {
-        "synthetic": {"shortcut": options.shortcut, "seed": options.seed},
-        "rafdb": {"landmark_order": options.landmark_order},
-        "affectnet": {"index_dir": index_dir},
-        "fer2013": {"index_dir": index_dir, "labels": options.labels},
-    }.get(options.dataset, {})
-    if options.landmarks is not None and options.dataset != "synthetic":
-        own["landmarks"] = options.landmarks
+    own = {name: getattr(options, name) for name in own_options(options.dataset) if hasattr(options, name)}
+    if options.data_dir is not None:
+        own |= {"index_dir": index_dir, "landmarks": options.landmarks}
     faces = load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **own, **changes})
     return placed(faces, faces.images.size) if options.placed else faces
 
@@ -88,17 +83,15 @@ def tested_faces(options, window=None, index_dir=None):
 
     :param window: ``(3,)``, to which all faces are cropped, see ``palcore.data.changes.crop_faces``; None for whole images.
     """
-    own = {"labels": "own"} if options.dataset == "fer2013" else {}
-    conditions = {"test": load_faces(options, "test", index_dir, **own)}
-    if options.dataset == "fer2013":
+    conditions = {}
+    for condition, changes in test_conditions(options.dataset, options.shortcut).items():
         try:
-            conditions["ferplus"] = load_faces(options, "test", index_dir, labels="ferplus")
+            conditions[condition] = load_faces(options, "test", index_dir, **changes)
         except FileNotFoundError as missing:
-            warnings.warn(f"not tested on FER+'s labels: {missing}", stacklevel=2)
-    plain = "test"
-    if options.dataset == "synthetic" and options.shortcut is not None:
-        plain = "shortcut_free"
-        conditions[plain] = load_faces(options, "test", index_dir, shortcut=0.0)
+            if condition == "test":
+                raise
+            warnings.warn(f"not tested as {condition}: {missing}", stacklevel=2)
+    plain = "shortcut_free" if "shortcut_free" in conditions else "test"
     if options.robustness:
         conditions |= {condition: disturbed(conditions[plain], condition) for condition in CONDITIONS}
     if window is not None:

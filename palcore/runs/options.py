@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from palcore.attribution import METHODS, SCORES, STRATEGIES
 from palcore.data import DATASETS
 from palcore.data.changes import SOURCES
-from palcore.data.landmark_files import ORDERS
+from palcore.data.landmark_table import ORDERS
 from palcore.heatmaps import SIGMA
 from palcore.losses import LOSSES
 from palcore.models import BACKBONES, FILTERS, NORMALISATIONS

@@ -1,8 +1,10 @@
 """One run: flat options in, a folder with the record, the predictions and the classifier out."""
 
 import contextlib
+import math
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -67,10 +69,39 @@ def build(options, image_size, steps, epoch_steps=None):
     return classifier, model
 
 
+class CosineOfVariables(keras.optimizers.schedules.LearningRateSchedule):
+    """Warm-up and cosine decay as Keras's ``CosineDecay``, whose rate and lengths are variables of the optimizer.
+
+    As constants they would be a part of what is compiled, and each other length or rate would take another minute on a GPU.
+    """
+
+    def __init__(self, rate, warm, steps):
+        self.values = {"rate": rate, "warm": warm, "steps": max(steps - warm, 1)}
+
+    def of(self, optimizer):
+        """The same, its values kept by ``optimizer``."""
+        self.kept = {name: optimizer.add_variable((), dtype="float32", name=f"schedule_{name}") for name in self.values}
+        for name, variable in self.kept.items():
+            variable.assign(self.values[name])
+        return self
+
+    def __call__(self, step):
+        step = keras.ops.cast(step, "float32")
+        rate, warm, steps = (keras.ops.convert_to_tensor(self.kept[name]) for name in ("rate", "warm", "steps"))
+        decayed = 0.5 * (1 + keras.ops.cos(math.pi * keras.ops.clip((step - warm) / steps, 0.0, 1.0)))
+        return rate * keras.ops.where(step < warm, step / keras.ops.maximum(warm, 1.0), decayed)
+
+    def get_config(self):
+        return dict(self.values)
+
+
 def _optimizer(options, steps, epoch_steps):
     """The options' optimizer, its rate rising over the warm-up and then falling to 0 along a cosine, if it is to."""
     rate, warm = options.learning_rate, round(options.warmup * epoch_steps)
-    if options.schedule == "cosine":
+    varying = options.schedule == "cosine" and options.warp == "device"
+    if varying:
+        rate = CosineOfVariables(rate, warm, steps)
+    elif options.schedule == "cosine":
         start = (
             {"initial_learning_rate": 0.0, "warmup_target": rate, "warmup_steps": warm} if warm else {"initial_learning_rate": rate}
         )
@@ -82,6 +113,8 @@ def _optimizer(options, steps, epoch_steps):
         optimizer = keras.optimizers.Adam(rate, **decay)
     if decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    if varying:
+        rate.of(optimizer)
     return optimizer
 
 
@@ -99,9 +132,10 @@ def compile_model(model, options, optimizer, pal_weight):
     weights = None if options.jaw == 1 else region_weights(jaw=options.jaw)
     loss, _ = attribution_loss(options.loss, options.sigma, weights)
     loss.told = False  # a data set's landmarks were judged when it was read
+    weight = float(pal_weight > 0) if options.warp == "device" else pal_weight  # there each face brings its own
     model.compile(
         loss={"expression": cross_entropy, "attribution": loss},
-        loss_weights={"expression": 1.0, "attribution": pal_weight},
+        loss_weights={"expression": 1.0, "attribution": weight},
         metrics={"expression": [accuracy]},
         **compiling,
     )
@@ -122,12 +156,17 @@ class EpochLines(keras.callbacks.Callback):
         print(f"epoch {epoch + 1}/{self.params['epochs']}, {time.perf_counter() - self.started:.0f} s: {scores}", flush=True)
 
 
-def _history(logs, strategy):
-    """Keras's history under the same names for every strategy, as plain numbers."""
-    if strategy == "none":
+def _history(logs, options):
+    """Keras's history under the same names for every strategy, as plain numbers; PAL's loss without its weight."""
+    if options.strategy == "none":
         logs = {
             f"{'val_' if name.startswith('val_') else ''}expression_{name.removeprefix('val_')}": values
             for name, values in logs.items()
+        }
+    if options.warp == "device" and options.pal_weight > 0:
+        weighted = ("attribution_loss", "val_attribution_loss")
+        logs = {
+            name: [value / options.pal_weight for value in values] if name in weighted else values for name, values in logs.items()
         }
     return {name: [round(float(value), 6) for value in values] for name, values in logs.items()}
 
@@ -210,7 +249,7 @@ def _train(options, folder, verbose):
             "drop_remainder": devices.count > 1 or options.warp == "device",
             "share": (devices.process, devices.processes),
         }
-        kind = {"host": FaceBatches, "device": DeviceBatches}[options.warp]
+        kind = FaceBatches if options.warp == "host" else partial(DeviceBatches, pal_weight=options.pal_weight)
         batches = kind(
             faces.train,
             augment=options.augment,
@@ -268,7 +307,7 @@ def _train(options, folder, verbose):
         weights=weights_digest(classifier),
         labels={name: split.counts() for name, split in faces.splits.items()},
         metrics=metrics,
-        history=_history(progress.history, options.strategy),
+        history=_history(progress.history, options),
         seconds=round(progress.seconds, 1),
         seconds_training=round(trained, 1),
         commit=", ".join(filter(None, progress.codes)) or None,

@@ -26,7 +26,7 @@ settings = {"batch_size": 32, "augment": True, "shuffle": True, "seed": 5, "stre
 host, device = FaceBatches(faces, **settings), DeviceBatches(faces, **settings)
 pixels, points, labels = [], [], []
 for index in range(len(host)):
-    (there, expected), (here, given) = host[index], device[index]
+    (there, expected), (here, given, _) = host[index], device[index]
     pixels.append(np.abs(there.astype(int) - np.asarray(here).astype(int)))
     points.append(np.abs(expected["attribution"] - given["attribution"]).max())
     labels.append(bool(np.array_equal(expected["expression"], given["expression"])))

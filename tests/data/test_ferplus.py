@@ -4,8 +4,7 @@ import pandas as pd
 import pytest
 
 from palcore import EMOTIONS, data
-from palcore.data.fer2013 import USAGES
-from palcore.data.ferplus import VOTES, majority
+from palcore.data.fer2013 import USAGES, VOTES, majority
 from tests.copies import write_fer2013, write_fer2013_csv
 
 
@@ -27,8 +26,7 @@ def votes(**counts):
     ],
 )
 def test_more_than_half_of_all_votes_make_a_label(counts, label, reason):
-    labels, reasons = majority(np.array([votes(**counts)]))
-    assert labels[0] == (EMOTIONS.index(label) if label else -1) and reasons[0] == reason
+    assert majority(np.array([votes(**counts)])).tolist() == [label or reason]
 
 
 def write_ferplus(folder, drawn, cells):
@@ -86,12 +84,13 @@ def rewritten(change):
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (lambda folder: (folder / "fer2013new.csv").unlink(), "no FER+ labels @/fer2013new.csv: labels ferplus needs fer2013new.csv beside fer2013.csv"),
-        (rewritten(lambda table: table.drop(index=30)), "@/fer2013new.csv has 13 rows of PublicTest, fer2013.csv 14, and not the same ones: rows were removed or moved in one of the two, take the files as they were published"),
-        (rewritten(lambda table: table.drop(columns="NF")), "@/fer2013new.csv lacks the column 'NF': it has Usage, Image name, neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, NF"),
-        (rewritten(lambda table: table.assign(anger=["ten", *table["anger"].astype(str)[1:]])), "@/fer2013new.csv has 'ten' for anger in row 0: it must be a number of votes, 0..10"),
-        (rewritten(lambda table: table.assign(anger=[-1, *table["anger"][1:]])), "@/fer2013new.csv has '-1' for anger in row 0: it must be a number of votes, 0..10"),
-        (lambda folder: (folder / "fer2013new.csv").write_bytes(b""), "@/fer2013new.csv cannot be read (No columns to parse from file): it must be FER+'s csv file"),
+        (lambda folder: (folder / "fer2013new.csv").unlink(), "no labels ferplus for fer2013 in @: FER+'s fer2013new.csv must lie beside fer2013.csv"),
+        (rewritten(lambda table: table.drop(index=30)), "@/fer2013new.csv has 55 rows and fer2013.csv 56, and not the same ones"),
+        (rewritten(lambda table: table.drop(index=55)), "@/fer2013new.csv has 55 rows and fer2013.csv 56, and not the same ones"),
+        (rewritten(lambda table: table.drop(columns="NF")), "@/fer2013new.csv lacks the column 'NF': it has Usage, Image name, neutral"),
+        (rewritten(lambda table: table.assign(anger=["ten", *table["anger"].astype(str)[1:]])), "has 'ten' for anger in row 0: it must be a number of votes"),
+        (rewritten(lambda table: table.assign(anger=[-1, *table["anger"][1:]])), "has '-1' for anger in row 0: it must be a number of votes"),
+        (lambda folder: (folder / "fer2013new.csv").write_bytes(b""), "@/fer2013new.csv cannot be read (No columns to parse from file)"),
     ],
 )  # fmt: skip
 def test_votes_that_cannot_be_those_of_the_faces_are_refused(copy, spoil, sentence):
@@ -99,20 +98,19 @@ def test_votes_that_cannot_be_those_of_the_faces_are_refused(copy, spoil, senten
     spoil(folder)
     with pytest.raises((ValueError, FileNotFoundError)) as refused:
         data.load("fer2013", folder, "validation", labels="ferplus")
-    assert str(refused.value) == sentence.replace("@", str(folder))
+    assert sentence.replace("@", str(folder)) in str(refused.value)
+    assert len(data.load("fer2013", folder, "validation")) == 14  # whoever does not ask for them
 
 
 def test_votes_in_another_order_are_noticed(copy, monkeypatch):
     folder, drawn = copy
-    monkeypatch.setattr("palcore.data.ferplus.FEWEST", 10)
+    monkeypatch.setattr("palcore.data.faults.FEWEST", 10)
     write_ferplus(
         folder,
         dict(zip(drawn, [*list(drawn.values())[1:28], list(drawn.values())[0], *list(drawn.values())[28:]], strict=True)),
         {},
     )
-    with pytest.raises(
-        ValueError, match="agrees with fer2013.csv in 0% of 28 faces of Training, where 72% is usual: the rows are in"
-    ):
+    with pytest.raises(ValueError, match="agree with the owner's in 0% of 28 faces of train: the rows are in another order"):
         data.load("fer2013", folder, "train", labels="ferplus")
 
 
@@ -120,8 +118,6 @@ def test_folders_have_no_rows_to_match(tmp_path):
     write_fer2013(tmp_path)
     with pytest.raises(FileNotFoundError) as refused:
         data.load("fer2013", tmp_path, "test", labels="ferplus")
-    assert str(refused.value) == (
-        f"labels ferplus for the folders in {tmp_path}: FER+'s votes go by the rows of fer2013.csv, which must be there"
-    )
-    with pytest.raises(ValueError, match="labels 'votes' of fer2013: choose from own, ferplus"):
+    assert "no labels ferplus for fer2013" in str(refused.value)
+    with pytest.raises(ValueError, match="labels 'votes' of dataset fer2013: choose from own, ferplus"):
         data.load("fer2013", tmp_path, "test", labels="votes")

@@ -7,6 +7,8 @@ ten minutes a reader, and writes how many files that were into results/quality/f
 import contextlib
 import gzip
 import json
+import os
+import resource
 import sys
 import tempfile
 import time
@@ -17,7 +19,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from palcore.data import affectnet_forms, fer2013, ferplus, images, landmark_files, landmark_table, rafdb
+from palcore import files as door
+from palcore.data import affectnet, fer2013, images, landmark_table, rafdb
+from palcore.data.readers import Face, Problem
 from tests.copies import (
     drawn_faces,
     write_affectnet,
@@ -34,27 +38,46 @@ LIST, TEXT = "EmoLabel/list_patition_label.txt", "landmarks/test_0003_aligned.tx
 NUMBER, POINTS = "val_set/annotations/3_exp.npy", "val_set/annotations/3_lnd.npy"
 
 
-def read_both(path):
-    images.probe_image(path)
-    images.read_image(path)
+def one_face(path):
+    landmarks = landmark_table.landmarks_in_files(np.array(["test_0003.jpg"]), path.parent, "row_column")
+    raised(landmarks.problems)
+
+
+def whole_table(path):
+    files = np.array(["train_00001.jpg", "train_00002.jpg", "train_00003.jpg"])
+    raised(landmark_table.landmarks_in_table(files, path).problems)
+
+
+def faces_of(faces):
+    """Each face's label, pixels and landmarks, where those stand in the table itself."""
+    for face in faces:
+        raised([face] if isinstance(face, Problem) else [])
+        for part in (face.pixels, face.points) if isinstance(face, Face) else ():
+            part and part()
+
+
+def raised(problems):
+    for problem in problems:
+        if problem.level == "refused":
+            raise problem.error()
 
 
 READERS = {
-    "landmark file": (TEXT, landmark_files._read),
-    "label list": (LIST, lambda path: rafdb._listed_rows(path.parent.parent, "train")),
-    "landmark table": ("table.csv", landmark_table.examine_landmark_table),
-    "packed landmark table": ("table.csv.gz", landmark_table.examine_landmark_table),
-    "expression": (NUMBER, lambda path: affectnet_forms._npy_face(path.parent, "3")),
-    "landmark array": (POINTS, lambda path: affectnet_forms._npy_face(path.parent, "3")),
+    "landmark file": (TEXT, one_face),
+    "label list": (LIST, lambda path: faces_of(rafdb.READER.in_list(path.parent.parent))),
+    "landmark table": ("table.csv", whole_table),
+    "packed landmark table": ("table.csv.gz", whole_table),
+    "expression": (NUMBER, affectnet._expression),
+    "landmark array": (POINTS, landmark_table.array_points),
     "affectnet table": (
         "validation.csv",
-        lambda path: affectnet_forms.read_csv_form(path, path.parent / "Manually_Annotated_Images"),
+        lambda path: faces_of(affectnet.READER.in_table(path.parent / "Manually_Annotated_Images", "test", path)),
     ),
-    "fer2013 table": ("fer2013.csv", fer2013._read_csv),
-    "votes": ("fer2013new.csv", ferplus.read_votes),
-    "jpeg": ("x.jpg", read_both),
-    "png": ("x.png", read_both),
-    "webp": ("x.webp", read_both),
+    "fer2013 table": ("fer2013.csv", lambda path: faces_of(fer2013.READER.in_csv(path))),
+    "votes": ("fer2013new.csv", fer2013.ferplus_labels),
+    "jpeg": ("x.jpg", images.read_image),
+    "png": ("x.png", images.read_image),
+    "webp": ("x.webp", images.read_image),
 }
 
 
@@ -129,7 +152,7 @@ def read_damaged(reader, files, damage, cut, anything, kind):
     try:
         READERS[reader][1](path)
     except (ValueError, FileNotFoundError) as problem:
-        assert str(path) in str(problem) and "\n" not in str(problem)
+        assert "\n" not in str(problem) and (str(path) in str(problem) or "_0" in str(problem) or "fer2013.csv" in str(problem))
     finally:
         path.write_bytes(content)
 
@@ -163,13 +186,65 @@ def test_a_name_less_in_the_header_shifts_no_column(reader, files):
     assert names != header
     path.write_text(f"{names}\n{rows}")
     try:
-        found = READERS[reader][1](path)  # two of them collect what is wrong
-        kinds = {"landmark table": lambda: found[4][0].kind, "fer2013 table": lambda: found[1][0] and "table"}
-        assert kinds[reader]() == "table"
-    except ValueError as problem:
-        assert str(path) in str(problem) and reader in ("affectnet table", "votes")
+        with pytest.raises(ValueError, match=str(path.name)):
+            READERS[reader][1](path)
     finally:
         path.write_bytes(content)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_flipped_byte_at_a_thousand_places_is_no_surprise(reader, files):
+    path, content = files[reader]
+    rng, started = np.random.default_rng(0), time.process_time()
+    for place in rng.integers(len(content), size=1000 if len(content) < 3000 else 100).tolist():
+        changed = content[:place] + bytes([content[place] ^ (1 << int(rng.integers(8)))]) + content[place + 1 :]
+        read_damaged(reader, files, [], 0, changed, "anything")
+    assert time.process_time() - started < 60
+
+
+def claims_more(path, content):
+    """A file of 40 GB that takes no room on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.truncate(40 * 2**30)
+
+
+INSTEAD = {
+    "a pipe": lambda path, content: os.mkfifo(path),
+    "a link to a device": lambda path, content: path.symlink_to("/dev/zero"),
+    "a link to nothing": lambda path, content: path.symlink_to("nowhere"),
+    "a folder": lambda path, content: path.mkdir(),
+    "40 GB": claims_more,
+}
+
+
+@pytest.mark.parametrize("reader", ["landmark file", "label list", "expression", "landmark array", "jpeg", "png", "webp"])
+@pytest.mark.parametrize("case", INSTEAD)
+def test_what_is_no_file_or_too_large_is_never_read(reader, case, files):
+    path, content = files[reader]
+    path.unlink()
+    INSTEAD[case](path, content)
+    started = time.monotonic()
+    try:
+        with pytest.raises((ValueError, FileNotFoundError), match=path.name):
+            READERS[reader][1](path)
+        assert time.monotonic() - started < 5
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 4 * 2**20  # kilobytes, of all tests of this process
+    finally:
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("reader", ["landmark table", "packed landmark table", "affectnet table", "fer2013 table", "votes"])
+@pytest.mark.parametrize("case", ["a pipe", "a link to a device", "a link to nothing", "a folder"])
+def test_a_table_that_is_no_file_is_never_opened(reader, case, files):
+    test_what_is_no_file_or_too_large_is_never_read(reader, case, files)
+
+
+def test_a_link_to_a_file_is_that_file(files, tmp_path):
+    path, content = files["jpeg"]
+    (tmp_path / "link.jpg").symlink_to(path)
+    assert door.read_bytes(tmp_path / "link.jpg", "image file") == content
 
 
 class Enough(BaseException):

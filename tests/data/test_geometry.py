@@ -52,7 +52,7 @@ def test_the_flip_exchanges_left_and_right_within_each_region():
 
 
 def test_a_mirrored_face_has_its_landmarks_in_ibug_order():
-    landmarks = load(None, "train", count=7).landmarks
+    landmarks = load("train", count=7).landmarks
     for face in landmarks:
         mirrored = transform_landmarks(face, flip_matrix())
         # On either face the landmarks of jaw, brows and lips run from the viewer's left to the right.

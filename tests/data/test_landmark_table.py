@@ -21,9 +21,9 @@ def test_what_is_written_in_parts_is_read_back(tmp_path, rng, name):
 def test_pixels_become_fractions_counted_from_the_corner(tmp_path):
     frame = pd.DataFrame([["a", 1, *[0.0] * 136]], columns=["file", "detected", *COORDINATES])
     frame.to_csv(tmp_path / "pixels.csv", index=False)
-    _, _, read = read_landmark_table(tmp_path / "pixels.csv", pixels=(50, 100))
+    _, _, read = read_landmark_table(tmp_path / "pixels.csv", (50, 100))
     np.testing.assert_allclose(read[0, 5], [0.01, 0.005])
-    with pytest.raises(ValueError, match="pixels"):
+    with pytest.raises(ValueError, match="is in pixels"):
         read_landmark_table(tmp_path / "pixels.csv")
 
 

@@ -35,7 +35,7 @@ def test_a_grey_image_has_three_equal_channels(tmp_path):
 
 
 def test_a_missing_image_and_one_that_is_none_are_told_apart(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no image file .*nowhere.png: check data_dir"):
+    with pytest.raises(FileNotFoundError, match="no image file .*nowhere.png: check the path"):
         read_image(tmp_path / "nowhere.png")
     for content in (b"", b"not an image"):
         (tmp_path / "broken.png").write_bytes(content)

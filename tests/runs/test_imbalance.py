@@ -96,13 +96,14 @@ def test_rare_classes_weigh_more():
     ("dataset", "own"),
     [
         ("synthetic", {"shortcut": 0.9, "seed": 4}),
-        ("rafdb", {"landmarks": "points", "landmark_order": "x_y"}),
+        ("rafdb", {"landmarks": "points", "index_dir": "kept", "landmark_order": "x_y"}),
         ("fer2013", {"landmarks": "points", "index_dir": "kept", "labels": "ferplus"}),
         ("affectnet", {"landmarks": "points", "index_dir": "kept"}),
     ],
 )
 def test_each_data_set_is_given_its_own_options(dataset, own, monkeypatch):
-    options = {"data_dir": "there", "image_size": 48, "placed": False, "shortcut": 0.9, "seed": 4, "labels": "ferplus"}
+    place = None if dataset == "synthetic" else "there"
+    options = {"data_dir": place, "image_size": 48, "placed": False, "shortcut": 0.9, "seed": 4, "labels": "ferplus"}
     options = SimpleNamespace(dataset=dataset, landmarks="points", landmark_order="x_y", **options)
     monkeypatch.setattr(run_faces, "load", lambda *given, **options: (given, options))
-    assert run_faces.load_faces(options, "test", "kept") == ((dataset, "there", "test"), {"image_size": 48, **own})
+    assert run_faces.load_faces(options, "test", "kept") == ((dataset, place, "test"), {"image_size": 48, **own})

@@ -1,5 +1,10 @@
 """The options that a better baseline is tuned by: what each does to the network, the optimizer, the loss and the landmarks."""
 
+import json
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -81,3 +86,45 @@ def test_a_template_in_each_faces_box_is_one_shape_at_every_face_s_place():
 def test_what_means_nothing_is_refused(values, sentence):
     with pytest.raises(ValueError, match=sentence):
         check_options(**values)
+
+
+SHARED = """
+import json, sys
+from pathlib import Path
+from palcore.runs.options import check_options
+from palcore.runs.records import read_record
+from palcore.runs.training import train
+
+cache, folder, small = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
+small |= {"warp": "device", "optimizer": "sgd", "weight_decay": 0.01, "batch_size": 20}
+runs = [{"pal_weight": 1.0, "learning_rate": 0.02, "epochs": 2}]
+runs += [{"pal_weight": 5.0, "learning_rate": 0.01, "epochs": 3, "warmup": 1.0}]
+steps, losses = [], []
+for number, run in enumerate(runs):
+    history = read_record(train(check_options(**small, **run, out_dir=str(folder / str(number))), verbose=0))["history"]
+    steps.append(sum("train_step" in path.name for path in cache.rglob("*")))
+    losses.append([history[name][0] for name in ("loss", "expression_loss", "attribution_loss")])
+print(json.dumps([steps, losses]))
+"""
+
+
+def test_runs_of_another_weight_rate_and_length_share_what_is_compiled_for_a_device(tmp_path):
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+    environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
+    small = {name: value for name, value in SMALL.items() if name != "epochs"}
+    words = [sys.executable, "-c", SHARED, str(tmp_path / "cache"), str(tmp_path / "runs"), json.dumps(small)]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    steps, losses = json.loads(done.stdout.splitlines()[-1])
+    assert steps[0] >= 1 and steps[1] == steps[0]
+    for (total, expression, attribution), weight in zip(losses, (1.0, 5.0), strict=True):  # PAL's loss is noted without its weight
+        assert -1 <= attribution <= 1 and abs(total - expression - weight * attribution) < 0.05
+
+
+def test_the_cosine_of_variables_is_that_of_keras():
+    optimizer = keras.optimizers.SGD(0.1)
+    schedule = training.CosineOfVariables(0.04, 20, 100).of(optimizer)
+    theirs = keras.optimizers.schedules.CosineDecay(0.0, 80, warmup_target=0.04, warmup_steps=20)
+    steps = (0, 7, 20, 21, 60, 100, 120)
+    np.testing.assert_allclose([float(schedule(step)) for step in steps], [float(theirs(step)) for step in steps], atol=1e-7)
+    assert {id(variable) for variable in schedule.kept.values()} <= {id(variable) for variable in optimizer.variables}

@@ -1,10 +1,10 @@
 """What changes a training face anew in each epoch: flip, rotation, scale, shift, and its landmarks along with it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from palcore.data.geometry import affine_matrix, flip_matrix, transform_image, transform_landmarks
+from palcore.data.geometry import affine_matrix, flip_matrix, pixel_map, transform_landmarks, warp
 from palcore.data.table import LazyImages
 
 FLIP, ANGLE, SCALE, SHIFT = 0.5, 0.15, 0.1, 0.08
@@ -16,14 +16,25 @@ DRAWS = 8
 
 
 def draw_matrix(draws, strength=1.0):
-    """The ``(3, 3)`` map of image fractions that random numbers stand for.
+    """The ``(3, 3)`` map of image fractions that random numbers stand for; ``(N, 3, 3)`` for many faces.
 
-    :param draws: ``(DRAWS,)`` uniform in [0, 1): angle, scale, shift in x and y, and at last the flip.
+    :param draws: ``(DRAWS,)`` or ``(N, DRAWS)``, uniform in [0, 1): angle, scale, shift in x and y, and at last the flip.
     :param strength: factor of ``ANGLE``, ``SCALE`` and ``SHIFT``.
     """
-    angle, scale, x, y = (2 * draws[:4] - 1) * (ANGLE, SCALE, SHIFT, SHIFT) * strength
+    angle, scale, x, y = np.moveaxis((2 * draws[..., :4] - 1) * (ANGLE, SCALE, SHIFT, SHIFT) * strength, -1, 0)
     matrix = affine_matrix(angle, 1 + scale, (x, y))
-    return matrix @ flip_matrix() if draws[7] < FLIP else matrix
+    return np.where(draws[..., 7, None, None] < FLIP, matrix @ flip_matrix(), matrix)
+
+
+@dataclass(frozen=True)
+class _Moved(LazyImages):
+    """Images of faces, each moved by its own map of pixels when it is asked for: ``items`` are rows, ``read`` gives the image."""
+
+    pixels: np.ndarray = None
+
+    def read_into(self, rows, out):
+        for position, row in enumerate(rows):
+            warp(self.read(self.items[row]), self.pixels[row], out[position])
 
 
 def augmented(faces, draws, strength=1.0):
@@ -32,8 +43,7 @@ def augmented(faces, draws, strength=1.0):
     :param draws: ``(N, DRAWS)`` uniform in [0, 1).
     :param strength: see ``draw_matrix``.
     """
-    matrices = [draw_matrix(numbers, strength) for numbers in draws]
-    landmarks = [transform_landmarks(points, matrix) for points, matrix in zip(faces.landmarks, matrices, strict=True)]
-    # At the size that is trained on, not as they are stored: it costs less.
-    images = LazyImages(range(len(faces)), lambda row: transform_image(faces.images[row], matrices[row]), faces.images.size)
-    return replace(faces, images=images, landmarks=np.stack(landmarks))
+    matrices, size = draw_matrix(draws, strength), faces.images.size
+    # At the size that is trained on, not as they are stored, and the geometry of all at once: it costs less.
+    images = _Moved(range(len(faces)), faces.images.__getitem__, size, pixel_map(matrices, size, size))
+    return replace(faces, images=images, landmarks=transform_landmarks(faces.landmarks, matrices))

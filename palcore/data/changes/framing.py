@@ -5,7 +5,8 @@ import numpy as np
 
 from palcore.data.geometry import crop_matrix, transform_image, transform_landmarks
 from palcore.data.images import resize
-from palcore.data.table import SPLITS, changed
+from palcore.data.readers import SPLITS
+from palcore.data.table import changed
 
 SHARES = (0.5, 0.8)
 """Side of a placed face, at least and at most, as a fraction of the side of its ground."""

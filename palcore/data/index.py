@@ -1,0 +1,136 @@
+"""What is read once: kept on the disk in a form that opens at once, and made again when a source has changed.
+
+An index is a folder of ``.npy`` arrays and ``facts.json``. It is written beside its place and renamed, so that it is whole or not
+there, and several processes may make it at once without a lock: one of them wins.
+"""
+
+import atexit
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+INDEX_DIR = Path("runs") / "index"
+"""Where indexes are kept if no other folder is given, from the working directory."""
+
+FORM = 3
+"""Which form indexes have; another number makes them again."""
+
+HEADER = 128
+"""Bytes of a ``.npy`` file before its values."""
+
+_elsewhere = {}  # folders of indexes that could not be kept, for this process: {(home, key, version): folder}
+
+
+def _stamps(folder: str | Path) -> Iterator[str]:
+    """``name size time`` of all files below a folder."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                state, inner = entry.stat(), entry.is_dir()
+            except PermissionError:
+                raise
+            except OSError:  # a link to nothing, or to itself
+                state, inner = entry.stat(follow_symlinks=False), False
+            if inner:
+                yield from (f"{entry.name}/{stamp}" for stamp in _stamps(entry.path))
+            else:
+                yield f"{entry.name} {state.st_size} {state.st_mtime_ns}"
+
+
+def signature(paths: list[Path], *options: object) -> str:
+    """Sixteen hexadecimal digits that change with the options, and with names, sizes and times of any of the files.
+
+    :param paths: files or folders, looked through with all that is below them; those that are missing count as such.
+    :raises ValueError: for a folder that may not be read.
+    """
+    digest = hashlib.sha256(f"{FORM} {options}".encode())
+    try:
+        for path in paths:
+            stamps = sorted(_stamps(path)) if path.is_dir() else []
+            if path.is_file():
+                stamps = [f"{path.stat().st_size} {path.stat().st_mtime_ns}"]
+            digest.update("\n".join([str(path), *stamps]).encode("utf-8", "surrogateescape"))
+    except PermissionError as problem:
+        raise ValueError(f"no permission to read {problem.filename}: change its mode or owner") from None
+    return digest.hexdigest()[:16]
+
+
+def index_key(name: str, path: Path) -> str:
+    """``NAME-1a2b3c4d``: the name helps people, and the digits, of the whole path, tell two copies of a data set apart."""
+    return f"{name}-{hashlib.sha256(str(path.resolve()).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+def open_index(folder: Path) -> tuple[dict[str, np.ndarray], dict]:
+    """``{name: array}``, mapped from the disk, and facts of an index; an error of any kind where it is not whole."""
+    kept = json.loads((folder / "facts.json").read_text())
+    for name, size in kept["sizes"].items():
+        if (folder / f"{name}.npy").stat().st_size != size:
+            raise ValueError(f"{name}.npy has another size than it had")
+    modes = {name: "r" if size > HEADER else None for name, size in kept["sizes"].items()}  # an empty array can't be mapped
+    return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name, mode in modes.items()}, kept["facts"]
+
+
+def write_index(folder: Path, arrays: dict[str, np.ndarray], facts: dict) -> None:
+    """Arrays and facts, beside arrays that lie in the folder already."""
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    sizes = {path.stem: path.stat().st_size for path in folder.glob("*.npy")}
+    (folder / "facts.json").write_text(json.dumps({"sizes": sizes, "facts": facts}))
+
+
+def indexed(build: Callable[[Path], None], key: str, version: str, home: Path | None = None) -> Path:
+    """The folder of an index, made by ``build(folder)`` where it is missing.
+
+    :param build: writes its arrays into a folder, and calls ``write_index`` last.
+    :param key: name of what is indexed; there is one index for each.
+    :param version: what ``signature`` gives; an index of another version is replaced. Processes that have mapped it keep it.
+    :param home: folder of all indexes, created where it is missing; None for ``INDEX_DIR``. Where nothing can be written to it, a
+        warning says so, and the index is kept for this process alone.
+    """
+    home = Path(home or INDEX_DIR) / key
+    kept = home / version
+    if kept.is_dir():
+        try:
+            open_index(kept)
+            return kept
+        except Exception as problem:  # damaged bytes make JSON's and NumPy's readers raise whatever their parts raise
+            warnings.warn(f"index {kept} is damaged ({problem}): it is made again", stacklevel=2)
+            shutil.rmtree(kept, ignore_errors=True)
+    if (home, version) in _elsewhere:
+        return _elsewhere[home, version]
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f"{version}.", dir=home))
+    except OSError as problem:
+        warnings.warn(f"no index kept in {home} ({problem.strerror}): the files will be read again next time", stacklevel=2)
+        draft = Path(tempfile.mkdtemp(prefix="palcore-index-"))
+        atexit.register(shutil.rmtree, draft, ignore_errors=True)
+        build(draft)
+        _elsewhere[home, version] = draft
+        return draft
+    try:
+        try:
+            build(draft)
+        except OSError as problem:
+            if problem.errno != errno.ENOSPC:
+                raise
+            raise OSError(f"no room for the index in {home}: make some, or give a folder on another disk") from None
+        for old in home.iterdir():
+            if not old.name.startswith(version):
+                shutil.rmtree(old, ignore_errors=True)
+        try:
+            draft.rename(kept)
+        except OSError:  # another process was faster
+            if not kept.is_dir():
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return kept

@@ -1,0 +1,1 @@
+"""The book: chapters, pages, site, and the figures that its chapters share."""

@@ -1,0 +1,110 @@
+"""Build the book, `make book`: run the notebooks where something changed (`study/book/chapters.py`), and make the pages.
+
+It can be interrupted at any time, and goes on where it was.
+"""
+
+import argparse
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from study import watch
+from study.book import chapters, source
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "_build"
+PAGES = chapters.WITHOUT_GRAMMAR + "from jupyter_book.cli.main import main; main()"
+
+
+def listing_problems(files, root=ROOT):
+    """One sentence for each file that is listed but absent, and for each notebook that is there but not listed."""
+    problems = []
+    for name in files:
+        suffix = ".ipynb" if name.startswith("notebooks/") else ".md"
+        if not (root / f"{name}{suffix}").exists():
+            problems.append(f"_toc.yml lists {name}, but there is no {name}{suffix}: write it, or take it off the list")
+    there = {f"notebooks/{path.stem}" for path in root.glob("notebooks/*.ipynb")}
+    problems += [f"{name}.ipynb is not in _toc.yml: add it there" for name in sorted(there - set(files))]
+    return problems
+
+
+def build_html():
+    """Jupyter Book with warnings as errors, into _build/html; the `watch.Outcome`, and the warnings as a sentence, or None."""
+    # While it stands, pages may be half-written, or read with a warning: Sphinx would take them as done, and say nothing again.
+    unfinished, log = BUILD / "pages.unfinished", BUILD / "logs" / "pages.log"
+    if unfinished.exists():
+        shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+    unfinished.touch()
+    # --path-output is the repository: the program adds `_build` itself.
+    words = [sys.executable, "-c", PAGES, "build", BUILD / "src", "--path-output", ROOT, "-n", "-W", "--keep-going", "-q"]
+    log.parent.mkdir(exist_ok=True)
+    with log.open("w") as file:
+        outcome = watch.run(words, [log], cwd=ROOT, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+    source.copy_records(BUILD / "html")
+    if not outcome.code and not outcome.stuck:
+        unfinished.unlink()
+        return outcome, None
+    found = re.findall(r"^.*(?:WARNING|ERROR|CRITICAL): .*$", log.read_text(errors="replace"), re.MULTILINE)
+    found = found or [chapters.failure(outcome, BUILD / "none", log)]
+    return outcome, "\n".join([*found, f"the pages failed (see {log.relative_to(ROOT)})"])
+
+
+def build(with_pages=True, record=False):
+    """The whole book; a list of sentences of what went wrong."""
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    files = source.listed_files(contents)
+    sys.modules.setdefault("rfc3987_syntax", None)  # see WITHOUT_GRAMMAR
+    from study.book.pairs import unlike_pairs
+
+    problems = listing_problems(files, ROOT) + unlike_pairs(ROOT / "notebooks")
+    if problems:
+        return problems
+    costs, taken = chapters.read_costs(ROOT), {}
+    print("minutes of processor time" + (f"; may take: on {costs['processor']}" if costs["processor"] else ""), flush=True)
+    problems = chapters.run_notebooks([Path(name).name for name in files if name.startswith("notebooks/")], costs, taken, ROOT)
+    if with_pages and not problems:
+
+        def notebook(name):
+            return chapters.with_outputs((ROOT / "notebooks" / f"{name}.ipynb").read_text(), chapters.last_run(name))
+
+        source.stage(source.source_files(contents, notebook), BUILD / "src")
+        anew = not (BUILD / ".doctrees").exists()
+        problem = chapters.report("pages", build_html, costs, taken)
+        problems = [problem] if problem else []
+        if not anew:
+            taken.pop("pages", None)  # what changed took that, not all of them
+    if record:
+        chapters.record_costs(taken, ROOT)
+    return problems
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Run the book's notebooks where something changed, and build the book.")
+    parser.add_argument("--execute-only", action="store_true", help="run the notebooks, do not build the pages")
+    parser.add_argument("--record-times", action="store_true", help="keep what each part takes in results/cost/notebooks.json")
+    arguments = parser.parse_args()
+    # The kernel must be this environment's: a `python3` kernel in the user's home folder would shadow it.
+    os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("the book is being built already: wait for it, or stop it first")
+        watch.end_on_signals()
+        try:
+            problems = build(not arguments.execute_only, arguments.record_times)
+        except KeyboardInterrupt:
+            sys.exit("stopped: the same command goes on where it was")
+    sys.exit("\n".join(problems) or 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Run the book's notebooks where something changed, one after the other, and say what each takes: part of `make book`.
+
+Each is run by papermill in a process and an empty folder of its own, and given up only when nothing moves (`study/watch.py`).
+What it printed, and what the libraries had to say, is in `_build/logs/NAME.log`. A notebook is done once it has run to its end, and
+its outputs hold until something changes that they depend on (`study/fingerprints.py`).
+"""
+
+import json
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from study import watch
+from study.fingerprints import notebook_fingerprint
+
+ROOT = Path(__file__).resolve().parents[2]
+COSTS = "results/cost/notebooks.json"
+"""Processor seconds of each notebook and of the pages as they were last recorded, and the processor that took them."""
+
+WITHOUT_GRAMMAR = "import sys; sys.modules['rfc3987_syntax'] = None; "
+"""Begins a program that reads notebooks: jsonschema would build a parser of addresses first, which takes 1.5 processor seconds."""
+
+PAPERMILL = WITHOUT_GRAMMAR + "from papermill.__main__ import papermill; papermill()"
+
+
+def read_costs(root=ROOT):
+    """`{"processor": its name, "processor_seconds": {name: seconds}}`; empty where nothing has been recorded."""
+    path = Path(root) / COSTS
+    return json.loads(path.read_text()) if path.exists() else {"processor": None, "processor_seconds": {}}
+
+
+def record_costs(taken, root=ROOT):
+    """Put what was measured into the record, in place of what it says of the same names."""
+    try:
+        [processor, *_] = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    except (OSError, ValueError):
+        processor = platform.processor() or platform.machine()
+    seconds = {**read_costs(root)["processor_seconds"], **{name: round(used, 1) for name, used in taken.items()}}
+    record = {"processor": processor, "processor_seconds": dict(sorted(seconds.items()))}
+    write_whole(Path(root) / COSTS, json.dumps(record, indent=1) + "\n")
+
+
+def write_whole(path, text):
+    """Write a file so that there is all of it or none of it, whenever this process is killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def clock(seconds):
+    """Seconds as minutes and seconds, such as 4:05."""
+    return f"{round(seconds) // 60}:{round(seconds) % 60:02}"
+
+
+def report(name, work, costs, taken):
+    """Do one part of the build, and print its name, what it may take, and what it took, all on one line.
+
+    :param work: a function that returns a `watch.Outcome`, and a sentence of what went wrong or None.
+    :param costs: from `read_costs`.
+    :param taken: gets the part's processor seconds, unless it went wrong.
+    :return: the sentence, or None.
+    """
+    expected = costs["processor_seconds"].get(name)
+    print(f"{name:20} may take {'?' if expected is None else clock(expected):>5}, ", end="", flush=True)
+    try:
+        outcome, problem = work()
+    except BaseException:
+        print("stopped", flush=True)
+        raise
+    end = ", failed" if problem else ""
+    print(f"took {clock(outcome.processor_seconds):>5} ({clock(outcome.seconds):>5} by the clock){end}", flush=True)
+    if problem is None:
+        taken[name] = outcome.processor_seconds
+    return problem
+
+
+def last_run(name, root=ROOT):
+    """A notebook as it was last run to its end, or None; `metadata.palcore` is the fingerprint of what it depended on."""
+    path = Path(root) / "_build" / "executed" / f"{name}.ipynb"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def failure(outcome, notebook, log):
+    """The sentence of a run that failed: that of its error, or of its end, or the last line of its log."""
+    if outcome.stuck:
+        return f"given up, since nothing had moved for {clock(watch.PATIENCE)} minutes"
+    cells = json.loads(notebook.read_text())["cells"] if notebook.exists() else []
+    for output in (output for cell in cells for output in cell.get("outputs", [])):
+        if output["output_type"] == "error":
+            return f"{output['ename']}: {output['evalue']}"
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else f"it ended with {outcome.code}"
+
+
+def execute(name, fingerprint, root=ROOT):
+    """Run one notebook. Its outputs are kept in one file with the fingerprint, so that neither is there without the other.
+
+    :return: the `watch.Outcome`, and the sentence of what went wrong or None.
+    """
+    root = Path(root)
+    build = root / "_build"
+    running, log, scratch = build / "logs" / f"{name}.ipynb", build / "logs" / f"{name}.log", build / "scratch" / name
+    # An empty folder of its own: what the notebook writes stays in _build, and it cannot lean on where it stands.
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    log.parent.mkdir(exist_ok=True)
+    running.unlink(missing_ok=True)
+    words = [root / "notebooks" / f"{name}.ipynb", running, "--cwd", scratch, "--kernel", "python3"]
+    words = [sys.executable, "-c", PAPERMILL, *words, "--no-progress-bar", "--log-output"]
+    with log.open("w") as file:
+        outcome = watch.run(words, [log, running], stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+    if outcome.code or outcome.stuck:
+        return outcome, failure(outcome, running, log)
+    notebook = json.loads(running.read_text())
+    notebook["metadata"]["palcore"] = fingerprint
+    write_whole(build / "executed" / f"{name}.ipynb", json.dumps(notebook))
+    running.unlink()
+    return outcome, None
+
+
+def run_notebooks(names, costs, taken, root=ROOT):
+    """Run each notebook whose outputs do not hold any more. One that fails stops no other.
+
+    :param costs, taken: see `report`.
+    :return: a sentence for each that failed.
+    """
+    problems = []
+    for name in names:
+        try:
+            wanted, done = notebook_fingerprint(Path(root) / "notebooks" / f"{name}.ipynb", root), last_run(name, root)
+        except ValueError as error:
+            problems.append(f"notebook {name} failed: {error}")
+            continue
+        if done and done["metadata"].get("palcore") == wanted:
+            print(f"{name:20} unchanged", flush=True)
+            continue
+        problem = report(name, lambda name=name, wanted=wanted: execute(name, wanted, root), costs, taken)
+        if problem:
+            problems.append(f"notebook {name} failed: {problem} (see _build/logs/{name}.log)")
+    return problems
+
+
+def with_outputs(notebook, executed):
+    """A notebook's text as it is now, with the outputs of its last run: since then its words may have changed, but not its code.
+
+    :param notebook: its text.
+    :param executed: from `last_run`. What papermill adds is left out: it differs from run to run.
+    """
+    notebook = json.loads(notebook)
+    code, ran = ([cell for cell in one["cells"] if cell["cell_type"] == "code"] for one in (notebook, executed))
+    for cell, source in zip(ran, code, strict=True):
+        source.update(outputs=cell["outputs"], execution_count=cell["execution_count"])
+    notebook["metadata"]["language_info"] = executed["metadata"]["language_info"]
+    return json.dumps(notebook, indent=1)

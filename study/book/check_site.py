@@ -1,0 +1,291 @@
+"""Look at the built book as a browser does, and say what is wrong with it: `make check-book`, after `make book`.
+
+Links are checked on every page. What needs a browser is checked on every chapter and on the three reference pages that
+have the longest names or the most text, as the others are made from the same template; ``--all`` takes them all.
+"""
+
+import argparse
+import contextlib
+import functools
+import gzip
+import http.server
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import TimeoutError, sync_playwright
+
+HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
+DESK = {"width": 1280, "height": 900}
+WIDTHS = (320, 390, 768, 1280, 1920)
+HEAVIEST = 1_000_000
+"""Bytes that a page may weigh without its pictures, as a web server sends it: text and scripts compressed."""
+SOUGHT = "pointing game"
+AXE = """() => axe.run({exclude: [['.cell_output iframe']]}, {resultTypes: ['violations'], preload: false})
+    .then(found => found.violations.map(each => `${each.id}: ${each.nodes.length} at ${each.nodes[0].target} (${each.help})`))"""
+UNFOLD = "() => document.querySelectorAll('main details').forEach(fold => { fold.open = true; })"
+CUT = """() => [...document.querySelectorAll('main *')].map(box => {
+    const hidden = box.scrollWidth - box.clientWidth, {display, overflowX} = getComputedStyle(box);
+    if (hidden <= 1 || !box.offsetParent || box.clientWidth <= 1 || display === 'inline' || overflowX === 'visible') return null;
+    if (box.closest('.math')) return null; // a formula has its words beside it, for those who hear it
+    const name = `<${box.tagName.toLowerCase()} class="${box.className}"> lacks ${hidden} px: ${box.textContent.slice(0, 40)}`;
+    if (overflowX === 'hidden' || overflowX === 'clip') return `cuts off what no reader can scroll to: ${name}`;
+    if (box.matches('pre')) return `breaks no line of code: ${name}`;
+    if (box.tabIndex !== 0) return `has a box that the keyboard cannot scroll: ${name}`;
+    const drawn = box.querySelector('img, svg, canvas');
+    return drawn && !box.closest('.scrolls') ? `does not say that a figure scrolls: ${name}` : null;
+}).filter(Boolean)"""
+SLIDE = """slider => {
+    const before = slider.nextElementSibling.value;
+    slider.value = slider.value === slider.max ? 0 : slider.max;
+    slider.dispatchEvent(new Event('input'));
+    return slider.nextElementSibling.value !== before;
+}"""
+WIDE = """() => {
+    const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+    if (wide <= 0) return null;
+    const clipped = node => { for (let up = node.parentElement; up; up = up.parentElement)
+        if (getComputedStyle(up).overflowX !== 'visible' && up !== document.documentElement && up !== document.body) return true;
+        return false; };
+    const guilty = [...document.querySelectorAll('main *')].filter(node =>
+        node.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !clipped(node));
+    const last = guilty.at(-1);
+    const name = last ? `<${last.tagName.toLowerCase()} class="${last.className}">` : 'something outside the text';
+    return `${wide} px, because of ${name} ${last ? last.textContent.slice(0, 40) : ''}`;
+}"""
+
+
+class Page(HTMLParser):
+    """What a page links to, and the places in it that a link can name."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.targets, self.names = [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.names |= {attributes[key] for key in ("id", "name") if attributes.get(key)}
+        self.targets += [attributes[key] for key in ("href", "src") if attributes.get(key)]
+
+
+def broken_links(html):
+    """One sentence for each link of any page that leads to no file, or to no place in it.
+
+    :param html: folder of the built book.
+    """
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(html.rglob("*.html")) if "_static" not in path.parts}
+    problems = []
+    for path, page in pages.items():
+        for target in dict.fromkeys(page.targets):
+            if urlsplit(target).scheme or target.startswith("//"):
+                continue
+            address, place = urldefrag(target)
+            address = unquote(urlsplit(address).path)
+            file = (path.parent / address).resolve() if address else path
+            where = f"{path.relative_to(html)} links to {target}"
+            if not file.exists():
+                problems.append(f"{where}, but there is no such file")
+            elif place and file in pages and unquote(place) not in pages[file].names:
+                problems.append(f"{where}, but that page has no such place")
+    return problems
+
+
+def sample(html, everything=False):
+    """The pages to open: every chapter, and of the reference those with the longest names and the most text.
+
+    :param html: folder of the built book.
+    :param everything: take the whole reference.
+    :return: paths below ``html``, as text.
+    """
+    pages = [path for path in sorted(html.rglob("*.html")) if "_static" not in path.parts and path != html / "index.html"]
+    reference = [path for path in pages if path.parent.name == "reference"]
+    if not everything:
+        by_name = sorted(reference, key=lambda path: len(path.name))[-2:]
+        chosen = {*by_name, *sorted(reference, key=lambda path: path.stat().st_size)[-1:]}
+        pages = [path for path in pages if path not in reference or path in chosen]
+    return [path.relative_to(html).as_posix() for path in pages]
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def served(html):
+    """Serve a folder on a free port of this machine; yields its address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=html))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def chromium():
+    """Where Chromium is, or None. ``CHROMIUM`` names one that is not on the path.
+
+    :raises FileNotFoundError: where that is no program.
+    """
+    named = os.environ.get("CHROMIUM")
+    names = [named] if named else ["chromium", "chromium-browser", "google-chrome"]
+    found = next((found for name in names if (found := shutil.which(name))), None)
+    if named and not found:
+        raise FileNotFoundError(f"CHROMIUM is {named!r}, which is no program here: give the path of Chromium, or unset it")
+    return found
+
+
+def watch(page, site, problems):
+    """Note whatever a page complains of, and whatever it asks of any machine but ``site``. Returns the list of what it loaded."""
+    loaded = []
+    page.on("pageerror", lambda error: problems.append(f"a script stops: {error}"))
+    page.on("console", lambda line: problems.append(f"the console says: {line.text}") if line.type == "error" else None)
+    page.on("requestfailed", lambda request: problems.append(f"could not load {request.url}: {request.failure}"))
+    page.on("response", lambda response: loaded.append(response.url))
+    page.on(
+        "response",
+        lambda response: problems.append(f"got {response.status} for {response.url}") if response.status >= 400 else None,
+    )
+    page.route(lambda url: not url.startswith((site, "data:", "blob:")), lambda route: route.abort())
+    return loaded
+
+
+def weight(urls, site, html):
+    """Bytes of what a page loaded, without pictures: texts as gzip makes them, fonts as they are."""
+    total = 0
+    for url in dict.fromkeys(urls):
+        path = html / unquote(urlsplit(url).path).lstrip("/")
+        if url.startswith(site) and path.is_file() and path.suffix not in (".png", ".svg", ".jpg", ".gif", ".ico", ".webp"):
+            content = re.sub(rb"data:image/[^\"')]*", b"", path.read_bytes())  # the sliders' pictures stand in the page
+            total += len(content) if path.suffix.startswith(".woff") else len(gzip.compress(content, 6))
+    return total
+
+
+def look_at(browser, site, name, html, themes=("light", "dark")):
+    """What is wrong with one page, its folds opened: at each of ``WIDTHS``, with all rules of axe-core in each theme, and in use.
+
+    :param browser: Playwright's browser.
+    :param site: address of the book.
+    :param name: the page's path below it.
+    :param html: the folder that is served there.
+    :param themes: themes to look at.
+    :return: sentences.
+    """
+    problems = []
+    context = browser.new_context(viewport=DESK)
+    page = context.new_page()
+    loaded = watch(page, site, problems)
+    page.goto(f"{site}/{name}", wait_until="load")
+    page.add_style_tag(content="*, ::before, ::after { transition: none !important; animation: none !important }")
+    page.evaluate("() => window.MathJax?.startup?.promise")
+    page.evaluate("() => document.fonts.ready")
+    if (weighs := weight(loaded, site, html)) > HEAVIEST:
+        problems.append(f"weighs {weighs / 1e6:.2f} MB without its pictures: {HEAVIEST / 1e6:g} MB is the most")
+    page.evaluate(UNFOLD)
+    for button in page.locator(".patch-start").all():
+        button.click()
+        page.wait_for_selector(".patch tbody tr")
+        page.locator(".patch-handle").press("ArrowUp")
+    if dead := sum(not slider.evaluate(SLIDE) for slider in page.locator("main figure input[type=range]").all()):
+        problems.append(f"has {dead} sliders that change nothing")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": DESK["height"]})
+        with contextlib.suppress(TimeoutError):  # scripts of the theme may still be at work
+            page.wait_for_function("document.documentElement.scrollWidth <= document.documentElement.clientWidth", timeout=2000)
+        if wide := page.evaluate(WIDE):
+            problems.append(f"scrolls sideways at {width} px by {wide}")
+        problems += [f"{cut} (at {width} px)" for cut in page.evaluate(CUT)]
+    page.set_viewport_size(DESK)
+    page.evaluate(AXE_SCRIPT)
+    for theme in themes:
+        page.evaluate(
+            "theme => { document.documentElement.dataset.theme = theme; document.documentElement.dataset.mode = theme; }", theme
+        )
+        problems += [f"axe, {theme}: {violation}" for violation in page.evaluate(AXE)]
+    context.close()
+    return [f"{name} {problem}" for problem in dict.fromkeys(problems)]
+
+
+def use(browser, site, html):
+    """What is wrong with the search and with the theme switch."""
+    problems = []
+    context = browser.new_context(viewport=DESK, color_scheme="light")
+    page = context.new_page()
+    watch(page, site, problems)
+    start = "book/intro.html"
+    page.goto(f"{site}/{start}")
+    boxes = [button for button in page.locator(".search-button__button").all() if button.is_visible()]
+    if len(boxes) != 1:
+        problems.append(f"has {len(boxes)} search buttons at {DESK['width']} px: one is right")
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    for _ in range(3):  # automatic, light, dark, in an order that depends on where it stands
+        page.locator(".theme-switch-button").first.click()
+        if page.evaluate("getComputedStyle(document.body).backgroundColor") != before:
+            break
+    else:
+        problems.append("stays as light as it was, however often the theme's button is pressed")
+    page.goto(f"{site}/search.html?q={SOUGHT.replace(' ', '+')}")
+    try:
+        page.wait_for_selector("#search-results li a", timeout=20_000)
+    except TimeoutError:
+        problems.append(f"finds nothing when asked for {SOUGHT!r}")
+    context.close()
+    return [f"the site {problem}" for problem in dict.fromkeys(problems)]
+
+
+def check(html, everything=False, only=""):
+    """Every problem of the book in ``html``, a sentence each, said when it is found.
+
+    :param html: folder of the built book.
+    :param everything: open the whole reference, not only a sample.
+    :param only: open only pages whose name has this in it.
+    :raises FileNotFoundError: if there is no book, or no Chromium.
+    """
+    if not (html / "index.html").exists():
+        raise FileNotFoundError(f"{html} holds no book: run `make book` first")
+    if not chromium():
+        raise FileNotFoundError("there is no Chromium on the path: install Debian's `chromium`, or name one in CHROMIUM")
+    problems = []
+
+    def say(found):
+        problems.extend(found)
+        print(*found, sep="\n", end="\n" if found else "", flush=True)
+
+    say(broken_links(html))
+    with served(html) as site, sync_playwright() as playwright:
+        # No sandbox: CI runs as root, and the pages are our own.
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        for name in sample(html, everything):
+            if only in name:
+                say(look_at(browser, site, name, html))
+        say(use(browser, site, html))
+        browser.close()
+    return problems
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("html", nargs="?", type=Path, default=HTML, help="folder of the built book")
+    parser.add_argument("--all", action="store_true", help="open every page of the reference too")
+    parser.add_argument("--only", default="", metavar="TEXT", help="open only the pages whose name has TEXT in it")
+    arguments = parser.parse_args()
+    start = time.perf_counter()
+    try:
+        problems = check(arguments.html.resolve(), arguments.all, arguments.only)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
+    print(f"{len(problems)} problems, found in {time.perf_counter() - start:.0f} s")
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Write the README's tables from the committed records: the answers, and the accuracies to expect."""
+
+import re
+from pathlib import Path
+
+from study.results.primary import answers
+from study.results.tables import read_question
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPERIMENTS = {"shortcut": "drawn faces", "faces": "FER2013"}
+
+
+def expected():
+    """Markdown rows: one per experiment and strategy that has been run, means over the seeds."""
+    lines = [
+        "| faces | strategy | runs | epochs | accuracy on test faces | patch at random |",
+        "|---|---|---|---|---|---|",
+    ]
+    for question, faces in EXPERIMENTS.items():
+        runs = read_question(question)
+        runs = runs[(runs["attribution"] == "grad_input") & (runs["landmark_source"] == "own")]
+        for strategy in ("none", "mean"):
+            rows = runs[runs["strategy"] == strategy]
+            if rows.empty:
+                continue
+            free = f"{100 * rows['shortcut_free_accuracy'].mean():.1f} %" if "shortcut_free_accuracy" in rows else ""
+            lines.append(
+                f"| {faces} | `{strategy}` | {len(rows)} | {rows['epochs'].max()} | "
+                f"{100 * rows['test_accuracy'].mean():.1f} % | {free} |"
+            )
+    return "\n".join(lines)
+
+
+def with_tables(text):
+    """The README's text with its tables renewed."""
+    for name, table in (("answers", answers()), ("expected", expected())):
+        begin, end = f"<!-- {name}: begin (written by study/book/readme.py from results/) -->", f"<!-- {name}: end -->"
+        words = f"{begin}\n{table}\n{end}"
+        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, words=words: words, text, flags=re.DOTALL)
+    return text
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(with_tables(readme.read_text()))

@@ -1,0 +1,166 @@
+"""What the outcome of a run of the grid or of a chapter depends on, as digests: when one changes, it is run again."""
+
+import ast
+import hashlib
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = (".jpg", ".jpeg", ".png")
+NO_NUMBERS = ("palcore.runs.card", "palcore.progress")
+"""What training imports and no number depends on: a run is not run again for it, nor for what only these import."""
+
+
+def _is_text(statement):
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a module's text says that matters here. Docstrings, comments and layout do not."""
+
+    dump: str
+    imports: frozenset  # dotted names of modules, and of what may be modules
+    strings: frozenset  # that it uses: not those that it only compares with something, nor a dictionary's keys
+    entries: frozenset  # (key, value) of its dictionaries, where both are strings
+
+
+@cache
+def _read(text, name, package=()):
+    """The code of a module's text.
+
+    :param name: of the file, for the sentence.
+    :param package: parts of the name of the package that the module lies in, for imports that begin with a point.
+    :raises ValueError: where it is not Python.
+    """
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise ValueError(f"{name} is not Python: {error.msg} in {(error.text or '').strip()!r}") from None
+    imports, entries, strings, passive = set(), set(), {}, set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [statement for statement in node.body if not _is_text(statement)]
+        elif isinstance(node, ast.Import):
+            imports |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *filter(None, [node.module])])
+            imports |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Dict):
+            pairs = [[getattr(part, "value", None) for part in pair] for pair in zip(node.keys, node.values, strict=True)]
+            entries |= {(key, value) for key, value in pairs if isinstance(key, str) and isinstance(value, str)}
+            passive |= {id(key) for key in node.keys}
+        elif isinstance(node, ast.Compare):
+            passive |= {id(part) for side in (node.left, *node.comparators) for part in (side, *getattr(side, "elts", []))}
+        elif _is_text(node):
+            passive.add(id(node.value))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            strings[id(node)] = node.value  # by place: the same words may stand elsewhere too
+    used = frozenset(string for place, string in strings.items() if place not in passive)
+    return Code(ast.dump(tree), frozenset(imports), used, frozenset(entries))
+
+
+def _path(module, root):
+    base = Path(root).joinpath(*module.split("."))
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+
+
+def _imported(names, root, but=()):
+    """`{module of the study: its Code}` of all that importing these names executes, packages above included; but some."""
+    found, waiting = {}, list(names)
+    while waiting:
+        name = waiting.pop()
+        path = _path(name, root) if name.split(".")[0] in ("palcore", "study") else None
+        if name in found or name in but or path is None:
+            continue
+        above = name.rpartition(".")[0]
+        package = name if path.name == "__init__.py" else above
+        found[name] = _read(path.read_text(), path, tuple(package.split(".")))
+        waiting += [above, *found[name].imports]
+    return found
+
+
+def imported_modules(module, root=ROOT):
+    """Names of all modules of palcore that a module imports, itself and what those import included."""
+    return sorted(_imported([module], root))
+
+
+@cache
+def code_fingerprint(dataset, root=ROOT):
+    """Twelve digits of the code that a training run on this data set executes. Docstrings and comments do not count."""
+    digest = hashlib.sha256()
+    for module, code in sorted(_imported(["palcore.runs.training", f"palcore.data.{dataset}"], root, NO_NUMBERS).items()):
+        digest.update(module.encode())
+        digest.update(code.dump.encode())
+    return digest.hexdigest()[:12]
+
+
+def cells_of_code(notebook):
+    """What of a notebook is executed: sources and tags of its cells of code. The words between them are not."""
+    cells = [cell for cell in json.loads(Path(notebook).read_text())["cells"] if cell["cell_type"] == "code"]
+    return [["".join(cell["source"]), cell["metadata"].get("tags", [])] for cell in cells]
+
+
+def notebook_inputs(notebook, root=ROOT):
+    """What a notebook's outputs depend on besides its own cells, from what its code says.
+
+    Of palcore, the modules that it imports, directly or not, and those that a table such as `DATASETS` holds under a name that is
+    used as a string by the notebook or by such a module. Of the grid's files and the notebooks, those whose name is such a string,
+    or part of one; of `results/`, folders where one piece of code has the names of both.
+
+    :return: `{module: Code}`, and the files as a sorted list of paths.
+    :raises ValueError: for a cell or a module that is not Python.
+    """
+    root, places = Path(root), {}
+    for path in (path for pattern in ("study/*.yml", "notebooks/*.ipynb") for path in root.glob(pattern)):
+        places[path.name] = path
+    # IPython's own lines, such as %matplotlib, import nothing.
+    lines = "\n".join(re.sub(r"(?m)^[%!].*$", "", source) for source, _ in cells_of_code(notebook))
+    own = _read(lines, f"a cell of {notebook}")
+    modules, files, codes, names, before = {}, set(), [own], set(own.imports), None
+    # What is found names more, a few times at most.
+    while before != (before := (len(modules), len(files))):
+        modules = _imported(names, root)
+        codes = [own, *modules.values(), *(_read(path.read_text(), path) for path in files if path.suffix == ".py")]
+        strings = set().union(*(code.strings for code in codes))
+        parts = {part for text in strings for part in text.split("/")}
+        names |= {value for code in codes for key, value in code.entries if key in strings}
+        files |= {path for name, path in places.items() if name in parts}
+    for code in codes:
+        parts = {part for text in code.strings for part in text.split("/")}
+        folders = [folder for folder in root.glob("results/*") if {"results", folder.name} <= parts]
+        files |= {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+    return modules, sorted(files - {Path(notebook)})
+
+
+def notebook_fingerprint(notebook, root=ROOT):
+    """What a notebook's outputs depend on, as a digest: while it stays, there is no need to run the notebook again."""
+    modules, files = notebook_inputs(notebook, root)
+    inputs = {"": json.dumps(cells_of_code(notebook)), **{module: code.dump for module, code in modules.items()}}
+    for path in (*files, Path(root) / "requirements.lock"):
+        text = json.dumps(cells_of_code(path)).encode() if path.suffix == ".ipynb" else path.read_bytes()
+        inputs[path.relative_to(root).as_posix()] = hashlib.sha256(text).hexdigest()
+    around = [sys.version_info[:2], os.environ.get("KERAS_BACKEND", "tensorflow")]
+    return hashlib.sha256(json.dumps([around, inputs], sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def data_fingerprint(data_dir):
+    """Twelve digits of a data set's folder: names and sizes of all files, and the bytes of all that are no images.
+
+    Images are not read: there may be hundreds of thousands.
+    """
+    digest = hashlib.sha256()
+    folder = Path(data_dir).expanduser()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        if path.suffix.lower() not in IMAGES:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]

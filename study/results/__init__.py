@@ -1,0 +1,1 @@
+"""What the records say: scores, statistics, the primary comparisons, and the result pages."""

@@ -1,0 +1,113 @@
+"""The first results page: what the study answers, in one figure, and what PAL is good for."""
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+
+from study.results import effects, measures, primary
+from study.results.arms import SHORT, lengths_sentence, question_cells, read
+from study.results.measures import PAL
+from study.results.pages import Page, difference_line, page_of
+from study.results.tables import comparisons, number, results_folder, to_markdown
+
+CIRCUMSTANCES = {
+    "width": {"PAL, all channels": "with all of the network's channels"},
+    "noisy-labels": {"PAL, 40 % wrong": "with 40 % of the training labels replaced at random"},
+    "little-data": {"PAL, 5 % of the faces": "with 5 % of the training faces"},
+    "faces-strategies": {
+        "PAL (all)": "with each channel compared by itself (the strategy `all`)",
+        "PAL (mean), short": "trained short",
+    },
+    "knows-faces": {PAL: "from a network that knows faces"},
+}
+"""What the first page compares with the same training without PAL, by question and arm, in its words."""
+
+INSTEAD = {"feature cosine, weight 3": "the feature cosine", "face crops": "face crops"}
+"""Other uses of the landmarks, arms of the question ``rivals``, that the first page compares with PAL."""
+
+HARDER = {
+    "patch_eyes": "tested with a patch on the eyes",
+    "patch_mouth": "tested with a patch on the mouth",
+    "shift_20": "tested on faces shifted by a fifth",
+    "blur_2": "tested on blurred faces",
+}
+"""Test conditions that the first page speaks of."""
+
+WRONG = ("a template", "another face's landmarks", "landmarks upside down", "points in the middle")
+
+
+class Glance(Page):
+    """The page of the results at a glance: sets questions of the other pages beside each other. Parameters as of ``Page``."""
+
+    def effects(self):
+        """Draw the primary effects in one figure: accuracies of a family on drawn and on real faces each on a scale of its own."""
+        groups = {}
+        for name, row in self.measured[self.measured["seeds"] > 0].iterrows():
+            asked = self.declared[name]
+            if asked.score == primary.PACE:
+                continue
+            first, second = asked.words
+            if not asked.minus:
+                first, second = (
+                    f"{words} ({number(100 * level)} %)" for words, level in zip(asked.words, row["levels"], strict=True)
+                )
+            place = f"{asked.what},\n{asked.where}" if asked.minus else asked.where
+            rows = groups.setdefault((asked.family, asked.dataset), {})
+            rows[f"{name}: {place},\n{first}\nagainst {second}"] = difference_line(row, list(row["values"].values()))
+        if groups:
+            effects.draw_effects(list(groups.values()), self.margin and 100 * self.margin)
+
+    def pace(self):
+        """Show in sentences whether the lead on test faces is one on training faces too, and what it is after shorter trainings."""
+        aside = primary.beside(self.measured, self.results)
+        texts = [
+            f"{aside.loc[name, 'training faces']} on training faces and {aside.loc[name, 'test faces']} on test faces, {words}"
+            for name, words in (("P1", "aligned"), ("P3 against none", "placed at random"))
+            if name in aside.index
+        ]
+        if texts:
+            display(Markdown(f"In the last epoch, PAL leads, in points, by: {'; '.join(texts)}."))
+        leads = [self.differences(name)[0].get("difference", {}) for name in ("faces-strategies", "faces")]
+        short, full = (100 * lead.get(arm, np.nan) for lead, arm in zip(leads, (f"{PAL} (mean){SHORT}", PAL), strict=True))
+        if np.isfinite(short) and np.isfinite(full):
+            display(Markdown(f"The lead is {number(short)} points after short trainings and {number(full)} at full length."))
+
+    def wrong_landmarks(self, *questions):
+        """Show in a sentence for each question how PAL with wrong landmarks does beside PAL with each face's own."""
+        for question in questions:
+            (runs, arms, _), stated = self.runs(question), self._stated(question)
+            pairs = {arm: PAL for arm in arms if arm.startswith(WRONG) and arm not in stated}  # "a template, weight 0.3" as well
+            where = "On drawn faces, patch at random" if question == "shortcut" else "On aligned real faces"
+            differences = comparisons(runs, pairs, next(iter(self.scores(question))), self.margin)
+            if sentence := measures.beside_sentence(differences, "each face's own landmarks"):
+                display(Markdown(f"{where}, {sentence}"))
+
+    def circumstances(self):
+        """Show where PAL helps beside the primary comparisons, and where not: exploratory, against the same training without it."""
+        rows, (runs, _, pairs) = [], self.runs("faces")
+        for question, words in CIRCUMSTANCES.items():
+            differences = self.differences(question)[0]
+            rows.append(differences[differences.index.isin(list(words))].rename(words))
+        for condition, words in HARDER.items():
+            rows.append(comparisons(runs, pairs, f"{condition}_accuracy", self.margin).rename({PAL: words}))
+        table = measures.circumstances_table(pd.concat(rows))
+        shown = to_markdown(table, "real, aligned faces") if len(table) else "No runs of these questions are in yet."
+        display(Markdown(f"{shown}\n\n{lengths_sentence('faces-strategies')}"))
+
+    def instead(self):
+        """Show in a sentence how other uses of the same landmarks do beside PAL, each loss at its chosen weight, at full length."""
+        runs = self.runs("rivals")[0]
+        rows = comparisons(runs, dict.fromkeys(INSTEAD, "PAL, weight 1"), "test_accuracy", self.margin)
+        if sentence := measures.beside_sentence(rows.rename(INSTEAD), PAL):
+            display(Markdown(f"On aligned real faces, {sentence}"))
+
+
+def questions_table(results=None):
+    """Every question of the grid: what it asks, how many of its runs are in, and the page that shows it."""
+    rows = {}
+    for question, described in read()[0]["questions"].items():
+        cells = question_cells(question)
+        done = sum((results_folder(results) / "runs" / f"{cell.name}.json").is_file() for cell in cells)
+        link = f"[{question}]({page_of(question)}.html)"
+        rows[link] = {"what it asks": described["asks"], "runs that are in": f"{done} of {len(cells)}"}
+    return Markdown(to_markdown(pd.DataFrame(rows).T, "question"))

@@ -1,0 +1,224 @@
+"""A question's numbers as tables and sentences for a reader: scores, differences, where the network looks, what it relies on."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from study.results.tables import between, interval, number, results_folder, summary
+
+WITHOUT, PAL = "without PAL", "PAL"
+SAMPLE = 140
+"""Faces on which integrated gradients, and any attribution's share of a place, are measured: ``palcore.runs.reliance.SAMPLE``,
+without loading Keras."""
+
+FACES = {
+    "test_accuracy": "accuracy (%)",
+    "test_mean_class_accuracy": "mean-class accuracy (%)",
+    "ferplus_accuracy": "accuracy by FER+'s labels, with their shares (%)",
+    "uncopied_accuracy": "accuracy without copies (%)",
+    "detected_accuracy": "accuracy where landmarks were detected (%)",
+    "guessed_accuracy": "accuracy where they were guessed (%)",
+    "validation_accuracy": "accuracy on validation faces (%)",
+    "training_accuracy": "accuracy on training faces (%)",
+}
+"""Scores on real faces (``study.results.scores``), of which the first is compared; those that no record has are left out."""
+
+DRAWN = {"shortcut_free_accuracy": "accuracy, patch at random (%)", "test_accuracy": "accuracy, patch as in training (%)"}
+
+SCORES = {
+    "labels": {
+        "ferplus_accuracy": "accuracy by FER+'s labels, with their shares (%)",
+        "test_accuracy": "accuracy by FER2013's labels, with their shares (%)",
+    },
+    "clean": {"ferplus_accuracy": "accuracy by FER+'s labels (%)", **FACES},
+    "imbalance": {name: FACES[name] for name in ("test_mean_class_accuracy", "test_accuracy")},
+    "shortcut-weight": dict(reversed(DRAWN.items())),
+}
+"""What else is shown, and compared, of some questions."""
+
+CONDITIONS = {
+    "test": "as they are",
+    "patch_off": "patch beside the face",
+    "patch_eyes": "patch on the eyes",
+    "patch_mouth": "patch on the mouth",
+    "shift_10": "shifted by a tenth",
+    "shift_20": "shifted by a fifth",
+    "blur_1": "weak blur",
+    "blur_2": "medium blur",
+    "blur_4": "strong blur",
+}
+"""Test conditions in a reader's words."""
+
+LOOKS = {
+    "test_correlation": "correlation with the heatmap (x 100), which PAL trains",
+    "test_pointing": "largest attribution on a landmark (%)",
+    "test_pointing_chance": "by chance (%)",
+    "test_energy": "attribution near landmarks (%)",
+    "test_energy_chance": "by chance, near landmarks (%)",
+    "test_integrated_gradients_pointing": f"largest integrated gradient on a landmark (%, {SAMPLE} faces)",
+    "test_integrated_gradients_pointing_chance": "by chance, integrated gradients (%)",
+    "test_integrated_gradients_energy": f"integrated gradients near landmarks (%, {SAMPLE} faces)",
+    "test_integrated_gradients_energy_chance": "by chance, integrated gradients near landmarks (%)",
+}
+"""Where the network looks, from what PAL trains to what it does not."""
+
+PLACES = {"patch": "the patch", "eyes": "the eyes", "mouth": "the mouth", "off": "as much off the face"}
+RELIANCE = {
+    "share": f"share of the attribution (%, {SAMPLE} faces)",
+    "share_integrated_gradients": f"share of integrated gradients (%, the same {SAMPLE})",
+    "area": "share of the picture (%)",
+    "accuracy": "change of the accuracy when covered (points)",
+    "probability": "change of the true expression's probability (points)",
+}
+"""What a record's ``reliance`` says of a place."""
+
+
+def scores_table(runs, arms, scores):
+    """Means and intervals over seeds, in per cent; arms without a run have dashes.
+
+    :param runs: from ``study.results.tables.by_arm``; ``scores`` is ``{column: heading}``.
+    """
+    numbers = summary(runs, arms, scores)
+    shown = pd.DataFrame({"seeds": numbers[("seeds", "")].astype(str)})
+    for column, heading in scores.items():
+        shown[heading] = [interval(*values) for values in numbers[column][["mean", "low", "high"]].to_numpy(float)]
+    return shown
+
+
+def differences_table(differences, pairs, heading, leads):
+    """Differences as texts, from ``study.results.tables.comparisons`` and the same ``pairs``.
+
+    :param leads: ``{column: {label: difference}}``: the same pairs on other faces, such as those trained on.
+    """
+    rows = {}
+    for label, row in differences.iterrows():
+        rows[label] = {
+            "against": pairs[label],
+            "seeds": str(int(row["seeds"])),
+            f"difference in {heading.removesuffix(' (%)')} (points)": number(100 * row["difference"], 1, True),
+            "95 % interval": between(row, "{} to {}"),
+            "found with 80 % power (points)": number(100 * row["detectable"]),
+            **{column: number(100 * lead.get(label, np.nan), 1, True) for column, lead in leads.items()},
+        }
+    return pd.DataFrame(rows).T
+
+
+def apart(row):
+    """``2.1 points lower``."""
+    return f"{number(100 * abs(row['difference']))} points {'higher' if row['difference'] > 0 else 'lower'}"
+
+
+def beside_sentence(differences, what):
+    """How other arms do beside one that all are compared with; empty where no arm has two seeds.
+
+    :param differences: ``study.results.tables.comparisons`` of the others with that one, which is ``what``: "PAL".
+    """
+    texts = [f"{apart(row)} with {label} ({between(row)})" for label, row in differences.iterrows() if np.isfinite(row["low"])]
+    return f"the accuracy, beside that with {what}, is {'; '.join(texts)}. Exploratory, so without a verdict." if texts else ""
+
+
+def exploratory(differences, pairs, heading):
+    """Differences that are no primary comparisons, in one paragraph: intervals without a verdict. Parameters as above."""
+    without_zero, with_zero, single = [], [], []
+    for label, row in differences.iterrows():
+        if not np.isfinite(row["low"]):
+            single.append(label)
+        elif row["low"] > 0 or row["high"] < 0:
+            without_zero.append(f"*{label}* {apart(row)} than *{pairs[label]}* ({between(row)})")
+        else:
+            with_zero.append(f"*{label}*")
+    parts = [f"intervals without zero, uncorrected: {'; '.join(without_zero)}"] if without_zero else []
+    parts += [f"zero lies in the interval of {', '.join(with_zero)}"] if with_zero else []
+    parts += [f"one seed, which makes no interval, is in for {', '.join(single)}"] if single else []
+    return f"Exploratory, so without a verdict ({heading.removesuffix(' (%)')}): {'; '.join(parts)}."
+
+
+def circumstances_table(differences):
+    """What PAL gives in some circumstances, those first in which it helps: ``study.results.tables.comparisons`` as texts.
+
+    Circumstances with a single seed, which makes no interval, are left out.
+    """
+    rows = {"above zero": {}, "below zero": {}, "around zero": {}}
+    for words, row in differences.iterrows():
+        outcome = "above zero" if row["low"] > 0 else "below zero" if row["high"] < 0 else "around zero"
+        if np.isfinite(row["low"]):
+            rows[outcome][words] = {
+                "points (95 % interval)": f"{number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})",
+                "the interval lies": outcome,
+                "seeds": f"{row['seeds']:.0f}",
+            }
+    return pd.DataFrame({words: row for some in rows.values() for words, row in some.items()}).T
+
+
+def looks_table(runs, arms):
+    """Where the network looks, means over seeds, in per cent; empty where no run has it. Parameters as for ``scores_table``."""
+    columns = {column: heading for column, heading in LOOKS.items() if column in runs and runs[column].notna().any()}
+    means = 100 * runs.groupby("arm")[list(columns)].mean().reindex([label for label in arms if label in set(runs["arm"])])
+    return means.map(number).rename(columns=columns)
+
+
+def reliance_table(runs, arms):
+    """For each place and arm: the attribution's share there, and what covering it changes; empty where no run has it."""
+    rows = {}
+    for place, words in PLACES.items():
+        columns = {part: f"test_reliance_{place}_{part}" for part in RELIANCE}
+        if columns["accuracy"] not in runs:
+            continue
+        means = 100 * runs.groupby("arm")[[column for column in columns.values() if column in runs]].mean()
+        for label in [label for label in arms if label in means.index and np.isfinite(means.loc[label, columns["accuracy"]])]:
+            values = {part: means.loc[label].get(column, np.nan) for part, column in columns.items()}
+            signed = ("accuracy", "probability")
+            rows[f"{words}: {label}"] = {head: number(values[part], 1, part in signed) for part, head in RELIANCE.items()}
+    return pd.DataFrame(rows).T
+
+
+def _means(runs, column, sign=False):
+    """The arms' means in per cent, with PAL and without it, as texts; None where one of them is not there."""
+    means = runs.groupby("arm")[column].mean() if column in runs else {}
+    values = [means.get(label, np.nan) for label in (PAL, WITHOUT)]
+    return [number(100 * value, 1, sign) for value in values] if np.all(np.isfinite(values)) else None
+
+
+def looks_sentence(runs):
+    """Where networks look with and without PAL, by what is not trained on; empty where it is not known."""
+    trained, other = _means(runs, "test_pointing"), _means(runs, "test_integrated_gradients_pointing")
+    if trained is None:
+        return ""
+    chance = _means(runs, "test_pointing_chance")
+    text = f"with PAL the largest attribution lies on a landmark in {trained[0]} % of the test faces, without it in {trained[1]} %"
+    text += f" (by chance in {chance[0]} %)" if chance else ""
+    if other:
+        text += f"; by integrated gradients, which PAL does not train, in {other[0]} and {other[1]} % of {SAMPLE} of them"
+        chance = _means(runs, "test_integrated_gradients_pointing_chance")
+        text += f" (by chance in {chance[0]} %: their maps are finer)" if chance else ""
+    return f"{text}."
+
+
+def relies_sentence(runs):
+    """What covering a place costs with and without PAL: the patch, beside the attribution's share there, or eyes, mouth and off the
+    face; empty where it is not known."""
+    shares, costs = _means(runs, "test_reliance_patch_share"), _means(runs, "test_reliance_patch_accuracy", True)
+    if costs:
+        text = f"covering the patch changes the accuracy by {costs[0]} points with PAL and by {costs[1]} without it"
+        return text + (f", while the patch holds {shares[0]} and {shares[1]} % of the attribution." if shares else ".")
+    changes = {words: _means(runs, f"test_reliance_{place}_accuracy", True) for place, words in PLACES.items()}
+    texts = [f"{words} by {costs[0]} points with PAL and by {costs[1]} without it" for words, costs in changes.items() if costs]
+    return f"the accuracy changes when a place is covered: {'; '.join(texts)}." if texts else ""
+
+
+def caveats(results=None):
+    """What to bear in mind about FER2013, from the records of its check and its landmarks."""
+    folder, parts = results_folder(results), []
+    check, landmarks = folder / "check" / "fer2013.json", folder / "landmarks" / "fer2013.json"
+    if check.is_file():
+        report = json.loads(check.read_text())
+        copies, faces = report["copies"]["train/test"], report["faces"]["test"]
+        parts.append(f"{copies} of the {faces:,} test faces ({100 * copies / faces:.0f} %) are also training faces")
+    if landmarks.is_file():
+        shape = json.loads(landmarks.read_text())["shape"]
+        share = 100 * (1 - shape["found"] / shape["faces"])
+        parts.append(f"the landmarks of {share:.0f} % of all faces are guesses, since no face was found there")
+    listed = (folder / "check" / "fer2013_faces.json").is_file()
+    listed = " The tables of scores give the accuracy without those faces as well." if listed else ""
+    return f"Bear in mind: {', and '.join(parts)}.{listed}" if parts else "The check of FER2013 is not in yet."

@@ -1,0 +1,283 @@
+"""What a result page shows of a question, as far as its runs are in: the answer, the figure, and the tables, folded."""
+
+import html
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+
+from palcore import EMOTIONS
+from palcore.runs.records import read_record
+from study.book.figures import use_style
+from study.book.notebook import refuse_unknown_parameters
+from study.results import effects, measures, primary
+from study.results.arms import arms_of, lengths_sentence, pairs_of, question_cells, read
+from study.results.measures import CONDITIONS, DRAWN, FACES, PAL, SCORES, WITHOUT
+from study.results.statistics import contrast, pooled
+from study.results.tables import (
+    between,
+    by_arm,
+    by_seed,
+    comparisons,
+    listing,
+    number,
+    progress,
+    read_question,
+    read_runs,
+    results_folder,
+    seed_differences,
+    summary,
+    to_markdown,
+)
+
+PAGES = {
+    "results_shortcut": (
+        "shortcut",
+        "shortcut-strategies",
+        "shortcut-full",
+        "shortcut-strength",
+        "shortcut-weight",
+        "shortcut-landmarks",
+    ),
+    "results_controls": ("aligned-landmarks", "placed", "landmarks", "rivals", "template-weight"),
+    "results_end": ("end", "twice-as-long", "whose", "place", "pace", "tenth", "faces-curve", "clean", "why"),
+    "results_licensed": ("rafdb", "affectnet"),
+}
+"""Where each question stands; those named nowhere are on ``results_faces``."""
+
+TUNED = {"learning_rate": "learning rate", "batch_size": "batch size", "dropout": "dropout"}
+"""Settings of the baseline that are chosen, in a reader's words."""
+
+
+def page_of(question):
+    """The page that shows a question."""
+    return next((page for page, names in PAGES.items() if question in names), "results_faces")
+
+
+def fold(title, *parts):
+    """Show tables and texts in Markdown under a line that opens them."""
+    display(Markdown("\n\n".join([f"<details><summary>{html.escape(title)}</summary>", *parts, "</details>"])))
+
+
+class Page:
+    """A result page: reads what it needs from the records, and shows it. Nothing is shown of what is not in yet.
+
+    Questions and arms are those of ``study/grid.yml``. Of a question's arms those are shown that several seeds are planned for;
+    with ``single`` all: a weight that was tried once, say.
+
+    :param cells: IPython's ``In``; a parameter that the notebook does not have stops the page.
+    :param results: folder that holds ``runs/``; None for the study's own.
+    """
+
+    def __init__(self, cells, results=None):
+        refuse_unknown_parameters(cells)
+        use_style()
+        self.results, self.seen = results, {}
+        self.declared = primary.declared()
+        self.measured = primary.measure(results)
+        self.margin = primary.margin()
+
+    def runs(self, question, single=False):
+        """``(runs by arm, {arm: {seed: run}}, {arm: the one that it is compared with})``."""
+        if (question, single) not in self.seen:
+            arms = {name: runs for name, runs in arms_of(question).items() if single or len(runs) > 1}
+            pairs = {name: base for name, base in pairs_of(question).items() if name in arms and base in arms}
+            table = by_arm(read_runs([run for runs in arms.values() for run in runs.values()], self.results), arms)
+            self.seen[question, single] = table, arms, pairs
+        return self.seen[question, single]
+
+    @staticmethod
+    def scores(question):
+        """``{column: heading}`` of what is shown of a question; the first is compared."""
+        drawn = read()[0]["questions"].get(question, {}).get("dataset") == "synthetic"
+        return SCORES.get(question, DRAWN if drawn else FACES)
+
+    def _stated(self, question, single=False):
+        """``{arm: primary comparison}`` of those pairs of a question that are primary ones, wherever they stand."""
+        (_, arms, pairs), stated = self.runs(question, single), {}
+        for label, base in pairs.items():
+            runs = [set(arms[name].values()) for name in (label, base)]
+            for name, asked in self.declared.items():
+                theirs = [set(cells.values()) for cells in asked.cells[:2]]
+                same = any(runs[0] <= first and runs[1] <= second for first, second in (theirs, theirs[::-1]))
+                if same and not asked.minus and asked.score == next(iter(self.scores(question))):
+                    stated.setdefault(label, name)
+        return stated
+
+    def differences(self, question, single=False):
+        """Differences of a question's arms from those that they are compared with, and these; without those stated elsewhere."""
+        runs, _, pairs = self.runs(question, single)
+        stated = self._stated(question, single)
+        pairs = {arm: base for arm, base in pairs.items() if arm not in stated or self.declared[stated[arm]].question == question}
+        return comparisons(runs, pairs, next(iter(self.scores(question))), self.margin), pairs
+
+    def answer(self, question, single=False):
+        """Show a question's answer and how far it is: a verdict for primary comparisons, intervals for the others."""
+        members, parts = question_cells(question), []
+        for label, asked in self.declared.items():
+            if asked.question == question:
+                row = self.measured.loc[label]
+                parts.append(f"**{label}: {primary.NAMES[row['outcome']]}.** {primary.sentence(asked, row)}")
+        (differences, pairs), stated = self.differences(question, single), self._stated(question, single)
+        others = differences.drop(index=[label for label in stated if label in differences.index])
+        if len(others):
+            parts.append(measures.exploratory(others, pairs, next(iter(self.scores(question).values()))))
+        for label, comparison in stated.items():
+            if label not in pairs:
+                pair = f"{label} against {self.runs(question, single)[2][label]}"
+                home = page_of(self.declared[comparison].question)
+                parts.append(f"{pair[:1].upper()}{pair[1:]} is the primary comparison [{comparison}]({home}.html).")
+        if sentence := lengths_sentence(question):
+            parts.append(sentence)
+        waiting = "No runs are in yet: the validation faces have not chosen their settings."
+        parts.append(progress([cell.name for cell in members], self.results) if members else waiting)
+        display(Markdown("\n\n".join(parts)))
+
+    def figure(self, question, single=False):
+        """Draw the scores of a question's arms and their differences; the notebook shows the figure."""
+        runs, arms, _ = self.runs(question, single)
+        score, heading = next(iter(self.scores(question).items()))
+        if runs.empty or score not in runs:
+            return
+        differences, pairs = self.differences(question, single)
+        lines = {
+            label: difference_line(row, seed_differences(runs, score, label, pairs[label])) for label, row in differences.iterrows()
+        }
+        numbers = summary(runs, arms, [score])
+        baselines = set(runs.loc[runs["strategy"] == "none", "arm"])
+        effects.draw_arms(numbers, score, heading, lines, baselines, self.margin and 100 * self.margin)
+
+    def tables(self, question, single=False):
+        """Show a question's tables, each folded: scores, differences, where the network looks, what it relies on, every run."""
+        runs, arms, _ = self.runs(question, single)
+        if runs.empty:
+            return
+        scores = {column: heading for column, heading in self.scores(question).items() if column in runs}
+        fold("Scores: mean over seeds and 95 % interval", to_markdown(measures.scores_table(runs, arms, scores), "arm"))
+        differences, pairs = self.differences(question, single)
+        differences = differences.drop(index=[label for label in self._stated(question, single) if label in differences.index])
+        if len(differences):
+            others = {"lead on validation faces": "validation_accuracy", "lead on training faces": "training_accuracy"}
+            leads = {words: comparisons(runs, pairs, score).get("difference", {}) for words, score in others.items()}
+            heading = next(iter(self.scores(question).values()))
+            fold("Exploratory differences", to_markdown(measures.differences_table(differences, pairs, heading, leads), "arm"))
+        self.tests([name for name, asked in self.declared.items() if asked.question == question])
+        looks, relies = measures.looks_table(runs, arms), measures.reliance_table(runs, arms)
+        if looks.size:
+            fold("Where it looks: what PAL trains, and what it does not", to_markdown(looks, "arm"))
+        if relies.size:
+            fold("What it relies on: the attribution's share, and what covering costs", to_markdown(relies, "place and arm"))
+        fold(f"Every run ({len(runs)})", to_markdown(listing(runs, scores), "record"))
+
+    def tests(self, names=None):
+        """Show the tests of some primary comparisons, or of all, folded, and the same differences on other faces."""
+        names = list(self.declared) if names is None else names
+        if not names:
+            return
+        lines = [f"- {name}: {self.declared[name].asks} {self.declared[name].counts}" for name in names]
+        table = to_markdown(primary.table(self.measured.loc[names]), "comparison")
+        fold("Tests, and what would count as an answer", table, "\n".join([*lines, f"- {primary.COLUMNS}"]))
+        aside = primary.beside(self.measured.loc[names], self.results)
+        if len(aside):
+            fold("The same differences on other faces, in points with intervals over seeds", to_markdown(aside, "comparison"))
+
+    def curves(self, *questions):
+        """Draw the validation accuracy after each epoch of the questions' arms."""
+        histories = {}
+        for question in questions:
+            histories |= {arm: [record["history"] for record in records] for arm, records in self._records(question).items()}
+        if histories:
+            effects.draw_curves(histories)
+
+    def recalls(self, question):
+        """Draw the recall of each expression, mean over the seeds of each arm of a question."""
+        shares = {}
+        for arm, records in self._records(question).items():
+            recalls = [[record["metrics"]["test"]["recall"][emotion] for emotion in EMOTIONS] for record in records]
+            shares[arm] = np.mean(np.array(recalls, float), axis=0)
+        if shares:
+            effects.draw_recalls(shares, EMOTIONS)
+
+    def conditions(self, question):
+        """Show the accuracy of a question's arms on faces made harder, as far as it was tested, folded."""
+        runs, arms, _ = self.runs(question)
+        shown = {f"{condition}_accuracy": words for condition, words in CONDITIONS.items() if f"{condition}_accuracy" in runs}
+        if len(shown) > 1:
+            table = measures.scores_table(runs, arms, shown).drop(columns="seeds").T
+            fold("Accuracy (%) on faces made harder", to_markdown(table, "test faces"))
+
+    def maps(self, question):
+        """Draw the attributions of a question's arms on the same faces, from ``maps/`` beside ``runs/``: of the first seed that all
+        arms with maps share, since on drawn faces each seed has faces of its own."""
+        folder, paths = results_folder(self.results) / "maps", {}
+        for arm, runs in self.runs(question)[1].items():
+            if there := {seed: folder / f"{run}.npz" for seed, run in runs.items() if (folder / f"{run}.npz").is_file()}:
+                paths[arm] = there
+        if shared := set.intersection(*map(set, paths.values())) if paths else None:
+            maps = {}
+            for arm, there in paths.items():
+                with np.load(there[min(shared)]) as arrays:
+                    maps[arm] = dict(arrays)
+            first = next(iter(maps))
+            for arm, arrays in maps.items():
+                if not np.array_equal(arrays["landmarks"], maps[first]["landmarks"]):
+                    raise ValueError(f"{folder}: the maps of {arm!r} are not of the same faces as those of {first!r}")
+            effects.draw_maps(maps)
+
+    def looks(self, *questions):
+        """Show in sentences where the networks of some questions look, by what was not trained on, and what they rely on."""
+        for question in questions:
+            runs = self.runs(question)[0]
+            where = "On drawn faces" if question == "shortcut" else "On real faces"
+            for sentence in filter(None, [measures.looks_sentence(runs), measures.relies_sentence(runs)]):
+                display(Markdown(f"{where}, {sentence}"))
+
+    def adds_more(self, question, words, other, other_words):
+        """Show in a sentence how much more PAL adds in a question than in another one, each of two arms."""
+        score, arms, spread = next(iter(self.scores(question))), [], []
+        for name in (question, other):
+            runs, _, pairs = self.runs(name)
+            if len(pairs) != 1:
+                return
+            arms += [scores for _, scores in by_seed(runs, score, *next(iter(pairs.items()))).items()]
+            spread += [arm[score] for _, arm in runs.groupby("arm") if score in arm]
+        shared = sorted(set.intersection(*(set(arm.index) for arm in arms))) if len(arms) == 4 else []
+        if len(shared) > 1:
+            row = contrast([arm.loc[shared] for arm in arms], pooled(spread))
+            more = "more" if row["difference"] > 0 else "less"
+            size = f"{number(100 * abs(row['difference']))} points {more} {words} than {other_words}"
+            display(Markdown(f"PAL adds {size} ({between(row)}; {len(shared)} seeds). Exploratory, so without a verdict."))
+
+    def tuning(self):
+        """Show everything that was tried on the validation faces for the baseline's settings and PAL's weight, best first."""
+        runs = read_question("tuning", self.results)
+        if runs.empty:
+            return
+        shown = runs.sort_values(["strategy", "validation_accuracy"], ascending=False)
+        table = pd.DataFrame({words: shown[option].map(lambda value: f"{value:g}") for option, words in TUNED.items()})
+        table["weight of PAL"] = [number(row["pal_weight"]) if row["strategy"] != "none" else "-" for _, row in shown.iterrows()]
+        table["accuracy on validation faces (%)"] = [number(100 * value) for value in shown["validation_accuracy"]]
+        names = [WITHOUT if strategy == "none" else PAL for strategy in shown["strategy"]]
+        fold(f"Everything that was tried ({len(table)})", to_markdown(table.set_axis(names), "arm"))
+
+    def what_to_run(self, question, name):
+        """Show the command that fills a licensed data set's page, and how long it takes."""
+        cells = question_cells(question)
+        hours = sum(cell.minutes for cell in cells) / 60
+        text = (
+            f"DIR is the folder of {name}:\n\n"
+            f'```sh\nmake grid GRID="--config {question}=DIR questions={question} --resources gpu=1"\n'
+            f"python -m study.grid publish {question}\n```\n\n"
+            f"{len(cells)} runs, about {hours:.0f} hours on one GPU at the speed that `study/cells.py` assumes."
+        )
+        display(Markdown(text))
+
+    def _records(self, question):
+        runs, folder = self.runs(question)[0], results_folder(self.results) / "runs"
+        arms = dict.fromkeys(runs["arm"])
+        return {arm: [read_record(folder / f"{run}.json") for run in runs.index[runs["arm"] == arm]] for arm in arms}
+
+
+def difference_line(row, seeds):
+    """A row of a figure of differences, from ``study.results.statistics.contrast``, in points: mean, interval, and each seed's."""
+    return tuple(100 * row[part] for part in ("difference", "low", "high")) + (100 * np.asarray(seeds, float),)

@@ -1,0 +1,358 @@
+"""The primary comparisons, named in ``study/grid.yml`` before their runs: each measured once, and put into words once.
+
+Those of a family are corrected together, and only they; whatever else a page compares is exploratory and gets intervals without a
+verdict. Two things are asked of a difference. Would other seeds show it too? The test over seeds decides, with the spread pooled
+over the arms of the question and Holm's correction. Would other test faces show it too? It is called higher or lower only where the
+interval with seeds *and* faces at random leaves out zero as well.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+from tabulate import tabulate
+
+from palcore.runs.records import read_record
+from study.results.arms import arms_as_long, arms_of, read
+from study.results.scores import read_facts, right_faces
+from study.results.statistics import LEVEL, contrast, holm, pooled, two_way
+from study.results.tables import listed, number, read_runs, results_folder
+
+PACE, LESS = "epochs_to_baseline", 0.005
+"""The score of a comparison of pace: epochs until the validation accuracy with which the baseline of the same seed ends, less
+half a point. A network that never reaches it counts as one that reaches it an epoch after its last."""
+
+NAMES = {
+    "higher": "yes, higher",
+    "lower": "no, lower",
+    "faces": "on these test faces only",
+    "same": "no difference worth a point",
+    "inconclusive": "inconclusive",
+    "early": "too early",
+    "missing": "still to come",
+}
+"""What each outcome is called in a table."""
+
+COLUMNS = (
+    "How to read the columns: the first interval is over seeds, with the spread of all arms of the question; the second draws the "
+    "test faces again as well. Each is that of one comparison by itself. The first p is small where chance alone seldom makes such "
+    "a difference between seeds. The second is small where any difference is smaller than the margin (two one-sided tests), and "
+    "near 1 where that cannot be said. Both are corrected over all comparisons of a family, after Holm. The last column is the "
+    "difference that so many seeds, as far apart as these, find with a power of 80 %, at the strictest step of that correction."
+)
+"""What the columns of ``table`` mean, for a reader without statistics."""
+
+BESIDE = {
+    "training_accuracy": "training faces",
+    "validation_accuracy": "validation faces",
+    "test_accuracy": "test faces",
+    "test_mean_class_accuracy": "mean over classes",
+    "detected_accuracy": "those with detected landmarks",
+    "guessed_accuracy": "those without",
+    "ferplus_accuracy": "by FER+'s labels",
+}
+"""What ``beside`` sets side by side, by column of ``study.results.tables.read_runs``."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One entry of ``comparisons`` in ``study/grid.yml``.
+
+    - ``asks``: the question; ``counts``: what would count as an answer; ``family``: with which it is corrected;
+    - ``question``: of the grid, which names the ``arms``, the second of which is the baseline;
+    - ``score``: a column of ``study.results.tables.read_runs``, or ``PACE``;
+    - ``where`` and ``words``: the sentence's place and its two arms, "with PAL" and "without it"; ``what``: what it speaks of;
+    - ``minus``: two other arms whose difference is taken off: an interaction;
+    - ``glance``: whether it stands in ``answers``.
+    """
+
+    name: str
+    asks: str
+    family: str
+    question: str
+    arms: list
+    score: str
+    counts: str
+    where: str
+    words: list
+    what: str = "the accuracy"
+    glance: bool = True
+    minus: list = ()
+
+    @property
+    def group(self):
+        """``P3`` of ``P3 against none``: rows of a group answer one question."""
+        return self.name.split()[0]
+
+    @property
+    def dataset(self):
+        return read()[0]["questions"][self.question]["dataset"]
+
+    @property
+    def cells(self):
+        """``[{seed: name of the run}]`` of ``arms`` and ``minus``; empty where an arm's settings are still to be chosen."""
+        return [arms_of(self.question).get(name, {}) for name in (*self.arms, *self.minus)]
+
+    @property
+    def runs(self):
+        """Names of all runs of the question that trained for as long: they tell the spread."""
+        return [list(arm.values()) for arm in arms_as_long(self.question, (*self.arms, *self.minus))]
+
+    def amount(self, value, sign=False):
+        """``1.4 points``, or ``3.0 epochs``."""
+        text = number(value if self.score == PACE else 100 * value, 1, sign)
+        return f"{text} {'epoch' if self.score == PACE else 'point'}{'' if text.lstrip('+-') == '1.0' else 's'}"
+
+    def span(self, low, high, words="between {} and {}"):
+        """``between +0.9 and +1.8``, in the unit of ``amount``; a dash where there is no interval."""
+        return words.format(*(self.amount(value, True).split()[0] for value in (low, high))) if np.isfinite(low) else "-"
+
+
+def declared():
+    """``{name: Comparison}`` in the grid's order; empty where it names none.
+
+    :raises ValueError: for an entry that lacks a key, has an unknown one, or names an arm that its question lacks.
+    """
+    comparisons, known = {}, {field.name for field in fields(Comparison)} - {"name"}
+    for name, entry in (read()[0].get("comparisons") or {}).items():
+        where = f"comparison {name} of study/grid.yml"
+        if unknown := sorted(set(entry) - known):
+            raise ValueError(f"{where}: unknown {unknown[0]!r}")
+        if missing := sorted(known - {"what", "minus", "glance"} - set(entry)):
+            raise ValueError(f"{where}: missing {missing[0]!r}")
+        comparisons[name] = Comparison(name, **entry)
+        there = [arm.get("name") for arm in read()[0]["questions"].get(entry["question"], {}).get("arms", [])]
+        for arm in (*entry["arms"], *entry.get("minus", ())):
+            if arm not in there:
+                raise ValueError(f"{where}: question {entry['question']} has no arm {arm!r}")
+    return comparisons
+
+
+def margin():
+    """Half the width of what counts as no difference, as a share; None where the grid names none."""
+    return read()[0].get("margin")
+
+
+def _scores(asked, score, results):
+    """The scores of all runs that a comparison needs, by name: a table of its columns, or epochs where ``score`` is a pace."""
+    runs = read_runs({name for arm in asked.runs for name in arm}, results)
+    if score != PACE:
+        return runs
+    curves = {name: read_record(results_folder(results) / "runs" / f"{name}.json")["history"] for name in runs.index}
+    curves = {name: history["val_expression_accuracy"] for name, history in curves.items()}
+    ends = {seed: curves[name][-1] - LESS for seed, name in asked.cells[1].items() if name in curves}
+    epochs = {name: epochs_until(curve, ends[runs["seed"][name]]) for name, curve in curves.items() if runs["seed"][name] in ends}
+    return pd.DataFrame({PACE: pd.Series(epochs, dtype=float)})
+
+
+def epochs_until(curve, target):
+    """The first epoch, from 1, after which a curve reaches the target; one more than it has where it never does."""
+    reached = np.flatnonzero(np.asarray(curve) >= target)
+    return float(reached[0] + 1 if len(reached) else len(curve) + 1)
+
+
+def _arms(asked, table, score):
+    """``([scores of each arm by seed, those seeds that all arms have], Spread of all arms of the question)``."""
+    scores = table[score].astype(float).dropna() if score in table else pd.Series(dtype=float)
+    arms = [pd.Series({seed: scores[name] for seed, name in arm.items() if name in scores}, dtype=float) for arm in asked.cells]
+    shared = sorted(set.intersection(*(set(arm.index) for arm in arms)))
+    return [arm.loc[shared] for arm in arms], pooled([[scores[name] for name in arm if name in scores] for arm in asked.runs])
+
+
+def _over_faces(asked, seeds, table, results):
+    """``study.results.statistics.two_way`` of a comparison of accuracies; NaN where predictions are missing, and on drawn faces:
+    each seed draws its own, so that the interval over seeds is over faces as well."""
+    folder, facts, arms = results_folder(results) / "runs", read_facts(results_folder(results)), []
+    condition = asked.score.removesuffix("_accuracy")
+    for arm in asked.cells if asked.score != PACE and asked.dataset != "synthetic" else ():
+        pairs = [right_faces(folder, arm[seed], table.loc[arm[seed]], condition, facts) for seed in seeds]
+        if len(pairs) < 2 or None in pairs:
+            break
+        arms.append(np.array([right for right, _ in pairs]))
+    return two_way(arms) if len(arms) == len(asked.cells) else (np.nan, np.nan)
+
+
+def measure(results=None):
+    """The primary comparisons as far as their runs are in.
+
+    :param results: folder that holds ``runs/``; None for the study's own.
+    :return: table by name: the columns of ``study.results.statistics.contrast``, ``low_faces`` and ``high_faces`` (of ``two_way``),
+        ``p_holm`` and ``same_holm`` corrected over all that the grid names of the family, ``planned`` (seeds), ``runs``, ``done``
+        (runs that are in), ``values`` (differences by seed), ``levels`` (mean score of each arm over those seeds), ``outcome``.
+    """
+    comparisons, rows = declared(), {}
+    for name, asked in comparisons.items():
+        table = _scores(asked, asked.score, results)
+        arms, spread = _arms(asked, table, asked.score)
+        seeds, names = list(arms[0].index), {name for arm in asked.cells for name in arm.values()}
+        planned = set.intersection(*map(set, asked.cells)) or read()[0]["questions"][asked.question]["seeds"]
+        row = {"family": asked.family, "planned": len(planned), "runs": len(names), "seeds": 0}
+        row |= {"done": len(names & set(table.index)), "values": {}, "levels": []}
+        if seeds:
+            signed = [sign * arm for sign, arm in zip((1, -1, -1, 1), arms, strict=False)]
+            row |= {"values": sum(signed).to_dict(), "levels": [float(arm.mean()) for arm in arms]}
+            # The strictest step of the correction: a difference that passes it is found whatever the others show.
+            level = LEVEL / sum(other.family == asked.family for other in comparisons.values())
+            row |= contrast(arms, spread, None if asked.score == PACE else margin(), level)
+            row["low_faces"], row["high_faces"] = _over_faces(asked, seeds, table, results)
+        rows[name] = row
+    columns = ["family", "planned", "runs", "done", "values", "levels", "seeds", "difference", "low", "high"]
+    columns += ["low_faces", "high_faces", "detectable", "p", "p_same"]
+    measured = pd.DataFrame(list(rows.values()), index=list(rows), columns=columns)
+    for column, corrected in (("p", "p_holm"), ("p_same", "same_holm")):
+        measured[corrected] = measured.groupby("family")[column].transform(lambda values: holm(values.astype(float)))
+    measured["outcome"] = [_outcome(row) for _, row in measured.iterrows()]
+    return measured
+
+
+def _outcome(row):
+    if row["seeds"] < 2:
+        return "early" if row["seeds"] else "missing"
+    if row["p_holm"] < LEVEL:
+        if row["low_faces"] <= 0 <= row["high_faces"]:
+            return "faces"
+        return "higher" if row["difference"] > 0 else "lower"
+    return "same" if row["same_holm"] < LEVEL else "inconclusive"
+
+
+def beside(measured, results=None):
+    """Each comparison's difference on training, validation and test faces, with and without detected landmarks, and by the other
+    labels: points and the interval over seeds, as texts. ``measured`` is from ``measure``."""
+    rows, comparisons = {}, declared()
+    for name in measured.index[measured["seeds"] > 1]:
+        asked = comparisons[name]
+        table, row = _scores(asked, None, results), {}
+        wanted = BESIDE if asked.score in BESIDE else {asked.score: "test faces, patch at random"} | BESIDE
+        for score, words in wanted.items():
+            arms, spread = _arms(asked, table, score)
+            if len(arms[0]) > 1:
+                found = contrast(arms, spread)
+                row[words] = f"{number(100 * found['difference'], 1, True)} ({_range(found)})"
+        rows[name] = row
+    return pd.DataFrame(rows).T.fillna("-")
+
+
+def _range(row):
+    return " to ".join(number(100 * row[part], 1, True) for part in ("low", "high"))
+
+
+def _apart(asked, row):
+    """``1.4 points higher with PAL than without it``."""
+    which = "higher" if row["difference"] > 0 else "lower"
+    return f"{asked.amount(abs(row['difference']))} {which} {asked.words[0]} than {asked.words[1]}"
+
+
+def _same(asked):
+    return f"{asked.what} is the same {asked.words[0]} and {asked.words[1]} to within {100 * (margin() or 0):g} point"
+
+
+def _whether(asked):
+    return f"whether {asked.what} is higher {asked.words[0]} than {asked.words[1]}"
+
+
+def _spans(asked, row):
+    """``between +1.0 and +1.8; with other test faces too, between +0.5 and +2.2``."""
+    seeds, faces = asked.span(row["low"], row["high"]), asked.span(row["low_faces"], row["high_faces"])
+    return seeds if faces == "-" else f"{seeds}; with other test faces too, {faces}"
+
+
+def _finding(asked, row):
+    """``clause`` without its place."""
+    outcome, apart, spans = row["outcome"], _apart(asked, row), _spans(asked, row)
+    words = {
+        "missing": f"{_whether(asked)} is not known yet",
+        "early": f"{asked.what} is {apart} in one seed, which cannot tell an effect from chance",
+        "higher": f"{asked.what} is {apart} ({spans})",
+        "lower": f"{asked.what} is {apart} ({spans})",
+        "faces": f"{asked.what} is {apart} on these test faces ({spans}), and on others like them not certainly so",
+        "same": f"{_same(asked)} ({spans})",
+        "inconclusive": f"{_whether(asked)} is inconclusive ({spans})",
+    }
+    return words[outcome]
+
+
+def clause(asked, row):
+    """What came out, in words for a reader without statistics, without a full stop.
+
+    :param asked: a ``Comparison``.
+    :param row: of ``measure``.
+    """
+    return f"{asked.where}, {_finding(asked, row)}"
+
+
+def sentence(asked, row):
+    """``clause`` as a whole sentence; says what the seeds could have shown, and where some are still missing."""
+    text = clause(asked, row)
+    text = f"{text[:1].upper()}{text[1:]}."
+    if row["outcome"] == "inconclusive" and row["detectable"] > 0:
+        size = asked.amount(row["detectable"])
+        text += f" With {row['seeds']} seeds that differ like these, a difference of {size} is found four times in five."
+    if 0 < row["seeds"] < row["planned"]:
+        text += f" So far {row['seeds']} of {row['planned']} seeds are in."
+    return text
+
+
+def answer(results=None):
+    """The study's answer in two sentences, in Markdown: what is shown; what is open or still to come.
+
+    What was found of the same two arms in several places is said once, with its size in each.
+    """
+    comparisons, measured = declared(), measure(results)
+    shown, unsure, waiting = {}, [], {}
+    for name, asked in comparisons.items():
+        row, (arm, baseline) = measured.loc[name], asked.words
+        outcome, so_far = row["outcome"], f", {row['seeds']} of {row['planned']} seeds" if row["seeds"] < row["planned"] else ""
+        if outcome in ("higher", "lower"):
+            text = f"by {asked.amount(abs(row['difference']))} {asked.where} ({_spans(asked, row)})"
+            shown.setdefault(f"{asked.what} is {outcome} {arm} than {baseline}", []).append(text)
+        elif outcome == "same":
+            shown.setdefault(_same(asked), []).append(f"{asked.where} ({_spans(asked, row)})")
+        elif outcome == "faces":
+            unsure.append(f"{asked.where}, {_finding(asked, row)}")
+        elif outcome == "inconclusive":
+            unsure.append(f"{asked.where}, {_whether(asked)} ({_spans(asked, row)}{so_far})")
+        else:
+            waiting[asked.group] = None
+    parts = unsure + ([f"runs of {', '.join(waiting)} are still to come"] if waiting else [])
+    findings = "; ".join(f"{finding}, {listed(places)}" for finding, places in shown.items())
+    return f"**Shown:** {findings or 'nothing yet'}.\n\n**Open:** {'; '.join(parts) or 'none of the primary questions'}."
+
+
+def answers(results=None):
+    """The answers at a glance, in Markdown, the same wherever they stand: of the second family once some of its runs are in."""
+    comparisons, measured, rows = declared(), measure(results), []
+    second = measured[measured["family"] == "second"]
+    family = "second" if (second["seeds"] > 1).any() else "first"
+    for name, asked in comparisons.items():
+        row = measured.loc[name]
+        if asked.family == family and asked.glance and not asked.minus and row["seeds"]:
+            levels = [number(level) if asked.score == PACE else f"{number(100 * level)} %" for level in row["levels"]]
+            spans = [asked.span(row[f"low{part}"], row[f"high{part}"], "{} to {}") for part in ("", "_faces")]
+            difference = f"{asked.amount(row['difference'], True)} ({'; '.join(span for span in spans if span != '-')})"
+            place = f"{name}, {asked.where}"
+            rows.append([place, f"{asked.words[0]}: {levels[0]}", f"{asked.words[1]}: {levels[1]}", difference, row["seeds"]])
+            rows[-1].append(NAMES[row["outcome"]])
+    heads = ["where", "this", "against that", "difference (other seeds; other faces too)", "seeds", "verdict"]
+    return tabulate(rows, heads, "github", disable_numparse=True) if rows else "No runs are in yet."
+
+
+def table(measured):
+    """``measure`` for a page: effects, intervals, tests and power as texts."""
+    rows, comparisons = {}, declared()
+    for name, row in measured.iterrows():
+        asked = comparisons[name]
+        rows[name] = {
+            "outcome": NAMES[row["outcome"]],
+            "seeds": f"{row['seeds']} of {row['planned']}",
+            "difference": asked.amount(row["difference"], True) if row["seeds"] else "-",
+            "95 % interval, other seeds": asked.span(row["low"], row["high"], "{} to {}"),
+            "other seeds and faces": asked.span(row["low_faces"], row["high_faces"], "{} to {}"),
+            "p of no difference": _p(row["p_holm"]),
+            "p of none beyond the margin": _p(row["same_holm"]),
+            "found with 80 % power": asked.amount(row["detectable"]) if np.isfinite(row["detectable"]) else "-",
+        }
+    return pd.DataFrame(rows).T
+
+
+def _p(value):
+    return "-" if not np.isfinite(value) else "below 0.001" if value < 0.001 else f"{value:.2g}"

@@ -1,0 +1,172 @@
+"""The check says all that is wrong with a copy, beside the owner's counts, and what is no more than a note."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from palcore.__main__ import app
+from palcore.data.check import Report, check, report_lines, report_record
+from palcore.data.fer2013 import READER as FER2013
+from tests import copies
+
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """A copy of FER2013 in folders, and the names of its faces."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "copy", list(copies.write_fer2013(tmp_path / "copy"))
+
+
+def told(report, fatal):
+    problems = [problem for problems in report.problems.values() for problem in problems]
+    return [(problem.split, problem.kind) for problem in problems if problem.fatal is fatal and problem.kind != "counts"]
+
+
+def first(names, folder):
+    return next(name for name in names if name.startswith(folder))
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["check", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("layout", copies.WRITERS)
+def test_a_sound_copy_has_no_problem_and_nothing_is_kept(layout, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name, write = copies.WRITERS[layout]
+    drawn = write(tmp_path / "copy")
+    report = check(name, tmp_path / "copy")
+    assert told(report, True) == told(report, False) == report.fatal == []
+    assert sum(report.faces.values()) == len(drawn)
+    assert set(report.copies.values()) == {0}
+    lines = report_lines(report)
+    assert lines[-1] == "nothing that would break or bias a run"
+    assert ("train: 1 left out: contempt" in lines) == (name == "affectnet")
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_validation_faces_that_are_training_faces_are_a_note_and_mirrored_test_faces_are_counted(copy):
+    folder, names = copy
+    shutil.copyfile(folder / first(names, "train/happy"), folder / first(names, "validation/happy"))
+    image = copies.cv2.imread(str(folder / first(names, "test/sad")))
+    copies.write_image(folder / first(names, "train/sad"), image[:, ::-1, 0], quality=80)
+    report = check("fer2013", folder)
+    assert report.fatal == []
+    assert told(report, False) == [("validation", "copy"), ("test", "near copy")]
+    assert report.near["train/test"] == 1 and report.copies["train/validation"] == 1
+    assert "1 test faces have nearly the picture of a train face, or its mirror image" in report_lines(report)
+
+
+def test_copies_that_the_owner_ships_are_notes_in_a_whole_copy_only(copy, monkeypatch):
+    folder, names = copy
+    train = folder / first(names, "train/happy")
+    shutil.copyfile(train, folder / first(names, "test/happy"))
+    assert [problem.kind for problem in check("fer2013", folder).fatal] == ["copy"]
+    counts = {split: dict.fromkeys(FER2013.PUBLISHED[split], 28 // 7 if split == "train" else 14 // 7) for split in SPLITS}
+    monkeypatch.setattr(type(FER2013), "PUBLISHED", counts)
+    monkeypatch.setattr(type(FER2013), "KNOWN_COPIES", {"train/test": 1, "validation/test": 0})
+    report = check("fer2013", folder)
+    assert report.fatal == [] and told(report, False) == [("test", "copy")] * 2
+    assert "fer2013 comes from its owner with 1 test faces that stand in another split" in "\n".join(report_lines(report))
+    shutil.copyfile(train, folder / first(names[::-1], "test/happy"))
+    assert [problem.kind for problem in check("fer2013", folder).fatal] == ["copy", "copy"]
+
+
+def test_a_data_set_that_nobody_has_counted(copy, monkeypatch):
+    monkeypatch.setattr(type(FER2013), "PUBLISHED", {})
+    report = check("fer2013", copy[0])
+    assert not report.problems
+    assert {split: sum(counts.values()) for split, counts in report.counts.items()} == {"train": 28, "validation": 14, "test": 14}
+    assert report_lines(report)[1].split() == ["surprise", "4", "2", "2"]
+
+
+def test_copies_and_other_labels_are_counted_in_the_text():
+    counted = {"crossing": 2, "crossing_with_other_label": 1, "repeated_within": 0, "train/test": 2, "train/validation": 0}
+    labels = {"test": {"FER+": {"agreement": 0.719, "faces": 2720}}}
+    lines = report_lines(Report("mine", {"train": 1}, {}, {}, {"train": {"blank": 3}}, counted, {}, labels, {}))
+    assert lines[-5:] == [
+        "train: 3 left out: blank",
+        "2 pictures stand in more than one split, 1 of them with different labels; 0 faces repeat an earlier one of their split",
+        "2 test faces are also train faces",
+        "test: 2,720 faces have a label of FER+, and 71.9% of those are the owner's too",
+        "nothing that would break or bias a run",
+    ]
+
+
+def test_the_command_exits_with_1_only_for_what_would_break_or_bias_a_run(copy, tmp_path):
+    folder, names = copy
+    copies.write_image(folder / names[0], np.zeros((48, 48), np.uint8))
+    result = run("fer2013", "--data-dir", folder, "--json", tmp_path / "report.json")
+    assert result.exit_code == 0
+    assert "note: train, image blank: 1\n" in result.stdout and "happiness           4     7,215" in result.stdout
+    assert result.stdout.endswith("nothing that would break or bias a run\n")
+    record = json.loads((tmp_path / "report.json").read_text())
+    assert record["counts"]["train"]["happiness"] == 4 and record["published"]["train"]["happiness"] == 7215
+    assert record["problems"] == {}
+    for name in names[1:14]:
+        (folder / name).write_bytes(b"")
+    result = run("fer2013", "--data-dir", folder, "--json", tmp_path / "report.json")
+    assert result.exit_code == 1
+    assert f"PROBLEM: train, image unreadable: 13\n  {folder}/train/" in result.stdout
+    assert "  and 3 more: --json lists all\n" in result.stdout
+    assert result.stdout.endswith(" problems that would break or bias a run\n")
+    sentences = json.loads((tmp_path / "report.json").read_text())["problems"]["image unreadable"]["train"]
+    assert len(sentences) == 13 and any(sentence.startswith(f"DATA_DIR/{names[1]} cannot") for sentence in sentences)
+
+
+def test_a_wrong_folder_is_told_once(copy):
+    folder, _ = copy
+    result = run("fer2013", "--data-dir", folder / "train" / "happy")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 1 and len(lines) <= 5
+    assert sum(f"{folder} does: give that as data_dir" in line for line in lines) == 1
+
+
+def test_names_that_the_output_lacks_lose_no_report(copy):
+    folder, _ = copy
+    (folder / "train" / "happy" / "表情.jpg").write_bytes(b"no picture")
+    command = [sys.executable, "-m", "palcore", "check", "fer2013", "--data-dir", str(folder)]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, capture_output=True, env=environment, cwd=folder.parent)
+    assert done.returncode == 1 and rb"train/happy/\u8868\u60c5.jpg cannot be read as an image" in done.stdout
+
+
+def test_the_command_takes_the_order_of_the_landmark_files(tmp_path):
+    copies.write_rafdb(tmp_path, order="x_y")
+    result = run("rafdb", "--data-dir", tmp_path)
+    assert result.exit_code == 1
+    assert "so rows and columns are exchanged: give landmark_order x_y" in result.stdout
+    assert run("rafdb", "--data-dir", tmp_path, "--landmark-order", "x_y").exit_code == 0
+
+
+def test_the_record_names_no_folder(copy):
+    folder, names = copy
+    (folder / names[0]).unlink()
+    (folder / "test" / "bored").mkdir()
+    record = report_record(check("fer2013", folder), folder)
+    assert "DATA_DIR/test" in json.dumps(record) and str(folder) not in json.dumps(record)
+    assert set(record) == {
+        "dataset", "faces", "counts", "published", "dropped", "copies", "near_copies", "labels", "problems", "notes",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("ferplus", "."), "unknown dataset 'ferplus': choose from synthetic, fer2013, rafdb, affectnet"),
+        (("synthetic", "."), "dataset synthetic has no folder to look into: choose from fer2013, rafdb, affectnet"),
+        (("rafdb", "nowhere"), "no folder nowhere for dataset rafdb: check data_dir"),
+        (("rafdb", None), "data_dir is missing for dataset rafdb: give the folder that holds it"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(arguments, sentence):
+    with pytest.raises((ValueError, FileNotFoundError), match=sentence):
+        check(*arguments)

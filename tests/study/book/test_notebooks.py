@@ -1,0 +1,199 @@
+"""The committed notebooks are paired, fresh and empty, and the checks notice when something is not."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+import yaml
+
+from study.book import build, pairs, source
+
+ROOT = Path(__file__).resolve().parents[3]
+SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
+
+
+def test_notebooks_are_paired_fresh_and_empty():
+    assert SOURCES
+    assert pairs.problems() == []
+
+
+def test_table_of_contents_lists_what_there_is():
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    assert build.listing_problems(source.listed_files(contents)) == []
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_parameters_have_values_that_papermill_can_replace(source):
+    [cell] = [cell for cell in jupytext.read(source).cells if "parameters" in cell.metadata.get("tags", [])]
+    names = {}
+    exec(cell.source, names)
+    names.pop("__builtins__")
+    assert "seed" in names
+    json.dumps(names)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with one good pair, ``page``."""
+    header = "# ---\n# jupyter:\n#   jupytext:\n#     formats: ipynb,py:percent\n#   kernelspec:\n"
+    header += "#     display_name: Python 3\n#     language: python\n#     name: python3\n# ---\n\n"
+    text = '# %% [markdown]\n# # Page\n\n# %% tags=["parameters"]\nseed = 0\n\n# %%\nprint(seed)\n'
+    (tmp_path / "page.py").write_text(header + text)
+    pairs.write_pairs(tmp_path)
+    assert pairs.problems(tmp_path) == []
+    return tmp_path
+
+
+def edit(folder, change):
+    notebook = nbformat.read(folder / "page.ipynb", as_version=4)
+    change(notebook)
+    nbformat.write(notebook, folder / "page.ipynb")
+
+
+def test_a_changed_source_is_noticed_and_mended(folder):
+    source = folder / "page.py"
+    source.write_text(source.read_text().replace("print(seed)", "print(seed + 1)"))
+    assert pairs.problems(folder) == ["page.ipynb is stale: run `make pairs`"]
+    pairs.write_pairs(folder)
+    assert pairs.problems(folder) == []
+    assert "seed + 1" in (folder / "page.ipynb").read_text()
+
+
+def test_a_changed_tag_is_noticed(folder):
+    edit(folder, lambda notebook: notebook.cells[2].metadata.update(tags=["hide-input"]))
+    assert pairs.problems(folder) == ["page.ipynb is stale: run `make pairs`"]
+
+
+def test_outputs_are_noticed_and_mended(folder):
+    edit(folder, lambda notebook: notebook.cells[2].update(execution_count=1))
+    assert pairs.problems(folder) == ["page.ipynb holds outputs: run `make pairs`"]
+    pairs.write_pairs(folder)
+    assert pairs.problems(folder) == []
+
+
+def test_the_build_minds_halves_that_differ_but_not_outputs(folder):
+    edit(folder, lambda notebook: notebook.cells[2].update(execution_count=1))
+    assert pairs.unlike_pairs(folder) == []
+    (folder / "page.py").write_text((folder / "page.py").read_text() + "\n# %%\nmore = 1\n")
+    assert pairs.unlike_pairs(folder) == ["page.ipynb is stale: run `make pairs`"]
+
+
+def test_the_order_of_metadata_makes_no_pair_stale(folder):
+    (folder / "page.py").write_text(
+        (folder / "page.py").read_text() + '\n# %% mystnb={"image": {"classes": "fits", "alt": "a"}}\nmore = 1\n'
+    )
+    pairs.write_pairs(folder)
+    assert pairs.problems(folder) == []
+
+
+def test_half_a_pair_is_noticed(folder):
+    shutil.copyfile(folder / "page.ipynb", folder / "other.ipynb")
+    assert pairs.problems(folder) == ["other has only one half of its pair: run `make pairs`"]
+
+
+def test_missing_parameters_are_noticed(folder):
+    source = folder / "page.py"
+    source.write_text(source.read_text().replace(' tags=["parameters"]', ""))
+    pairs.write_pairs(folder)
+    assert pairs.problems(folder) == ["page.ipynb has 0 cells tagged `parameters`: it must have one"]
+
+
+def test_what_only_the_book_shows_and_a_lost_link_are_noticed(folder):
+    source = folder / "page.py"
+    source.write_text(source.read_text().replace("# # Page", "# # Page\n#\n# As {cite}`key` says, and [here](../lost.md)."))
+    pairs.write_pairs(folder)
+    role, link = pairs.problems(folder)
+    assert "{cite}`key`, which JupyterLab shows raw" in role and "../lost.md: there is no such file" in link
+
+
+def test_links_become_what_the_book_makes_more_of():
+    text = "[Eq. pal](../book/method.md) [key](../book/references.bib) [here](../book/method.md) [`A`](../palcore/data/listing.py)"
+    roles = "{eq}`pal` {cite}`key` [here](../book/method.md) {py:obj}`~palcore.data.listing.A`"
+    assert source.with_roles(text) == roles
+    assert source.with_roles("[`palcore.data`](../palcore/data/__init__.py)") == "{py:obj}`palcore.data`"
+
+
+def test_a_pair_that_is_right_is_not_rewritten(folder):
+    before = (folder / "page.ipynb").read_bytes()
+    pairs.write_pairs(folder)
+    assert (folder / "page.ipynb").read_bytes() == before
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A small study: palcore and one notebook."""
+    for name in ("palcore/_hidden.py", "palcore/__init__.py", "palcore/data/__init__.py", "palcore/losses.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("A = 1\n")
+    for name in ("notebooks/page.ipynb", "book/intro.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}\n")
+    return tmp_path
+
+
+def test_an_absent_and_an_unlisted_file_are_noticed(study):
+    contents = {"root": "book/intro", "parts": [{"chapters": [{"file": "notebooks/page", "sections": [{"file": "book/lost"}]}]}]}
+    files = source.listed_files(contents)
+    assert files == ["book/intro", "notebooks/page", "book/lost"]
+    assert build.listing_problems(files, study) == [
+        "_toc.yml lists book/lost, but there is no book/lost.md: write it, or take it off the list"
+    ]
+    assert build.listing_problems(["book/intro"], study) == ["notebooks/page.ipynb is not in _toc.yml: add it there"]
+
+
+def test_reference_has_every_public_module(study):
+    assert source.modules(study) == ["palcore", "palcore.data", "palcore.losses"]
+    assert {"palcore.attribution", "palcore.data.synthetic", "palcore.losses"} <= set(source.modules())
+
+
+def test_staging_touches_what_changed_only(tmp_path):
+    source.stage({"a.md": b"one", "deep/b.md": b"two", "old.md": b"old"}, tmp_path)
+    before = (tmp_path / "a.md").stat().st_mtime_ns
+    source.stage({"a.md": b"one", "deep/b.md": b"three"}, tmp_path)
+    assert (tmp_path / "a.md").stat().st_mtime_ns == before
+    assert (tmp_path / "deep" / "b.md").read_bytes() == b"three"
+    assert not (tmp_path / "old.md").exists()
+
+
+@pytest.fixture
+def lab(folder):
+    """What JupyterLab reads and writes a folder's notebooks with, as Jupytext's extension makes it."""
+    settings = list(Path(sys.prefix).glob("etc/jupyter/jupyter_server_config.d/jupytext.json"))
+    assert settings and json.loads(settings[0].read_text())["ServerApp"]["jpserver_extensions"]["jupyterlab_jupytext"], (
+        "it is switched off"
+    )
+    manager = jupytext.TextFileContentsManager()
+    manager.root_dir = str(folder)
+    return manager
+
+
+def last_cell(manager):
+    return manager.get("page.ipynb")["content"]["cells"][-1]["source"]
+
+
+def test_what_jupyterlab_saves_reaches_the_script(folder, lab):
+    model = lab.get("page.ipynb")
+    model["content"]["cells"][-1]["source"] = "print(seed + 1)"
+    lab.save(model, "page.ipynb")
+    assert "print(seed + 1)" in (folder / "page.py").read_text()
+    assert pairs.unlike_pairs(folder) == []
+
+
+def test_what_an_editor_saves_reaches_jupyterlab(folder, lab):
+    assert last_cell(lab) == "print(seed)"
+    source = folder / "page.py"
+    source.write_text(source.read_text().replace("print(seed)", "print(seed + 2)"))
+    assert last_cell(lab) == "print(seed + 2)"
+
+
+def test_jupyterlab_opens_a_pair_that_was_written_long_after_its_script(folder, lab):
+    source = folder / "page.py"
+    source.write_text(source.read_text().replace("print(seed)", "print(seed + 3)"))
+    os.utime(source, (0, 0))
+    pairs.write_pairs(folder)
+    assert last_cell(lab) == "print(seed + 3)"

@@ -1,0 +1,103 @@
+"""The README's lines do what they say, as they stand."""
+
+import ast
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+import numpy as np
+import yaml
+
+from palcore.models import build_classifier
+from palcore.runs.records import read_record
+from palcore.training import check_options
+from study.book.front_page import patch_means
+from study.results.tables import comparisons
+
+ROOT = Path(__file__).resolve().parents[3]
+README = (ROOT / "README.md").read_text()
+REPORT = (ROOT / "book" / "reproducibility.md").read_text()
+
+
+def test_the_lines_that_add_pal_to_your_own_model_work_as_they_stand(tmp_path):
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
+    lines = ast.parse(code).body
+    assert len([line for line in lines if not isinstance(line, ast.Import | ast.ImportFrom)]) == 4 and "import keras\n" in code
+    assert max(map(len, code.splitlines())) <= 100
+    rng = np.random.default_rng(0)
+    classifier = build_classifier("compact", 32, units=8)
+    before = classifier.get_layer("block1_conv1").kernel.numpy().copy()
+    names = {
+        "keras": keras,
+        "classifier": classifier,
+        "images": rng.integers(0, 256, (16, 32, 32, 3)).astype(np.uint8),
+        "labels": rng.integers(0, 7, 16),
+        "landmarks": rng.uniform(0.1, 0.9, (16, 68, 2)),
+    }
+    exec(code, names)
+    assert {"loss", "attribution_loss", "expression_loss"} <= names["model"].history.history.keys()
+    assert np.abs(classifier.get_layer("block1_conv1").kernel.numpy() - before).max() > 0
+    classifier.save(tmp_path / "mine.keras")
+
+
+def test_the_readmes_answer_is_what_the_records_say():
+    from study.results.primary import beside, measure
+
+    assert "accuracy is 1.4 points higher where faces are aligned, and three where they lie at random places" in README
+    assert "landmarks do better than one template for all, by one point and by three" in README.replace("\n", " ")
+    found, aside = measure(), beside(measure())
+    points = 100 * found["difference"].astype(float)
+    assert (found.loc[["P1", "P2", "P3", "P3 against none", "P5"], "outcome"] == "higher").all()
+    assert round(points["P1"], 1) == 1.4 and [round(points[name]) for name in ("P2", "P3", "P3 against none")] == [1, 3, 3]
+    assert "The lead is as large on the faces that\nthe network trains on, and the baseline is weak: 63 %" in README
+    assert all(abs(float(aside.loc[name, "training faces"].split()[0]) - points[name]) < 0.3 for name in ("P1", "P3 against none"))
+    assert round(100 * found.loc["P1", "levels"][1]) == 63
+    assert points["P5"] > 10
+    assert "The surest effect is that on faces placed at random; the largest is on drawn faces" in REPORT
+    assert found["p_holm"].astype(float).idxmin() in ("P3", "P3 against none") and points.idxmax() == "P5"
+
+
+def test_the_reports_words_about_the_runs_are_what_the_records_say():
+    from study.results.pages import Page
+
+    cosine, own = "feature cosine, weight 3", "PAL, weight 1"
+    page = Page([])
+    knows = page.differences("knows-faces")[0].loc["PAL"]
+    assert "From a network that knew faces before, no gain is seen\n(three seeds: -1.4 to +0.9 points)." in README
+    assert knows["seeds"] == 3 and (round(100 * knows["low"], 1), round(100 * knows["high"], 1)) == (-1.4, 0.9)
+    template = page.differences("template-weight", single=True)[0].loc["a template, weight 0.3"]
+    assert "a template may\ndo as well: three seeds leave it open" in README and "three seeds leave open which is better" in REPORT
+    assert template["seeds"] == 3 and template["low"] < 0 < template["high"]
+    row = comparisons(page.runs("rivals")[0], {cosine: own}, "test_accuracy").loc[cosine]
+    assert "guides the features themselves by the same heatmap, the feature cosine, does about as well in three seeds." in REPORT
+    assert row["seeds"] == 3 and row["low"] < 0 < row["high"] and abs(row["difference"]) < 0.005
+    changed = [path for path in (ROOT / "results" / "runs").glob("fer2013-*.json") if read_record(path)["commit"].endswith("+")]
+    assert f"for {len(changed)} of FER2013's runs" in REPORT
+
+
+def test_the_readmes_table_is_what_the_records_say():
+    from study.book import readme
+
+    assert readme.with_tables(README) == README, "a table is out of date: run `python -m study.book.readme`"
+    assert README.count("| P1, on aligned real faces") + README.count("| C1, on aligned real faces") == 1
+
+
+def test_the_readmes_caption_is_what_the_records_say():
+    assert patch_means() in " ".join(README.split())
+
+
+def test_the_readmes_line_for_real_faces_is_that_of_the_records():
+    [line] = [line for line in README.replace("\\\n", "").splitlines() if "papermill" in line and "fer2013" in line]
+    options = dict(re.findall(r"-p (\w+) (\S+)", line))
+    given = check_options(**{"image_size": 48, **{name: yaml.safe_load(value) for name, value in options.items()}})
+    record = read_record(ROOT / "results" / "runs" / "fer2013-compact-mean-seed=0.json")["config"]
+    asked = {name: value for name, value in asdict(given).items() if name in record and name != "width_multiplier"}
+    assert asked == {name: record[name] for name in asked}
+
+
+def test_the_files_that_the_readme_names_exist():
+    links = re.findall(r"\]\((?!https:)([^)]+)\)", README)
+    assert len(links) > 10 and all((ROOT / link).exists() for link in links)
+    for name in re.findall(r"(?:notebooks|study|book)/[\w/.-]+\.\w+", README):
+        assert (ROOT / name).exists(), name

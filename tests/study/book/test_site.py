@@ -1,0 +1,240 @@
+"""The look at the built book notices each fault that it is there for, and what is written while the book is built is right."""
+
+import base64
+import io
+import json
+import re
+
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from pypdf import PdfReader
+
+from study.book import check_site, front_page, pdf, source
+from study.book.notebook import camera
+from study.book.site_extension import repair, used_icons
+from study.book.slider import FrameSlider
+
+GOOD = """<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Page</title>
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head>
+<body><main><h1 id="top">Page</h1>{}</main></body></html>"""
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+DOT = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
+FAULTS = {
+    "a script stops": "<script>const a = 1; const a = 2;</script>",
+    "could not load": '<img alt="" src="http://elsewhere.invalid/picture.png">',
+    "the console says": "<script>console.error('lost')</script>",
+    "scrolls sideways at 768 px": "<p style='white-space: nowrap; width: 900px'>a word</p>",
+    "breaks no line of code": f"<pre style='overflow-x: auto' tabindex=0>{'x' * 400}</pre>",
+    "cuts off what no reader can scroll to": f"<p style='overflow: hidden; white-space: nowrap'>{'x' * 400}</p>",
+    "has a box that the keyboard cannot scroll": f"<div style='overflow: auto; white-space: nowrap'>{'x' * 400}</div>",
+    "does not say that a figure scrolls": "<figure tabindex=0 style='overflow: auto'><canvas width=2000></canvas></figure>",
+    "has 1 sliders that change nothing": "<figure><input type=range aria-label=value max=3><output>1</output></figure>",
+    "axe, light: region": "</main><p>outside</p><main>",
+    "weighs 1.": "<style>/*" + " ".join(str(n * 7919 % 1000003) for n in range(330_000)) + "*/</style>",
+    "axe, light: image-alt": f'<img src="{DOT}">',
+    "axe, dark: color-contrast": "<style>[data-theme=dark] p {color: #ccc; background: #fff}</style><p>pale</p>",
+}
+
+
+def test_a_browser_that_is_named_and_not_there_is_no_skip(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHROMIUM", str(tmp_path / "chromium"))
+    with pytest.raises(FileNotFoundError, match="which is no program here: give the path of Chromium, or unset it"):
+        check_site.chromium()
+
+
+def look(browser, folder, body):
+    (folder / "page.html").write_text(GOOD.format(body))
+    with check_site.served(folder) as site:
+        return check_site.look_at(browser, site, "page.html", folder)
+
+
+def test_a_page_without_faults_passes(browser, tmp_path):
+    assert look(browser, tmp_path, "<p>All is well.</p>") == []
+
+
+@pytest.mark.parametrize("said", FAULTS)
+def test_each_fault_is_noticed(browser, tmp_path, said):
+    assert any(problem.startswith(f"page.html {said}") for problem in look(browser, tmp_path, FAULTS[said]))
+
+
+def test_what_scrolls_in_its_own_box_is_no_fault(browser, tmp_path):
+    box = "<div style='overflow-x: auto' tabindex='0'><p style='width: 900px'>a table</p></div>"
+    assert look(browser, tmp_path, box) == []
+
+
+def camera_page(browser, script):
+    """A page like JupyterLab's with the camera's form, what it says, and what is sent to Jupyter's server."""
+    sent, page = [], browser.new_page()
+    settings = '<script id="jupyter-config-data" type="application/json">{"baseUrl": "/base/", "token": "secret"}</script>'
+    page.add_init_script(script)
+
+    def answer(route):
+        if route.request.method == "PUT":
+            sent.append((route.request.url, route.request.headers["authorization"], route.request.post_data_json))
+        route.fulfill(body=GOOD.format(settings + camera("me.png").data), content_type="text/html")
+
+    page.route("http://localhost/**", answer)
+    page.goto("http://localhost/base/lab/tree/deep/predict.ipynb")
+    return page, sent
+
+
+def says(page, words):
+    page.wait_for_function(
+        "words => document.querySelector('[role=status]').textContent.includes(words)", arg=words, timeout=10_000
+    )
+
+
+def test_the_camera_s_picture_is_saved_beside_the_notebook(browser):
+    stream = "navigator.mediaDevices.getUserMedia = async () => {const c = document.createElement('canvas'); c.width = 64;"
+    stream += "c.height = 48; c.getContext('2d').fillRect(0, 0, 64, 48); return c.captureStream(30);}"
+    page, sent = camera_page(browser, stream)
+    page.wait_for_function("document.querySelector('video').videoWidth > 0")
+    page.click("button")
+    says(page, "Saved as me.png: run the cells below.")
+    [(address, token, content)] = sent
+    assert (address, token) == ("http://localhost/base/api/contents/deep/me.png", "token secret")
+    assert (content["type"], content["format"]) == ("file", "base64")
+    assert Image.open(io.BytesIO(base64.b64decode(content["content"]))).size == (64, 48)
+    page.close()
+
+
+NO_CAMERA = {
+    "no camera to use (Error)": "navigator.mediaDevices.getUserMedia = async () => {throw new Error()}",
+    "neither from localhost nor by https": "Object.defineProperty(navigator, 'mediaDevices', {value: undefined})",
+}
+
+
+@pytest.mark.parametrize("words", NO_CAMERA)
+def test_a_page_without_a_camera_says_so_and_what_else_to_do(browser, words):
+    page, _ = camera_page(browser, NO_CAMERA[words])
+    says(page, words)
+    says(page, "put a picture beside this notebook and give its name as photo")
+    page.close()
+
+
+def test_the_whole_book_is_printed_in_order(browser, tmp_path):
+    slider = FrameSlider({"1": PIXEL, "2": PIXEL}, "slider", "A pixel.").to_html()
+    code = '<details class="hide above-input"><summary>Show code</summary>secret()</details>'
+    folds = "<details><summary>Table</summary>inside</details><details><summary>Every run</summary>wide</details>"
+    links = "".join(
+        f'<p><a href="{link}">link</a></p>' for link in ("../c.html#top", "../reference.html", "https://elsewhere.invalid/")
+    )
+    chapters = {"book/intro": f"<p>opening</p>{links}", "b": f"<p>second</p>{slider}{folds}", "c": f"third{code}"}
+    for name, body in chapters.items():
+        (tmp_path / f"{name}.html").parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.html").write_text(GOOD.format(body).replace(">Page</h1>", f">Title of {name}</h1>"))
+    contents = {"root": "book/intro", "parts": [{"caption": "Part", "chapters": [{"file": "b", "sections": [{"file": "c"}]}]}]}
+    facts = {"title": "The study", "author": "Its authors", "edition": "version 7"}
+    for address, beyond in (("", []), ("https://some.github.io/book/", ["https://some.github.io/book/reference.html"])):
+        pdf.print_book(browser, tmp_path, contents, facts, address).write(tmp_path / "book.pdf")
+        reader = PdfReader(tmp_path / "book.pdf")
+        cover, listed, *texts = [page.extract_text() for page in reader.pages]
+        assert all(word in cover for word in facts.values()) and reader.metadata.title == "The study"
+        assert re.findall(r"Title of (\S+)\s+(\d)", listed) == [("book/intro", "3"), ("b", "4"), ("c", "5")]
+        assert [word in text for word, text in zip(["opening", "second", "third"], texts, strict=True)] == [True] * 3
+        assert [text.split()[-1] for text in texts] == ["3", "4", "5"]
+        assert "inside" in texts[1] and "slider" in texts[1] and "wide" not in texts[1]
+        assert "secret" not in texts[2] and "Show code" not in texts[2]
+        first, part, below = reader.outline
+        titles = [first.title, part.title, *(item.title for item in below)]
+        assert titles == ["Title of book/intro", "Part", "Title of b", "Title of c"]
+        links = [link.get_object() for page in reader.pages for link in page.get("/Annots", ())]
+        addresses = [str(link["/A"]["/URI"]) for link in links if "/URI" in link.get("/A", {})]
+        assert sorted(addresses) == ["https://elsewhere.invalid/", *beyond]
+        targets = [reader.get_page_number(link["/Dest"][0].get_object()) for link in links if "/Dest" in link]
+        assert sorted(targets) == [2, 3, 4, 4]
+    with pytest.raises(FileNotFoundError, match=r"has no lost.html"):
+        pdf.print_book(browser, tmp_path, {"root": "lost"}, facts)
+
+
+def test_broken_links_are_noticed(tmp_path):
+    (tmp_path / "other.html").write_text(GOOD.format("<p>here</p>"))
+    links = ["other.html", "other.html#top", "other.html#lost", "gone.html", "https://elsewhere.invalid/", "#top"]
+    (tmp_path / "page.html").write_text(GOOD.format("".join(f'<a href="{link}">link</a>' for link in links)))
+    assert check_site.broken_links(tmp_path) == [
+        "page.html links to other.html#lost, but that page has no such place",
+        "page.html links to gone.html, but there is no such file",
+    ]
+
+
+def test_a_folder_without_a_book_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no book: run `make book` first"):
+        check_site.check(tmp_path)
+
+
+def test_pages_are_repaired_once():
+    html = '<div class="citation" id="id1" role="doc-biblioentry"><summary><span class="toctree-toggle">'
+    html += '<button class="btn search-button-field x" title="Search" aria-label="Search">'
+    html += '<th></th><th class="blank level0" >&nbsp;</th><th>kept</th>'
+    better = repair(html)
+    assert '<td></td><td class="blank level0" ></td><th>kept</th>' in better
+    assert 'id="id1" role="listitem"' in better and "<summary aria-label=" in better and 'title="Search">' in better
+    assert repair(better) == better
+
+
+def test_mathjax_and_half_addresses_go_where_they_help_nobody():
+    scripts = '<script>window.MathJax = {"loader": 1}</script>\n<script defer="defer" src="../_static/mathjax/startup.js"></script>'
+    image = '<meta property="og:image" content="_static/two_networks.png" />'
+    assert repair(f"{scripts}{image}<p>words</p>", published=False) == "<p>words</p>"
+    formula = f'{scripts}{image}<span class="math notranslate">x</span>'
+    assert repair(formula) == formula
+
+
+def test_unused_icons_go():
+    script = '{"sun":[512,512,[9728],"f185","M1"],"moon":[384,512,[],"f186",["M2","M3"]],house:[1,1,[],"f0","M4"]}'
+    assert used_icons(script, {"moon"}) == '{"moon":[384,512,[],"f186",["M2","M3"]],}'
+
+
+def test_the_reference_groups_by_parts_in_their_order():
+    groups = source.grouped(source.modules())
+    assert list(groups)[:3] == ["palcore", "palcore.data", "palcore.runs"]
+    assert groups["palcore"][:3] == ["palcore", "palcore.heatmaps", "palcore.attribution"]
+    assert sorted(name for members in groups.values() for name in members) == source.modules()
+    text = source.reference_contents(groups)
+    assert text.index("## The method") < text.index("## The data") < text.index("## The runs")
+    assert "[palcore.losses](reference/palcore.losses.md)\n: The Privileged Attribution Loss" in text
+
+
+@pytest.mark.parametrize("address, button, colab", [("", False, None), ("https://github.com/a/b", True, "https://colab")])
+def test_buttons_follow_the_one_address(monkeypatch, address, button, colab):
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    config = source.with_buttons({"repository": {"url": address, "branch": "main"}, "html": {}, "launch_buttons": {}})
+    assert config["html"]["use_repository_button"] is button
+    assert config["html"].get("baseurl") == ("https://a.github.io/b/" if button else None)
+    assert (config["launch_buttons"].get("colab_url") or "").startswith(colab or "") and bool(colab) is button
+
+
+def test_github_fills_in_the_address(monkeypatch):
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://github.com")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/fork")
+    assert source.repository({"repository": {"url": ""}}) == "https://github.com/someone/fork"
+
+
+def test_the_settings_are_those_of_the_pages():
+    config = yaml.safe_load((source.ROOT / "_config.yml").read_text())
+    assert "sphinx_thebe" not in config["sphinx"]["config"]["extensions"]
+    assert json.dumps(source.with_buttons(config))
+
+
+def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
+    said = {"P5": "Drawn faces: higher.", "P1": "Real faces: not known."}
+    found = pd.DataFrame({"outcome": {"P5": "higher", "P1": "missing"}})
+    monkeypatch.setattr(front_page, "declared", lambda: {name: name for name in said})
+    monkeypatch.setattr(front_page, "measure", lambda results: found)
+    monkeypatch.setattr(front_page, "sentence", lambda asked, row: said[asked])
+    monkeypatch.setattr(front_page, "answers", lambda results: "| a table |")
+    monkeypatch.setattr(front_page, "patch_sentences", lambda results: "Less.")
+    text = front_page.with_answer(f"a {front_page.MARK} b {front_page.TABLE} {front_page.PATCH}")
+    assert text == f"a Drawn faces: higher. Real faces: not known. {front_page.WAITING} b | a table | Less."
+    found.loc["P1", "outcome"], found["levels"] = "inconclusive", [[0.6, 0.4], [0.65, 0.63]]
+    aside = pd.DataFrame({"training faces": ["+1.2 (+0.7 to +1.6)"]})
+    monkeypatch.setattr(front_page, "beside", lambda measured, results: aside if list(measured.index) == ["P1"] else None)
+    text = front_page.answer()
+    assert front_page.WAITING not in text and "by +1.2 (+0.7 to +1.6): it learns faster" in text and "has 63.0 %" in text
+    with pytest.raises(ValueError, match="the answer has no place"):
+        front_page.with_answer("no mark")
+    monkeypatch.setattr(front_page, "declared", dict)
+    with pytest.raises(ValueError, match="has no comparison P5"):
+        front_page.answer()

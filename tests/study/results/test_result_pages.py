@@ -1,0 +1,283 @@
+"""The result pages run without a record, with some, and with all of the grid's, and say what the records say."""
+
+import json
+import re
+from pathlib import Path
+
+import IPython.display
+import jupytext
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from study.book.figures import use_style
+from study.book.source import copy_records
+from study.results import glance, pages
+from study.results.arms import SHORT, arms_of, lengths_sentence, pairs_of, question_cells, read
+from study.results.effects import draw_arms
+from study.results.glance import CIRCUMSTANCES, HARDER, INSTEAD
+from study.results.measures import CONDITIONS
+from tests.study.results.conftest import FACES, PRIMARY, write_run
+
+NOTEBOOKS = Path(__file__).resolve().parents[3] / "notebooks"
+PAGES = sorted(path.stem for path in NOTEBOOKS.glob("results*.py"))
+
+
+@pytest.fixture
+def show(monkeypatch):
+    """Runs a page's cells; returns what it displays as one text, and the number of its figures."""
+
+    def run(name, results):
+        shown, figures = [], 0
+        plt.close("all")  # what other tests left open
+        for module in (IPython.display, glance, pages):
+            monkeypatch.setattr(module, "display", lambda thing: shown.append(thing.data))
+        names = {"In": []}
+        for cell in jupytext.read(NOTEBOOKS / f"{name}.py").cells:
+            if cell.cell_type == "code":
+                before = len(shown)
+                exec(cell.source, names)  # `In` is IPython's list of the cells that ran
+                drawn = len(plt.get_fignums())
+                assert drawn <= 1 and not (drawn and len(shown) > before), "one figure a cell, and alone: it has a caption"
+                figures += drawn
+                plt.close("all")
+            if "parameters" in cell.metadata.get("tags", []):
+                names["results_dir"] = str(results)
+        return "\n".join(shown), figures
+
+    return run
+
+
+def write_all(folder, cells):
+    for cell in cells:
+        write_run(folder, cell)
+    return folder
+
+
+def row_of(text, name):
+    """The cells of the first row of a table that begins so."""
+    [line, *_] = [line for line in text.splitlines() if line.startswith(f"| {name} ")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_without_records_says_so(show, tmp_path, page):
+    text, figures = show(page, tmp_path)
+    assert figures == 0 and "papermill notebooks" not in text and "Exploratory" not in text
+    assert all(line.startswith("0 of ") for line in text.splitlines() if line.endswith("runs are in."))
+    assert "not known yet" in text or "runs are in." in text or "still to come" in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_with_all_records_shows_figures_and_tables(show, tmp_path, page):
+    text, figures = show(page, write_all(tmp_path, read()[1]))
+    done = re.findall(r"^(\d+) of (\d+) runs are in\.$", text, re.MULTILINE)
+    assert all(some == all_ for some, all_ in done)
+    assert page == "results" or (figures >= len(done) > 1 and "papermill notebooks/train.ipynb" in text) or not arms_of("end")
+    assert not re.search(r"\bnan\b|-0\.0\b|\b1 times\b|\[(-|1\d\d)", text.replace("nan-", ""))
+
+
+def test_every_question_is_on_a_page_and_each_of_its_runs_in_an_arm():
+    shown = {}
+    for source in NOTEBOOKS.glob("results*.py"):
+        shown |= dict.fromkeys(re.findall(r'page\.answer\("(.+?)"', source.read_text()), source.stem)
+    questions = [name for name in read()[0]["questions"] if name != "tuning" and not name.startswith("tries")]
+    assert set(shown) == set(questions)
+    for question in questions:
+        assert shown[question] == pages.page_of(question)
+        arms = arms_of(question)
+        assert {run for runs in arms.values() for run in runs.values()} == {cell.name for cell in question_cells(question)}
+        assert {name.endswith(SHORT) == base.endswith(SHORT) for name, base in pairs_of(question).items()} <= {True}
+        lengths = [name.endswith(SHORT) for name in arms]
+        assert lengths == sorted(lengths), f"question {question} mixes short runs with those at full length"
+
+
+def test_the_weights_that_got_other_seeds_are_those_that_the_validation_faces_chose():
+    for question in ("rivals", "template-weight"):
+        arms, losses = arms_of(question), {}
+        runs = pages.read_runs([run for tried in arms.values() for run in tried.values()])
+        for name, tried in arms.items():
+            if ", weight" in name and 0 in tried and (question != "rivals" or name.endswith(SHORT)):
+                losses.setdefault(name.split(", weight")[0], {})[name] = runs.loc[tried[0], "validation_accuracy"]
+        for scores in losses.values():
+            chosen = [name for name in scores if len(arms[name]) > 1]
+            assert len(scores) == 4 and len(chosen) == 1 and scores[chosen[0]] == max(scores.values())
+
+
+def test_width_is_a_difference_of_differences(show, tmp_path):
+    assert "with half of them" not in show("results_faces", tmp_path)[0]
+    for name, gain in (("faces", 0.01), ("width", 0.03)):
+        for cell in question_cells(name):
+            guided, seed = cell.options["strategy"] == "mean", cell.options["seed"]
+            write_run(tmp_path, cell, 0.5 + guided * (gain + 0.001 * seed * (name == "width")))
+    text, _ = show("results_faces", tmp_path)
+    assert "PAL adds 2.1 points more with all channels than with half of them (between +2.0 and +2.2; 3 seeds)." in text
+
+
+def test_what_pages_know_of_runs_is_what_runs_do():
+    from palcore.data import changes
+    from palcore.runs import reliance
+    from study.results import measures
+
+    assert measures.SAMPLE == reliance.SAMPLE
+    assert [*CONDITIONS] == ["test", *changes.CONDITIONS] and HARDER.keys() <= CONDITIONS.keys()
+    assert all(words.keys() <= pairs_of(name).keys() for name, words in CIRCUMSTANCES.items())
+    assert {*INSTEAD, "PAL, weight 1"} <= arms_of("rivals").keys()
+
+
+def test_a_primary_comparison_is_stated_once_and_linked_from_elsewhere(show, tmp_path, use_grid):
+    for cell in use_grid(PRIMARY):
+        seed, gain = cell.options["seed"], 0.05 if cell.options["strategy"] == "mean" else 0.0
+        write_run(tmp_path, cell, 0.5 + 0.001 * seed * (1 + gain) + gain)
+    text, figures = show("results", tmp_path)
+    assert figures == 1
+    assert "the accuracy is higher with this than with that, by 5.0 points on the faces of P1 (between" in text
+    text, _ = show("results_faces", tmp_path)
+    assert text.count("**P1: yes, higher.** On the faces of P1,") == 1
+    # The same runs answer the question about strategies: the pair is not stated again, the short ones are apart.
+    assert "PAL (mean) against without PAL is the primary comparison [P1](results_faces.html)." in text
+    assert "*PAL (mean), short* 5.0 points higher than *without PAL, short* (between" in text
+    assert "Short: 4 epochs on 30 % of the faces in batches of 32." in text
+    controls, _ = show("results_controls", tmp_path)
+    assert "**P2: " in controls and "Without PAL against PAL is the primary comparison [P1](results_faces.html)." in controls
+
+
+def test_circumstances_say_where_pal_helps_and_where_not(show, tmp_path):
+    """By what each run is made to score; the order is that of what a reader looks for, not that of the grid."""
+    empty, _ = show("results", tmp_path)
+    assert "No runs of these questions are in yet." in empty and "real, aligned faces" not in empty
+    for question, gain in {"noisy-labels": 0.03, "width": -0.02, "knows-faces": 0.0}.items():
+        for cell in question_cells(question):
+            seed, guided = cell.options["seed"], cell.options["strategy"] == "mean"
+            if seed < 2 or question != "noisy-labels":
+                write_run(tmp_path, cell, 0.5 + guided * (gain + 0.001 * (seed - 1)))
+    text, _ = show("results", tmp_path)
+    table = text[text.index("| real, aligned faces") :].split("\n\n")[0]
+    outcomes = [line.split("|")[3].strip() for line in table.splitlines()[2:]]
+    assert outcomes == sorted(outcomes, key=["above zero", "below zero", "around zero"].index)
+    _, size, outcome, seeds = row_of(table, "with 40 % of the training labels replaced at random")
+    assert (outcome, seeds) == ("above zero", "2") and size.startswith("+3.0 (")
+    assert row_of(table, "with all of the network's channels")[1:] == ["-2.0 (-2.2 to -1.8)", "below zero", "3"]
+    assert row_of(table, "from a network that knows faces")[2:] == ["around zero", "3"]
+
+
+def test_a_page_says_how_long_runs_trained_where_not_as_the_settings_say():
+    assert lengths_sentence("faces") == lengths_sentence("width") == ""
+    assert lengths_sentence("noisy-labels") == "Short: 4 epochs on 30 % of the faces in batches of 32."
+    faces = lengths_sentence("knows-faces")
+    assert "All runs here have settings of their own, the short ones but for their length: `backbone` face_resnet" in faces
+    assert lengths_sentence("faces-gpu").startswith("All runs here have"), "full length is what the question says"
+    assert "320 epochs on 5 % of the faces in batches of 64." in lengths_sentence("little-data")
+
+
+def test_the_first_page_sets_the_lead_on_training_faces_beside_that_on_test_faces(show, tmp_path):
+    for cell in [*question_cells("faces"), *question_cells("faces-strategies")]:
+        gain = (0.04 if "epochs=" in cell.name else 0.01) if cell.options["strategy"] == "mean" else 0.0
+        write_run(tmp_path, cell, 0.5 + gain + 0.001 * cell.options["seed"])
+    text, _ = show("results", tmp_path)
+    assert "PAL leads, in points, by: +1.0 (+0.8 to +1.2) on training faces and +1.0 (+0.8 to +1.2) on test faces, aligned." in text
+    assert "The lead is 4.0 points after short trainings and 1.0 at full length." in text
+
+
+def test_the_first_page_sets_other_uses_of_the_landmarks_beside_pal(show, tmp_path):
+    assert "beside that with PAL" not in show("results", tmp_path)[0]
+    for cell in question_cells("rivals"):
+        options = cell.options
+        gain = {"pal": 0.03, "cosine": 0.02}.get(options.get("loss", "pal"), 0) if options["strategy"] == "mean" else 0.0
+        gain = -gain if "epochs=" in cell.name else gain  # short runs say the contrary: they are not what is compared
+        write_run(tmp_path, cell, 0.5 + gain + 0.001 * options["seed"] * (options["strategy"] == "mean"))
+    text, _ = show("results", tmp_path)
+    [sentence] = [line for line in text.splitlines() if "beside that with PAL" in line]
+    assert "aligned real faces, the accuracy, beside that with PAL, is 1.0 points lower with the feature cosine (" in sentence
+    assert "; 3.1 points lower with face crops (between -3." in sentence
+
+
+def test_wrong_landmarks_stand_beside_own_ones_without_a_verdict(show, tmp_path):
+    for cell in question_cells("shortcut"):
+        seed, source = cell.options["seed"], cell.options.get("landmark_source", "own")
+        loss = {"own": 0.0, "template": 0.02, "shuffled": 0.01 * seed - 0.02}[source]
+        write_run(tmp_path, cell, 0.5 + 0.001 * seed - loss)
+    text, _ = show("results", tmp_path)
+    sentence = "On drawn faces, patch at random, the accuracy, beside that with each face's own landmarks, is "
+    assert text.count(sentence) == 1 and "On aligned real faces, the accuracy, beside" not in text
+    rest = text.split(sentence)[1].split("\n")[0]
+    assert rest.startswith("2.0 points lower with a template (between -") and "with another face's landmarks (" in rest
+    assert rest.endswith("Exploratory, so without a verdict.")
+
+
+def test_a_page_shows_what_is_there_and_no_more(show, tmp_path):
+    cells = question_cells("rivals")
+    written = [cell for cell in cells if cell.options["seed"] < 2 and cell.options.get("loss", "pal") == "pal"]
+    write_all(tmp_path, written)
+    text, figures = show("results_controls", tmp_path)
+    assert 0 < len(written) < len(cells) and f"{len(written)} of {len(cells)} runs are in." in text
+    assert figures >= 1 and "energy outside, weight 0.1, short* " not in text
+
+
+def test_the_accuracy_without_doubtful_faces_is_of_the_others(tmp_path, show, use_grid):
+    [cell] = [cell for cell in use_grid(PRIMARY) if cell.name == "fer2013-compact-none-seed=0"]
+    write_run(tmp_path, cell)
+    called = np.zeros(FACES, int)
+    called[:500] = 1  # of 2,000 faces the first 500 are named wrongly
+    path = tmp_path / "runs" / f"{cell.name}.npz"
+    np.savez(path, test_labels=np.zeros(FACES, np.uint8), test_probabilities=np.eye(7)[called])
+    lists = {"faces": FACES, "copies": [0, 1, 2, 3, FACES - 1], "guessed": list(range(500))}
+    (tmp_path / "check" / "fer2013_faces.json").write_text(json.dumps(lists))
+    text, _ = show("results_faces", tmp_path)
+    assert {"75.1", "100.0", "0.0"} <= set(row_of(text, "without PAL"))  # 1,499 of 1,995; 1,500 of 1,500; none of 500
+    (tmp_path / "check" / "fer2013_faces.json").write_text(json.dumps({**lists, "faces": 41}))
+    with pytest.raises(ValueError, match="was tested on 2000 faces, and .* lists those of 41"):
+        show("results_faces", tmp_path)
+
+
+def test_maps_are_of_the_same_faces(tmp_path, use_grid, rng, monkeypatch):
+    """Drawn faces are others for each seed, and not every seed of every arm has maps."""
+    use_grid(PRIMARY)
+    (tmp_path / "maps").mkdir()
+    drawn = []
+    monkeypatch.setattr("study.results.effects.draw_maps", drawn.append)
+
+    def maps(**arms):
+        for arm, seeds in arms.items():
+            runs = arms_of("aligned-landmarks")[{"own": "PAL", "template": "a template"}[arm]]
+            for seed, face in seeds.items():
+                arrays = {"maps": rng.random((3, 6, 6)), "landmarks": np.full((3, 68, 2), face), "mean": np.eye(6)}
+                np.savez(tmp_path / "maps" / f"{runs[seed]}.npz", **arrays)
+        pages.Page([], tmp_path).maps("aligned-landmarks")
+
+    maps()
+    assert not drawn
+    maps(own={1: 1.0, 2: 2.0}, template={0: 0.0, 2: 2.0})
+    assert [arrays["landmarks"][0, 0, 0] for arrays in drawn[0].values()] == [2.0, 2.0]
+    with pytest.raises(ValueError, match="the maps of 'a template' are not of the same faces as those of 'PAL'"):
+        maps(template={2: 2.5})
+    (tmp_path / "maps" / f"{arms_of('aligned-landmarks')['a template'][2]}.npz").unlink()
+    maps()
+    assert len(drawn) == 1, "no seed is shared"
+
+
+def test_the_links_of_a_page_lead_to_the_records_beside_it(show, tmp_path):
+    """A page lies in notebooks/ of the built book, and the records in its results/."""
+    write_all(tmp_path / "results", question_cells("rivals"))
+    copy_records(tmp_path / "html", tmp_path)
+    (tmp_path / "html" / "notebooks").mkdir()
+    links = re.findall(r"\]\((.*?\.json)\)", show("results_controls", tmp_path / "results")[0])
+    assert {Path(link).stem for link in links} == {cell.name for cell in question_cells("rivals")}
+    assert all((tmp_path / "html" / "notebooks" / link).resolve().is_file() for link in links)
+
+
+def test_long_names_leave_room_for_both_panels():
+    arms = {"without PAL, 12 epochs, all channels, batches of 64": 0.5, "PAL, 12 epochs, all channels, batches of 64": 0.7}
+    parts = [("seeds", ""), *(("score", part) for part in ("mean", "low", "high"))]
+    numbers = pd.DataFrame(
+        [[3, mean, mean - 0.1, mean + 0.1] for mean in arms.values()], list(arms), pd.MultiIndex.from_tuples(parts)
+    )
+    line = (20.0, -5.0, 45.0, np.array([10.0, 20.0, 30.0]))
+    with plt.rc_context():
+        use_style()
+        figure = draw_arms(numbers, "score", "accuracy, patch at random (%)", {list(arms)[1]: line}, {list(arms)[0]}, 1.0)
+        figure.draw_without_rendering()
+        left, right = (axis.xaxis.label.get_window_extent() for axis in figure.axes)
+    plt.close(figure)
+    assert left.x1 < right.x0

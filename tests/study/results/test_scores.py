@@ -1,0 +1,76 @@
+"""Which labels score which network: the other kind's shares are put in, and the numbers are those of the review."""
+
+import json
+
+import numpy as np
+import pytest
+
+from palcore import EMOTIONS
+from palcore.runs.records import repository_root
+from study.results import primary, scores
+from study.results.tables import by_arm, comparisons, read_runs
+
+EVEN = dict.fromkeys(EMOTIONS, 10)
+MORE_NEUTRAL = EVEN | {"neutral": 40}
+
+
+def test_the_ratio_of_the_shares_by_hand():
+    ratio = scores.shares_ratio({"own": EVEN, "ferplus": MORE_NEUTRAL}, "own", "ferplus")
+    # Shares 1/7 each, and 1/10 each but 4/10 of neutral.
+    np.testing.assert_allclose(ratio, [0.7] * 6 + [2.8])
+    np.testing.assert_allclose(scores.shares_ratio({"own": EVEN, "ferplus": EVEN}, "own", "ferplus"), 1)
+
+
+def test_a_network_is_scored_by_the_other_labels_with_their_shares(tmp_path):
+    probabilities = np.array([[0.5, 0, 0, 0, 0, 0, 0.3], [0.8, 0, 0, 0, 0, 0, 0.1]], np.float16)
+    arrays = {
+        f"{name}_{part}": value
+        for name in ("test", "ferplus")
+        for part, value in (("labels", np.array([6, 0], np.uint8)), ("probabilities", probabilities))
+    }
+    np.savez(tmp_path / "run.npz", **arrays)
+    facts = {"training": {"own": EVEN, "ferplus": MORE_NEUTRAL}, "faces": 2, "guessed": [1], "copies": []}
+    own, other = {"dataset": "fer2013", "labels": "own"}, {"dataset": "fer2013", "labels": "ferplus"}
+    right = {
+        (name, condition): scores.right_faces(tmp_path, "run", config, condition, facts)[0].tolist()
+        for name, config in (("own", own), ("ferplus", other))
+        for condition in ("test", "ferplus")
+    }
+    assert right["own", "test"] == right["ferplus", "ferplus"] == [False, True]
+    assert right["own", "ferplus"] == [True, True]  # 0.3 of neutral, which is four times as frequent, is more than 0.5
+    assert right["ferplus", "test"] == [False, True]
+    found = scores.fair_scores(tmp_path, "run", own, facts)
+    assert (found["ferplus_accuracy"], found["detected_accuracy"], found["guessed_accuracy"]) == (1.0, 0.0, 1.0)
+    assert found["ferplus_mean_class_accuracy"] == 1.0 and "test_accuracy" not in found
+    # Without the shares there is no such score, rather than a wrong one.
+    assert np.isnan(scores.fair_scores(tmp_path, "run", own, {})["ferplus_accuracy"])
+    assert scores.right_faces(tmp_path, "nothing", own, "test", facts) is None
+    with pytest.raises(ValueError, match="tested on 2 faces, .* those of 3"):
+        scores.right_faces(tmp_path, "run", own, "guessed", facts | {"faces": 3})
+
+
+def test_the_shares_are_those_of_the_records():
+    results = repository_root() / "results"
+    facts = scores.read_facts(results)
+    for kind, name in (("own", "fer2013-compact-none-seed=0"), ("ferplus", "fer2013-compact-none-labels=ferplus-seed=0")):
+        assert json.loads((results / "runs" / f"{name}.json").read_text())["labels"]["train"] == facts["training"][kind]
+    assert facts["faces"] == facts["validation"]["faces"] == 3589 and max(facts["validation"]["guessed"]) < 3589
+
+
+def test_the_numbers_are_those_of_an_independent_computation():
+    """The review computed these from the same predictions with code of its own (points, by FER+'s labels with their shares)."""
+    arms = {"none": "none", "own": "mean", "template": "mean-landmark_source=template", "shuffled": "mean-landmark_source=shuffled"}
+    cells = {label: {seed: f"fer2013-compact-{words}-seed={seed}" for seed in range(5)} for label, words in arms.items()}
+    runs = by_arm(read_runs([name for arm in cells.values() for name in arm.values()]), cells)
+    assert 100 * runs[runs["arm"] == "none"]["ferplus_accuracy"].mean() == pytest.approx(81.5, abs=0.05)
+    pairs = {"own": "none", "template": "none", "shuffled": "none"}
+    points = 100 * comparisons(runs, pairs, "ferplus_accuracy")["difference"].astype(float)
+    assert points.to_dict() == pytest.approx({"own": 1.41, "template": 0.21, "shuffled": 0.21}, abs=0.006)
+    measured = primary.measure()
+    assert 100 * measured.loc["P4", "difference"] == pytest.approx(0.04, abs=0.006)
+    aside = primary.beside(measured)
+    assert aside.loc["P2", "by FER+'s labels"].startswith("+1.2 (") and aside.loc["P3", "by FER+'s labels"].startswith("+2.8 (")
+    assert aside.loc["P1", "those with detected landmarks"].startswith("+0.9 (") and aside.loc["P1", "those without"].startswith(
+        "+2.7 ("
+    )
+    assert aside.loc["P1", "training faces"].startswith("+1.2 (") and aside.loc["P1", "validation faces"].startswith("+0.8 (")

@@ -1,0 +1,146 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from papermill.cli import _resolve_type
+from scipy import stats
+
+from palcore.runs.options import check_options
+from palcore.runs.records import repository_root
+from study.cells import defaults
+from study.results import tables
+from study.results.arms import question_cells, settings_sentence
+
+ARMS = {"none": {0: "none-0", 1: "none-1", 2: "none-2"}, "PAL": {0: "pal-0", 1: "pal-1", 2: "pal-2"}, "half": {0: "half-0"}}
+
+
+def write(folder, name, accuracy, **config):
+    options = check_options(**{"epochs": 12, "learning_rate": 1e-3, "image_size": 48, **config})
+    kept = {key: value for key, value in vars(options).items() if key not in ("data_dir", "out_dir", "landmarks")}
+    record = {"config": kept, "metrics": {"test": {"accuracy": accuracy}}, "seconds": 90, "device": "a processor", "commit": "abc"}
+    record["history"] = {"val_expression_accuracy": [0.1, accuracy - 0.1]}
+    (folder / "runs").mkdir(parents=True, exist_ok=True)
+    (folder / "runs" / f"{name}.json").write_text(json.dumps(record))
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for seed, (none, pal) in enumerate([(0.50, 0.60), (0.52, 0.63), (0.54, 0.63)]):
+        write(tmp_path, f"none-{seed}", none, strategy="none", seed=seed)
+        write(tmp_path, f"pal-{seed}", pal, strategy="mean", seed=seed)
+    return tables.by_arm(tables.read_runs([*ARMS["none"].values(), *ARMS["PAL"].values(), "half-0"], tmp_path), ARMS)
+
+
+def test_summary_by_hand(runs):
+    found = tables.summary(runs, ARMS, ["test_accuracy"])
+    assert found.index.tolist() == ["none", "PAL", "half"]
+    assert found["seeds"].tolist() == [3, 3, 0]
+    assert found.loc["none", ("test_accuracy", "mean")] == pytest.approx(0.52)
+    # Squared distances 0.0008 and 0.0006 over four degrees of freedom, t 2.776.
+    half = 2.7764 * np.sqrt(0.0014 / 4) / np.sqrt(3)
+    assert found.loc["none", ("test_accuracy", "high")] == pytest.approx(0.52 + half, rel=1e-4)
+    assert np.isnan(found.loc["half", ("test_accuracy", "mean")])
+
+
+def test_differences_are_over_the_seeds_that_both_have(runs):
+    found = tables.comparisons(runs, {"PAL": "none", "half": "none"}, "test_accuracy")
+    assert found.index.tolist() == ["PAL"]
+    assert found.loc["PAL", "difference"] == pytest.approx(0.1)
+    t, freedom = 0.1 / np.sqrt(0.0014 / 4 * 2 / 3), 4
+    assert found.loc["PAL", "p"] == pytest.approx(2 * stats.t.sf(t, freedom))
+    lone = runs.drop("none-1").iloc[::-1]
+    assert tables.seed_differences(lone, "test_accuracy", "PAL", "none").to_dict() == pytest.approx({0: 0.1, 2: 0.09})
+    assert tables.comparisons(runs, {"PAL": "none"}, "no_such_score").empty
+
+
+def test_a_changed_record_changes_the_difference(runs, tmp_path):
+    write(tmp_path, "pal-1", 0.53, strategy="mean", seed=1)
+    after = tables.by_arm(tables.read_runs(runs.index, tmp_path), ARMS)
+    before = tables.comparisons(runs, {"PAL": "none"}, "test_accuracy").loc["PAL", "difference"]
+    assert tables.comparisons(after, {"PAL": "none"}, "test_accuracy").loc["PAL", "difference"] == pytest.approx(before - 0.1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (tables.number(-0.04), "0.0"),
+        (tables.number(0.04, 1, True), "0.0"),
+        (tables.number(-0.06, 1, True), "-0.1"),
+        (tables.number(2, 1, True), "+2.0"),
+        (tables.number(np.nan), "-"),
+        (tables.interval(0.98, 0.95, 1.01), "98.0 [95.0, 100.0]"),
+        (tables.interval(0.5, np.nan, np.nan), "50.0"),
+        (tables.interval(np.nan, np.nan, np.nan), "-"),
+        (tables.between({"low": -0.07, "high": 0.46}), "between -7.0 and +46.0"),
+        (tables.between({"low": -0.0001, "high": 0.46}), "between 0.0 and +46.0"),
+        (tables.between({"low": np.nan, "high": np.nan}), "-"),
+    ],
+)
+def test_numbers_as_texts(value, text):
+    assert value == text
+
+
+def test_a_table_has_numbers_to_the_right_and_long_texts_to_the_left():
+    frame = pd.DataFrame({"seeds": ["3", "-"], "words": ["1 of 2 b", "a" * 40], "size": [0.5, 3]}, index=["[a](b.json)", "`code`"])
+    head, sides, first, second = tables.to_markdown(frame, "arm").splitlines()
+    assert [cell.strip() for cell in head.strip("|").split("|")] == ["arm", "seeds", "words", "size"]
+    assert [side.strip("-") for side in sides.strip("|").split("|")] == [":", ":", ":", ":"]
+    assert [side.startswith(":") for side in sides.strip("|").split("|")] == [True, False, True, False]
+    assert [cell.strip() for cell in first.strip("|").split("|")] == ["[a](b.json)", "3", "1 of 2 b", "0.500"] and second.endswith(
+        "3 |"
+    )
+
+
+def test_the_settings_in_words_are_those_of_the_grid():
+    settings = yaml.safe_load((repository_root() / "study" / "grid.yml").read_text())["settings"]
+    for dataset, words in settings.items():
+        sentence = settings_sentence(dataset)
+        assert f"backbone {words['backbone']}" in sentence and f" {words['epochs']} epochs " in sentence
+        share = f"{100 * words['train_share']:g} % of the training faces" if "train_share" in words else "all training faces"
+        assert share in sentence and f"a weight of {words.get('pal_weight', 1):g}." in sentence
+
+
+def test_records_older_than_an_option_have_its_default(runs, tmp_path):
+    path = tmp_path / "runs" / "pal-0.json"
+    record = json.loads(path.read_text())
+    del record["config"]["loss"], record["config"]["crop"]
+    path.write_text(json.dumps(record))
+    row = tables.read_runs(["pal-0"], tmp_path).loc["pal-0"]
+    assert (row["loss"], row["crop"]) == ("pal", None)
+    assert tables.read_runs(["nothing"], tmp_path).empty
+
+
+def test_groups_of_scores_are_columns(runs, tmp_path):
+    path = tmp_path / "runs" / "pal-0.json"
+    record = json.loads(path.read_text())
+    record["metrics"]["test"] |= {"attribution": {"energy": 0.5}, "reliance": {"eyes": {"share": 0.2}}, "confusion": [[1]]}
+    path.write_text(json.dumps(record))
+    row = tables.read_runs(["pal-0"], tmp_path).loc["pal-0"]
+    assert (row["test_energy"], row["test_reliance_eyes_share"], row["test_accuracy"]) == (0.5, 0.2, 0.6)
+    assert not {"test_confusion", "test_attribution_energy"} & set(row.index)
+
+
+def test_a_row_leads_to_its_record_and_to_the_command_that_made_it(tmp_path):
+    write(tmp_path, "noisy", 0.5, strategy="none", label_noise=0.2, shortcut=None, seed=7)
+    shown = tables.listing(tables.read_runs(["noisy"], tmp_path), {"test_accuracy": "accuracy (%)"})
+    assert shown.index.tolist() == ["[noisy](../results/runs/noisy.json)"]
+    assert shown.iloc[0][["seed", "accuracy (%)", "minutes"]].tolist() == [7, "50.0", "1.5"]
+    words = shown.iloc[0]["command"].strip("`").split()
+    assert words[:3] == ["papermill", "notebooks/train.ipynb", "OUT.ipynb"]
+    told = {name: _resolve_type(value) for name, value in zip(words[4::3], words[5::3], strict=True)}
+    options = check_options(**{**defaults(), **told})
+    assert (options.strategy, options.label_noise, options.shortcut, options.seed, options.epochs) == ("none", 0.2, None, 7, 12)
+    assert "-p data_dir DIR" in tables.command({"dataset": "fer2013"})
+
+
+def test_progress_counts_what_is_wanted_and_what_failed(tmp_path):
+    names = [cell.name for cell in question_cells("shortcut-weight")]
+    assert len(names) > 3
+    assert tables.progress(names, tmp_path) == f"0 of {len(names)} runs are in."
+    assert tables.progress(names[:1], tmp_path) == "0 of 1 runs is in."
+    write(tmp_path, names[0], 0.5, strategy="none")
+    lines = ["cell,attempts,finished,failed", f"{names[0]},2,1,1", f"{names[1]},1,1,0", "of another question,5,5,5"]
+    (tmp_path / "runs" / "attempts.csv").write_text("\n".join(lines))
+    assert tables.progress(names, tmp_path).endswith("runs are in. Of 3 starts of a training 1 failed and was repeated.")
