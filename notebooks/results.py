@@ -30,10 +30,9 @@ from IPython.display import Markdown, display
 
 from study.results.glance import Glance, questions_table
 from study.results.measures import caveats
-from study.results.primary import answer, answers
+from study.results.primary import answers
 
 page = Glance(In, results_dir)
-display(Markdown(answer(results_dir)))
 display(Markdown(answers(results_dir)))
 
 # %% mystnb={"figure": {"caption": "The primary effects. Orange: the mean difference over seeds and its 95 % interval; grey: each seed; in brackets the accuracy of each arm. The line is zero, and shaded is what was named beforehand as no difference, one point either way. Real and drawn faces have scales of their own."}, "image": {"alt": "Differences in accuracy of the primary comparisons, each below its name, with their intervals, a line at zero, and the margin of one point shaded.", "classes": "fits"}} tags=["remove-input"]

@@ -26,8 +26,7 @@ class Code:
 
     dump: str
     imports: frozenset  # dotted names of modules, and of what may be modules
-    strings: frozenset  # that it uses: not those that it only compares with something, nor a dictionary's keys
-    entries: frozenset  # (key, value) of its dictionaries, where both are strings
+    strings: frozenset  # constants, split at each slash
 
 
 @cache
@@ -42,7 +41,7 @@ def _read(text, name, package=()):
         tree = ast.parse(text)
     except SyntaxError as error:
         raise ValueError(f"{name} is not Python: {error.msg} in {(error.text or '').strip()!r}") from None
-    imports, entries, strings, passive = set(), set(), {}, set()
+    imports, strings = set(), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [statement for statement in node.body if not _is_text(statement)]
@@ -52,18 +51,10 @@ def _read(text, name, package=()):
             above = package[: len(package) - node.level + 1] if node.level else ()
             base = ".".join([*above, *filter(None, [node.module])])
             imports |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Dict):
-            pairs = [[getattr(part, "value", None) for part in pair] for pair in zip(node.keys, node.values, strict=True)]
-            entries |= {(key, value) for key, value in pairs if isinstance(key, str) and isinstance(value, str)}
-            passive |= {id(key) for key in node.keys}
-        elif isinstance(node, ast.Compare):
-            passive |= {id(part) for side in (node.left, *node.comparators) for part in (side, *getattr(side, "elts", []))}
-        elif _is_text(node):
-            passive.add(id(node.value))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            strings[id(node)] = node.value  # by place: the same words may stand elsewhere too
-    used = frozenset(string for place, string in strings.items() if place not in passive)
-    return Code(ast.dump(tree), frozenset(imports), used, frozenset(entries))
+    for node in ast.walk(tree):  # what is left of it: texts that stand for themselves are gone
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            strings |= set(node.value.split("/"))
+    return Code(ast.dump(tree), frozenset(imports), frozenset(strings))
 
 
 def _path(module, root):
@@ -110,33 +101,22 @@ def cells_of_code(notebook):
 def notebook_inputs(notebook, root=ROOT):
     """What a notebook's outputs depend on besides its own cells, from what its code says.
 
-    Of palcore, the modules that it imports, directly or not, and those that a table such as `DATASETS` holds under a name that is
-    used as a string by the notebook or by such a module. Of the grid's files and the notebooks, those whose name is such a string,
-    or part of one; of `results/`, folders where one piece of code has the names of both.
+    The modules that it imports, directly or not, and those of the data sets that it names; the grid, where these read it; folders
+    of `results/` that it, or one of the study's own modules, names.
 
     :return: `{module: Code}`, and the files as a sorted list of paths.
     :raises ValueError: for a cell or a module that is not Python.
     """
-    root, places = Path(root), {}
-    for path in (path for pattern in ("study/*.yml", "notebooks/*.ipynb") for path in root.glob(pattern)):
-        places[path.name] = path
+    root = Path(root)
     # IPython's own lines, such as %matplotlib, import nothing.
     lines = "\n".join(re.sub(r"(?m)^[%!].*$", "", source) for source, _ in cells_of_code(notebook))
-    own = _read(lines, f"a cell of {notebook}")
-    modules, files, codes, names, before = {}, set(), [own], set(own.imports), None
-    # What is found names more, a few times at most.
-    while before != (before := (len(modules), len(files))):
-        modules = _imported(names, root)
-        codes = [own, *modules.values(), *(_read(path.read_text(), path) for path in files if path.suffix == ".py")]
-        strings = set().union(*(code.strings for code in codes))
-        parts = {part for text in strings for part in text.split("/")}
-        names |= {value for code in codes for key, value in code.entries if key in strings}
-        files |= {path for name, path in places.items() if name in parts}
-    for code in codes:
-        parts = {part for text in code.strings for part in text.split("/")}
-        folders = [folder for folder in root.glob("results/*") if {"results", folder.name} <= parts]
-        files |= {path for folder in folders for path in folder.rglob("*") if path.is_file()}
-    return modules, sorted(files - {Path(notebook)})
+    code = _read(lines, f"a cell of {notebook}")
+    modules = _imported([*code.imports, *(f"palcore.data.{word}" for word in code.strings if word.isidentifier())], root)
+    files = {*root.glob("study/*.yml"), root / "notebooks" / "train.ipynb"} if "study.cells" in modules else set()
+    strings = code.strings.union(*(module.strings for name, module in modules.items() if name.startswith("study.")))
+    folders = [folder for folder in root.glob("results/*") if {"results", folder.name} <= strings]
+    files |= {path for folder in folders for path in folder.rglob("*") if path.is_file()}
+    return modules, sorted(path for path in files - {Path(notebook)} if path.is_file())
 
 
 def notebook_fingerprint(notebook, root=ROOT):

@@ -8,7 +8,7 @@ from inspect import signature
 import keras
 
 from palcore.runs.records import commit, device, repository_root, versions, write_json
-from study.cost import allocator, gpu, inputs, steps, timing
+from study.cost import gpu, inputs, steps, timing
 
 SECTIONS = {
     "heatmaps": inputs.heatmaps,
@@ -18,7 +18,6 @@ SECTIONS = {
     "loops": steps.by_hand,
     "loops_bfloat16": steps.loops_in_half_precision,
     "jax": steps.backends,
-    "allocator": allocator.allocator,
     "memory": steps.peak_memory,
 }
 """Each measure, which returns ``{name: timing.figure}``."""

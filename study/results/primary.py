@@ -16,7 +16,7 @@ from palcore.runs.records import read_record
 from study.results.arms import arms_as_long, arms_of, read
 from study.results.scores import read_facts, right_faces
 from study.results.statistics import LEVEL, contrast, holm, pooled, two_way
-from study.results.tables import listed, number, read_runs, results_folder
+from study.results.tables import number, read_runs, results_folder
 
 PACE, LESS = "epochs_to_baseline", 0.005
 """The score of a comparison of pace: epochs until the validation accuracy with which the baseline of the same seed ends, less
@@ -102,6 +102,10 @@ class Comparison:
         """``1.4 points``, or ``3.0 epochs``."""
         text = number(value if self.score == PACE else 100 * value, 1, sign)
         return f"{text} {'epoch' if self.score == PACE else 'point'}{'' if text.lstrip('+-') == '1.0' else 's'}"
+
+    def level(self, value):
+        """``64.5 %``; of an interaction, what the arm adds."""
+        return self.amount(value, True) if self.minus else number(value) if self.score == PACE else f"{number(100 * value)} %"
 
     def span(self, low, high, words="between {} and {}"):
         """``between +0.9 and +1.8``, in the unit of ``amount``; a dash where there is no interval."""
@@ -292,32 +296,6 @@ def sentence(asked, row):
     return text
 
 
-def answer(results=None):
-    """The study's answer in two sentences, in Markdown: what is shown; what is open or still to come.
-
-    What was found of the same two arms in several places is said once, with its size in each.
-    """
-    comparisons, measured = declared(), measure(results)
-    shown, unsure, waiting = {}, [], {}
-    for name, asked in comparisons.items():
-        row, (arm, baseline) = measured.loc[name], asked.words
-        outcome, so_far = row["outcome"], f", {row['seeds']} of {row['planned']} seeds" if row["seeds"] < row["planned"] else ""
-        if outcome in ("higher", "lower"):
-            text = f"by {asked.amount(abs(row['difference']))} {asked.where} ({_spans(asked, row)})"
-            shown.setdefault(f"{asked.what} is {outcome} {arm} than {baseline}", []).append(text)
-        elif outcome == "same":
-            shown.setdefault(_same(asked), []).append(f"{asked.where} ({_spans(asked, row)})")
-        elif outcome == "faces":
-            unsure.append(f"{asked.where}, {_finding(asked, row)}")
-        elif outcome == "inconclusive":
-            unsure.append(f"{asked.where}, {_whether(asked)} ({_spans(asked, row)}{so_far})")
-        else:
-            waiting[asked.group] = None
-    parts = unsure + ([f"runs of {', '.join(waiting)} are still to come"] if waiting else [])
-    findings = "; ".join(f"{finding}, {listed(places)}" for finding, places in shown.items())
-    return f"**Shown:** {findings or 'nothing yet'}.\n\n**Open:** {'; '.join(parts) or 'none of the primary questions'}."
-
-
 def answers(results=None):
     """The answers at a glance, in Markdown, the same wherever they stand: of the second family once some of its runs are in."""
     comparisons, measured, rows = declared(), measure(results), []
@@ -325,13 +303,14 @@ def answers(results=None):
     family = "second" if (second["seeds"] > 1).any() else "first"
     for name, asked in comparisons.items():
         row = measured.loc[name]
-        if asked.family == family and asked.glance and not asked.minus and row["seeds"]:
-            levels = [number(level) if asked.score == PACE else f"{number(100 * level)} %" for level in row["levels"]]
-            spans = [asked.span(row[f"low{part}"], row[f"high{part}"], "{} to {}") for part in ("", "_faces")]
-            difference = f"{asked.amount(row['difference'], True)} ({'; '.join(span for span in spans if span != '-')})"
-            place = f"{name}, {asked.where}"
-            rows.append([place, f"{asked.words[0]}: {levels[0]}", f"{asked.words[1]}: {levels[1]}", difference, row["seeds"]])
-            rows[-1].append(NAMES[row["outcome"]])
+        if asked.family != family or not asked.glance or not row["seeds"]:
+            continue
+        levels = row["levels"]
+        levels = [levels[0] - levels[1], levels[2] - levels[3]] if asked.minus else levels
+        texts = [f"{words}: {asked.level(level)}" for words, level in zip(asked.words, levels, strict=True)]
+        spans = [asked.span(row[f"low{part}"], row[f"high{part}"], "{} to {}") for part in ("", "_faces")]
+        difference = f"{asked.amount(row['difference'], True)} ({'; '.join(span for span in spans if span != '-')})"
+        rows.append([f"{name}, {asked.where}", *texts, difference, f"{row['seeds']} of {row['planned']}", NAMES[row["outcome"]]])
     heads = ["where", "this", "against that", "difference (other seeds; other faces too)", "seeds", "verdict"]
     return tabulate(rows, heads, "github", disable_numparse=True) if rows else "No runs are in yet."
 

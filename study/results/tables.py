@@ -118,12 +118,6 @@ def number(value, digits=1, sign=False):
     return f"{value:{'+' if sign and value else ''}.{digits}f}"
 
 
-def listed(texts):
-    """``a, b and c``."""
-    *first, last = texts
-    return f"{', '.join(first)} and {last}" if first else last
-
-
 def interval(mean, low, high):
     """``71.3 [70.1, 72.5]``: the mean of a share and its interval in per cent, which ends where the score does."""
     mean, low, high = (number(100 * value) for value in (mean, *np.clip([low, high], 0, 1)))

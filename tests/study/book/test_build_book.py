@@ -76,7 +76,8 @@ CHANGES = [
     ("palcore/heatmaps.py", '"""Heatmaps."""\n\n\ndef draw():\n    """Draw."""\n    return 1  # one\n', set()),
     ("palcore/plots.py", "STYLE = 2\n", set()),
     ("palcore/__init__.py", "A = 1\n", {"method"}),
-    ("palcore/data/drawn.py", "FACES = 3\n", set()),
+    ("palcore/data/drawn.py", "FACES = 3\n", {"method"}),
+    ("palcore/data/real.py", "FACES = 3\n", set()),
     ("study/results/__init__.py", "A = 1\n", {"pages"}),
     ("results/runs/one.json", "[]\n", {"pages"}),
     ("results/runs/two.json", "{}\n", {"pages"}),
@@ -96,7 +97,7 @@ def test_a_notebook_runs_again_where_something_changed_that_it_uses(study, chang
 
 
 def test_a_data_set_counts_where_its_name_is_used(study):
-    path = write(study, "page", "from palcore.data import load\nload('drawn')\nif name == 'real':\n    pass")
+    path = write(study, "page", "from palcore.data import load\nload('drawn')")
     assert "palcore.data.drawn" in notebook_inputs(path, study)[0]
     assert "palcore.data.real" not in notebook_inputs(path, study)[0]
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from study.cost import __main__ as command
-from study.cost import allocator, flop, gpu, inputs, models, steps
+from study.cost import flop, gpu, inputs, models, steps
 
 TINY = ("compact", 32, 8, None)
 SMALL = {"width_multiplier": 0.125, "units": 8}
@@ -81,31 +81,6 @@ def test_the_source_way_draws_what_the_study_keeps_as_its_reference(tmp_path):
 def test_an_epoch_tells_its_memory_as_it_goes():
     held = inputs.stream(320, files=4, batch_size=16)["megabytes"]
     assert len(held) >= 20 and min(held) > 50
-
-
-def test_the_allocator_is_measured_in_training():
-    found = allocator.train("kept", 32, 8, 3)
-    assert set(found) == {"wall", "processor", "faults"} and found["processor"] > 0
-
-
-@pytest.mark.parametrize("library", [None, "libjemalloc.so.2"])
-def test_the_allocator_at_two_sizes(monkeypatch, library):
-    times = {"kept": 1.0, "given_back": 1.5}
-
-    def answer(module, way, size, count, steps, **extra):
-        wall = 0.8 if "LD_PRELOAD" in extra else times[way]
-        return {"wall": wall, "processor": 2 * wall, "faults": 10}
-
-    monkeypatch.setattr(allocator, "answer", answer)
-    monkeypatch.setattr(allocator.ctypes.util, "find_library", lambda name: library)
-    found = allocator.allocator()
-    assert set(found) == {"allocator", "jemalloc", "allocator_large", "jemalloc_large"}
-    assert found["allocator"]["median"] == found["allocator_large"]["processor"]["median"] == 1.5
-    assert "112 px" in found["jemalloc_large"]["what"]
-    if library:
-        assert found["jemalloc_large"]["median"] == 0.8
-    else:
-        assert found["jemalloc_large"]["not_measured"] == "jemalloc is not installed"
 
 
 def test_arithmetic_is_counted():

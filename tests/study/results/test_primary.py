@@ -96,7 +96,7 @@ def test_what_other_test_faces_may_turn_round_is_not_called_higher(tmp_path, cel
     row = primary.measure(tmp_path).loc["P1"]
     assert row["p_holm"] < 0.05 and row["low"] > 0 >= row["low_faces"] and row["outcome"] == "faces"
     assert "on these test faces (" in primary.sentence(primary.declared()["P1"], row)
-    assert "on others like them not certainly so" in primary.answer(tmp_path).split("**Open:**")[1]
+    assert "on these test faces only" in primary.answers(tmp_path)
 
 
 def test_pace_is_epochs_until_the_baselines_own_level(tmp_path, use_grid):
@@ -126,45 +126,35 @@ def test_an_interaction_is_a_difference_of_differences(tmp_path, cells):
     found = primary.measure(tmp_path).loc["P4"]
     assert list(found["values"]) == [0, 1, 2]
     assert list(found["values"].values()) == pytest.approx([0.04, 0.05, 0.03])
+    assert "with this: +6.0 points" in primary.answers(tmp_path) and "+4.0 points" in primary.answers(tmp_path)
     assert found["outcome"] == "higher" and "what PAL adds is 4.0 points higher" in primary.clause(primary.declared()["P4"], found)
 
 
-def test_the_answer_is_two_sentences_that_say_what_is_to_come(tmp_path, cells):
-    empty = primary.answer(tmp_path)
-    assert empty == "**Shown:** nothing yet.\n\n**Open:** runs of P1, P2, P4, P5 are still to come."
-    write_arms(tmp_path, cells, {NONE: 0.5 + NOISE, MEAN: 0.55 - NOISE, TEMPLATE: 0.55 + 30 * NOISE}, "test")
-    text = primary.answer(tmp_path)
-    first, second = text.split(".\n\n**Open:** ")
-    assert first.startswith("**Shown:** the accuracy is higher with this than with that, by 5.0 points on the faces of P1 (between")
-    assert second.startswith("on the faces of P2, whether the accuracy is higher with this than with that (between ")
-    assert second.endswith("; runs of P4, P5 are still to come.")
-
-
-def test_an_answer_from_some_of_the_seeds_says_so(tmp_path, cells):
-    write_arms(tmp_path, cells, {MEAN: [0.55, 0.55], TEMPLATE: [0.52, 0.518]}, "test")
-    text = primary.answer(tmp_path)
-    assert "**Open:** runs of P1, P4, P5 are still to come." in text and "higher with this than with that, by 3.1 points" in text
+def test_the_answers_stand_in_one_table(tmp_path, use_grid):
+    content = copy.deepcopy(PRIMARY)
+    cells = use_grid(content)
+    assert primary.answers(tmp_path) == "No runs are in yet."
+    write_arms(tmp_path, cells, {NONE: 0.5 + NOISE, MEAN: 0.55 - NOISE, TEMPLATE: [0.52, 0.518]}, "test")
+    head, _, first, *others = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in primary.answers(tmp_path).splitlines()
+    ]
+    assert first[:3] == ["P1, on the faces of P1", "with this: 55.0 %", "with that: 50.0 %"] and first[4:] == [
+        "5 of 5",
+        "yes, higher",
+    ]
+    assert first[3].startswith("+5.0 points (+4.") and len(head) == len(first) == 6
+    assert [(row[0], row[4]) for row in others][0] == ("P2, on the faces of P2", "2 of 5")
     assert "So far 2 of 5 seeds are in." in primary.sentence(primary.declared()["P2"], primary.measure(tmp_path).loc["P2"])
-
-
-def test_what_was_found_of_the_same_arms_is_said_together(tmp_path, cells):
-    write_arms(tmp_path, cells, {NONE: 0.5 + NOISE, MEAN: 0.55 - NOISE, TEMPLATE: 0.5 + NOISE}, "test")
-    shown = primary.answer(tmp_path).split(".\n\n")[0]
-    assert shown.count("the accuracy is higher with this than with that") == 1
-    assert ") and by 5.0 points on the faces of P2 (between +4." in shown
-
-
-def test_a_loss_and_no_difference_are_shown_too(tmp_path, cells):
-    write_arms(tmp_path, cells, {NONE: 0.5 + NOISE, MEAN: 0.48 - NOISE, TEMPLATE: 0.48 - 2 * NOISE}, "test")
-    shown = primary.answer(tmp_path).split(".\n\n")[0]
-    assert "the accuracy is lower with this than with that, by 2.0 points on the faces of P1 (between" in shown
-    assert "; the accuracy is the same with this and with that to within 1 point, on the faces of P2 (between -" in shown
+    content["comparisons"]["P1"] |= {"family": "second", "where": "elsewhere"}
+    content["comparisons"]["P2"] |= {"family": "second", "glance": False}
+    rows = primary.answers(tmp_path).splitlines()[2:]
+    assert len(rows) == 1 and rows[0].startswith("| P1, elsewhere |"), "the second family takes the first one's place"
 
 
 def test_a_grid_that_names_no_comparison(use_grid, tmp_path):
     use_grid({**PRIMARY, "comparisons": {}})
     assert primary.declared() == {} and primary.measure(tmp_path).empty
-    assert primary.answer(tmp_path).startswith("**Shown:** nothing yet.")
+    assert primary.answers(tmp_path) == "No runs are in yet."
 
 
 @pytest.mark.parametrize(
