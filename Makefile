@@ -49,7 +49,7 @@ kills: install ## kill a small run at twenty random moments and compare what com
 	$(PY) tests/runs/kill_twenty.py
 
 lab: install ## open JupyterLab on the notebooks
-	PATH="$(PLACE)/bin:$$PATH" $(PY) -m jupyterlab notebooks
+	PATH="$(PLACE)/bin:$$PATH" $(PY) -m jupyterlab notebooks --config study/book/jupyter_server_config.py
 
 grid: install $(GRID_STAMP) ## run the grid of trainings (GRID="--config fer2013=DIR", see study/Snakefile)
 	STUDY_PYTHON="$(PY)" $(GRID_PLACE)/bin/python -m study.grid run $(GRID)

@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -16,8 +16,9 @@
 # %% [markdown]
 # # The attribution: what the answer depends on
 #
-# At the end of this chapter you will know how a derivative says which part of a picture an answer depends on, what that looks like at
-# every layer, why it must start from logits, and why a map that PAL has moved is no proof that the answer relies on another place.
+# At the end of this chapter you will know how a derivative says which part of a picture an answer depends on, what that looks
+# like at every layer, why it must start from logits, and why a map that PAL has moved is no proof that the answer relies on
+# another place.
 #
 # Every claim on this page is computed on this page and asserted in the cell that makes it. The symbols are those of
 # [the method page](../book/method.md). How training follows an attribution, and what can go wrong with that, is in
@@ -30,6 +31,11 @@ image_size = 48  # side of the faces that the small network is trained on, in pi
 backbone_size = 64  # side of the faces that VGG16 and ResNet50 see, in pixels
 faces_count = 1024  # faces to train on
 epochs = 3
+
+# %% tags=["remove-input"]
+from study.book.notebook import begin
+
+begin(In)
 
 # %% tags=["hide-input"]
 import keras
@@ -53,10 +59,8 @@ from palcore.splitting import split_at
 from palcore.training import check_options
 from study.book import figures as plots
 from study.book.figures import draw_grid
-from study.book.notebook import refuse_unknown_parameters
 from study.book.slider import FrameSlider, to_png
 
-refuse_unknown_parameters(In)
 plots.use_style()
 options = check_options(seed=seed, weights=weights, image_size=image_size, epochs=epochs, backbone="vgg16")
 if options.weights not in (None, "imagenet"):
@@ -151,7 +155,7 @@ slider
 # and turn it from nothing up to thirty times what it is. All the others stay. Does the answer care?
 #
 # The answer is seven logits. To ask about all of them at once they become one number, the score $S$: the sum of their absolute
-# values, {eq}`score`.
+# values, [Eq. score](../book/method.md).
 
 # %% tags=["hide-input"]
 image, features, head = split_at(plain)
@@ -185,16 +189,18 @@ note = axes[0].annotate(
 # %% [markdown]
 # Left: the score is a line with kinks. A kink is where a ReLU behind the features opens or closes, or a logit changes its sign.
 # Middle: the slope of that line is a flight of steps. How much would the score change if the feature changed a little? That is
-# the method `grad`, {eq}`grad`:
+# the method `grad`, [Eq. grad](../book/method.md):
 #
 # $$ a_{ijc} = \left| \frac{\partial S}{\partial f_{ijc}} \right| $$
 #
-# Right: slope times feature. How much does the feature contribute, at the value it has? That is `grad_input`, {eq}`grad-input`:
+# Right: slope times feature. How much does the feature contribute, at the value it has? That is `grad_input`,
+# [Eq. grad-input](../book/method.md):
 #
 # $$ a_{ijc} = \left| \frac{\partial S}{\partial f_{ijc}} \right| f_{ijc} $$
 #
-# The slope is computed by {py:func}`palcore.attribution.logits_and_gradient`, without nudging anything. It agrees with the curve
-# on the left: between kinks it is the difference of neighbouring scores, and its integral is the whole climb.
+# The slope is computed by [`palcore.attribution.logits_and_gradient`](../palcore/attribution.py), without nudging anything. It
+# agrees with the curve on the left: between kinks it is the difference of neighbouring scores, and its integral is the whole
+# climb.
 
 # %% tags=["hide-input"]
 differences = np.diff(scores) / np.diff(levels)
@@ -212,7 +218,7 @@ Markdown(
 # ## Layer by layer
 #
 # Any layer can be asked, not only the last. Below, a face in the network that was trained without PAL, and in the one with. A map
-# has a value for each channel; shown is their mean, the strategy `mean` of {eq}`strategies`.
+# has a value for each channel; shown is their mean, the strategy `mean` of [Eq. strategies](../book/method.md).
 
 
 # %% tags=["hide-input"]
@@ -273,8 +279,8 @@ Markdown("Share of silent features: " + ", ".join(f"{layer} {100 * share:.0f} %"
 # The same in two larger networks. As this page is built they have **random weights**, since nothing is downloaded for it. So
 # these maps show what the architecture alone does: sizes, noise, borders. They say nothing about trained networks. Saliency maps
 # of random networks are worth a look for another reason: a map that looks the same with random weights as with trained ones does
-# not explain what was learned {cite}`adebayo2018sanity`. With a network connection, `-p weights imagenet` draws the pretrained
-# ones.
+# not explain what was learned [adebayo2018sanity](../book/references.bib). With a network connection, `-p weights imagenet` draws
+# the pretrained ones.
 
 # %% tags=["hide-input"]
 deeper = {
@@ -345,7 +351,7 @@ legend = figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right 
 # \frac{\partial}{\partial f_{ijc}} \sum_k \frac{\exp z_k}{\sum_{k'} \exp z_{k'}} = 0 $$
 #
 # A program that does this has an attribution of rounding errors, and no error message.
-# {py:func}`palcore.attribution.attribution_score` therefore takes logits.
+# [`palcore.attribution.attribution_score`](../palcore/attribution.py) therefore takes logits.
 
 # %% tags=["hide-input"]
 softmax_gradient = value_and_gradient(lambda f: ops.sum(ops.softmax(head(f))), values)[1]
@@ -362,10 +368,11 @@ Markdown(
 # %% [markdown]
 # ## Attribution moved is not reliance moved
 #
-# PAL asks for a map that lies on the face, and gets one. Does the answer then depend on the face? A map cannot say: it is what was
-# trained. So ask the network another way, without any derivative. **Cover the patch** in each test face with the picture's mean
-# colour, and measure what that does to the logit of the right expression. If the answer had come to depend on the face alone,
-# covering the patch would change nothing. As a measure of how much is much, a spot of the same size off the face is covered as well.
+# PAL asks for a map that lies on the face, and gets one. Does the answer then depend on the face? A map cannot say: it is what
+# was trained. So ask the network another way, without any derivative. **Cover the patch** in each test face with the picture's
+# mean colour, and measure what that does to the logit of the right expression. If the answer had come to depend on the face
+# alone, covering the patch would change nothing. As a measure of how much is much, a spot of the same size off the face is
+# covered as well.
 
 # %% tags=["hide-input"]
 left, top, right, bottom = PATCH_BOX
@@ -424,17 +431,17 @@ Markdown(
 )
 
 # %% [markdown]
-# How can that be? The attribution is asked of the last features, and each of their cells sees nearly the whole picture. The patch can
-# be *carried* to a cell that lies on the mouth, and is then counted as mouth. PAL says where the evidence must be when it is asked for,
-# not where it comes from. [The results](results_shortcut.ipynb) show both for every arm: the share of the attribution on the patch,
-# and what covering it costs.
+# How can that be? The attribution is asked of the last features, and each of their cells sees nearly the whole picture. The patch
+# can be *carried* to a cell that lies on the mouth, and is then counted as mouth. PAL says where the evidence must be when it is
+# asked for, not where it comes from. [The results](results_shortcut.ipynb) show both for every arm: the share of the attribution
+# on the patch, and what covering it costs.
 #
 # ## Related maps
 #
 # Two other ways to ask what an answer depends on, on the same faces. Both explain one class $k$, and both were made to look at,
-# not to train on. Grad-CAM {cite}`selvaraju2017gradcam` asks the last map: each channel is weighted by its mean derivative.
-# Integrated gradients {cite}`sundararajan2017axiomatic` ask the pixels: the derivative is averaged on the way from a black
-# picture to the face.
+# not to train on. Grad-CAM [selvaraju2017gradcam](../book/references.bib) asks the last map: each channel is weighted by its mean
+# derivative. Integrated gradients [sundararajan2017axiomatic](../book/references.bib) ask the pixels: the derivative is averaged
+# on the way from a black picture to the face.
 
 # %% tags=["hide-input"]
 chosen = tests.labels[:4]
@@ -458,7 +465,8 @@ figure = draw_grid(rows, {row: maps["face"] for row, maps in rows.items()})
 #
 # $$ a_{ijc} = (x - x_0)_{ijc} \int_0^1 \left. \frac{\partial z_k}{\partial x_{ijc}} \right|_{x_0 + t (x - x_0)} dt $$ (integrated-gradients)
 #
-# Implemented by {py:func}`palcore.related_maps.grad_cam` and {py:func}`palcore.related_maps.integrated_gradients`.
+# Implemented by [`palcore.related_maps.grad_cam`](../palcore/related_maps.py) and
+# [`palcore.related_maps.integrated_gradients`](../palcore/related_maps.py).
 #
 # Grad-CAM and `grad_input` are kin: both weight features by derivatives. Behind global pooling, where a derivative is the same at
 # every place and so equals its mean, Grad-CAM is derivative times feature to the last digit, for one class and with its sign.
@@ -503,7 +511,7 @@ completeness.round(3)
 #
 # **1. By hand.** The features have two cells and one channel, $f = (2, 1)$. The head is one dense layer without bias and two
 # logits: $z_1 = f_1 + 0.5 f_2$ and $z_2 = -2 f_1 + 3 f_2$. What are $z$, $S$, and the attributions by `grad` and by `grad_input`?
-# Work it out on paper, then check with {py:class}`palcore.attribution.AttributionHead`.
+# Work it out on paper, then check with [`palcore.attribution.AttributionHead`](../palcore/attribution.py).
 
 # %% tags=["hide-cell"]
 # z = (2.5, -1), S = 3.5. dS/df = sign(z1) (1, 0.5) + sign(z2) (-2, 3) = (1 + 2, 0.5 - 3) = (3, -2.5).
@@ -540,6 +548,7 @@ assert abs(float(answer(loud_outputs)) - float(answer(quiet_outputs))) > 0.01
 # %% [markdown]
 # ## In three lines
 #
-# - An attribution is a derivative of the logits with respect to a layer's features, alone (`grad`) or times the feature (`grad_input`).
+# - An attribution is a derivative of the logits with respect to a layer's features, alone (`grad`) or times the feature
+#   (`grad_input`).
 # - Of the probabilities it would be zero, always, and no error would say so.
 # - PAL moves it onto the face. What the answer relies on is another question, and covering the patch answers it.

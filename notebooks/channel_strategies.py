@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -34,6 +34,11 @@ epochs = 3  # of the network that all strategies start from
 steps = 30  # batches of 32 faces that each strategy is given
 learning_rate = 1e-3
 
+# %% tags=["remove-input"]
+from study.book.notebook import begin
+
+begin(In)
+
 # %% tags=["hide-input", "remove-stderr"]
 import keras
 import matplotlib.pyplot as plt
@@ -53,10 +58,8 @@ from palcore.models import with_attribution
 from palcore.training import build, check_options
 from study.book import figures as plots
 from study.book.figures import draw_grid
-from study.book.notebook import refuse_unknown_parameters
 from study.book.slider import FrameSlider, to_png
 
-refuse_unknown_parameters(In)
 plots.use_style()
 train_faces = load("synthetic", split="train", seed=seed, image_size=image_size, count=faces_count)
 test_faces = load("synthetic", split="test", seed=seed, image_size=image_size, count=280, shortcut=0.0)  # the patch says nothing
@@ -67,8 +70,8 @@ images, landmarks = test_faces.images[:], test_faces.landmarks
 # ## A network that takes the shortcut
 #
 # The first network is trained with the cross-entropy alone. All the others start from its weights. Two helpers do it:
-# {py:func}`palcore.runs.training.build` makes and compiles a network from a run's options, and
-# {py:func}`palcore.models.with_attribution` adds the attribution.
+# [`palcore.runs.training.build`](../palcore/runs/training.py) makes and compiles a network from a run's options, and
+# [`palcore.models.with_attribution`](../palcore/models.py) adds the attribution.
 
 
 # %% tags=["hide-input"]
@@ -139,12 +142,12 @@ legend = axes[3].legend(frameon=False, fontsize=9)
 
 # %% [markdown]
 # If the two maps agreed, the points would lie on a rising line. The slope of the line through them is the number we want: the
-# average product of the two standardised maps, {eq}`correlation`, which is Pearson's correlation.
+# average product of the two standardised maps, [Eq. correlation](../book/method.md), which is Pearson's correlation.
 #
 # $$ r(a, h) = \frac{1}{mn} \sum_{i=1}^{m} \sum_{j=1}^{n} \frac{a_{ij} - \bar a}{s_a} \cdot \frac{h_{ij} - \bar h}{s_h} $$
 #
-# PAL is minus this number, {eq}`pal`. {py:func}`palcore.losses.attribution_correlation` computes it, and
-# {py:class}`palcore.losses.PrivilegedAttributionLoss` is the loss.
+# PAL is minus this number, [Eq. pal](../book/method.md). [`palcore.losses.attribution_correlation`](../palcore/losses.py)
+# computes it, and [`palcore.losses.PrivilegedAttributionLoss`](../palcore/losses.py) is the loss.
 
 
 # %% tags=["hide-input"]
@@ -304,8 +307,8 @@ np.testing.assert_allclose(by_sum, by_mean, rtol=1e-2, atol=1e-4 * np.abs(by_mea
 # %% [markdown]
 # The same loss and the same gradient: as printed, `all` and `mean` are one strategy. The source's words for `all` say that PAL is
 # computed "across all its channels", and its loss has a sum over $c$. We take the words: with `all` each channel is standardised
-# and compared with the heatmap by itself, and PAL is the average over the channels, {eq}`strategies` and {eq}`pal`. An odd
-# number of channels has no half; we round $C_1$ down.
+# and compared with the heatmap by itself, and PAL is the average over the channels, [Eq. strategies](../book/method.md) and
+# [Eq. pal](../book/method.md). An odd number of channels has no half; we round $C_1$ down.
 #
 # ## Three strategies on the same network
 #
@@ -451,8 +454,8 @@ FrameSlider(
 # %% [markdown]
 # ## The weight and the width
 #
-# Two numbers are left to choose: the weight $\lambda$ of PAL in the total loss, {eq}`total-loss`, and the width $\sigma$ of the
-# landmarks' Gaussians. The same start, the same steps, strategy `mean`:
+# Two numbers are left to choose: the weight $\lambda$ of PAL in the total loss, [Eq. total-loss](../book/method.md), and the
+# width $\sigma$ of the landmarks' Gaussians. The same start, the same steps, strategy `mean`:
 
 # %% tags=["hide-input"]
 middle = "λ = 1,\nσ = 3/112"
@@ -502,9 +505,9 @@ table.round(2)
 #
 # Open this page in JupyterLab (`make lab`) and write in the cells below. Each runs as it stands. The solutions are folded away.
 #
-# **Exercise 1.** Can PAL make the attribution larger? Derive the gradient of {eq}`correlation` with respect to $a_{ij}$, compare it
-# with the computed one, and show that it sums to zero and is at right angles to the attribution. *Hint:* write $\hat a$ and
-# $\hat h$ for the standardised maps.
+# **Exercise 1.** Can PAL make the attribution larger? Derive the gradient of [Eq. correlation](../book/method.md) with respect to
+# $a_{ij}$, compare it with the computed one, and show that it sums to zero and is at right angles to the attribution. *Hint:*
+# write $\hat a$ and $\hat h$ for the standardised maps.
 
 # %%
 value, gradient = correlation_and_gradient(attribution[:1], heatmaps[:1])

@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -24,6 +24,11 @@
 seed = 0  # nothing is drawn at random on this page
 results_dir = None  # folder that holds benchmark/cost.json; None: the study's own results/
 
+# %% tags=["remove-input"]
+from study.book.notebook import begin
+
+begin(In)
+
 # %% tags=["hide-input"]
 import json
 from pathlib import Path
@@ -35,10 +40,8 @@ from IPython.display import Markdown, display
 
 from palcore.runs.records import repository_root
 from study.book import figures as plots
-from study.book.notebook import refuse_unknown_parameters
 from study.results.tables import read_question, to_markdown
 
-refuse_unknown_parameters(In)
 plots.use_style()
 results = Path(results_dir) if results_dir else repository_root() / "results"
 record = json.loads((results / "benchmark" / "cost.json").read_text())
@@ -48,12 +51,6 @@ figures = record["figures"]
 def measured(*names):
     """Figures of these names, or of names that start so, which were measured."""
     return {name: found for name, found in figures.items() if name.startswith(names) and "not_measured" not in found}
-
-
-def median(name):
-    """Median of a figure, or why there is none, for a sentence."""
-    found = figures.get(name, {"not_measured": "no part of this record"})
-    return f"not measured ({found['not_measured']})" if "not_measured" in found else f"{found['median']:.3g}"
 
 
 def show_tables(shown):
@@ -73,31 +70,39 @@ def show_tables(shown):
 
 
 # %% tags=["remove-input"]
-targeted = [found for found in figures.values() if "target" in found]
-missed = {}
-for found in targeted:
-    if not found["met"]:
-        kind, _, of = found["what"].rpartition(": ")
-        missed.setdefault(kind, []).append(f"{found['median']:.3g} where {found['target']} was the target ({of})")
-count = sum(map(len, missed.values()))
 last = [figures[name] for name in ("pal_vgg16", "pal_resnet50", "pal_compact_48") if name in figures]
-steps = ", ".join(f"{found['median']:.2f} ({found['what'].partition(': ')[2].partition(' at ')[0]})" for found in last)
+added = {found["what"].partition(": ")[2].partition(" at ")[0]: 100 * (found["median"] - 1) for found in last}
+steps = ", ".join(f"{percent:+.0f} % ({network})" for network, percent in added.items())
+
+
+def longer(name, what):
+    """A sentence: how much longer than our step another takes."""
+    found = figures.get(name, {"not_measured": "no part of this record"})
+    if "not_measured" in found:
+        return f"{what} was not measured: {found['not_measured']}."
+    percent = 100 * (found["median"] - 1)
+    return f"{what} takes {abs(percent):.0f} % {'longer' if percent >= 0 else 'less long'} than our step."
+
+
+targeted = [found for found in figures.values() if "target" in found]
+missed = [f"{found['what']}, {found['median']:.3f} for {found['target']}" for found in targeted if not found["met"]]
 Markdown(
-    f"**Answer.** PAL at the last map multiplies the time of a step by {steps}. On VGG16, the time of a PyTorch loop over that of our "
-    f"step: {median('torch')}; that of a Keras loop that runs the network twice: {median('keras_twice')}. Of {len(targeted)} targets, "
-    f"{len(targeted) - count} are met"
-    + ("." if not missed else ". Missed:\n\n" + "\n".join(f"- {kind}: {', '.join(cases)}." for kind, cases in missed.items()))
-    + f"\n\nMeasured on {record['device']}, in {record['seconds'] / 60:.0f} minutes; before it began, {record['load_before']:g} "
-    "other programs wanted its processor."
+    f"**Answer.** PAL at the last map adds at most {max(added.values()):.0f} % to the time of a training step: {steps}. "
+    + longer("torch", "On VGG16, a hand-written PyTorch loop")
+    + " "
+    + longer("keras_twice", "A Keras loop that runs the network twice")
+    + f"\n\nOf {len(targeted)} targets that were set before, {len(targeted) - len(missed)} are met"
+    + ("; missed:\n\n" + "\n".join(f"- {case}" for case in missed) if missed else ".")
+    + f"\n\nMeasured on {record['device']}, in {record['seconds'] / 60:.0f} minutes; load average before it began: {record['load_before']:g}."
 )
 
 # %% [markdown]
 # ## A step with PAL
 #
-# The head runs once, for the logits and for the gradient. What PAL adds is arithmetic in the layers *behind* the attributed map only:
-# a pass back to the map for the attribution, and two more when that pass is differentiated in turn. So the last map is
-# cheap, whatever the network, and `block4_conv3` of VGG16, with three convolutions behind it, is dearer. The bars are medians, the
-# lines reach from the lowest to the highest round, and each mark is a target.
+# The head runs once, for the logits and for the gradient. What PAL adds is arithmetic in the layers *behind* the attributed map
+# only: a pass back to the map for the attribution, and two more when that pass is differentiated in turn. So the last map is
+# cheap, whatever the network, and `block4_conv3` of VGG16, with three convolutions behind it, is dearer. The bars are medians,
+# the lines reach from the lowest to the highest round, and each mark is a target.
 
 # %% mystnb={"figure": {"caption": "Time (blue) and memory (green) of a step with PAL over the same step without. Bars: medians; lines: from the lowest to the highest round; orange: the target.", "name": "fig-cost-1"}, "image": {"alt": "Bars of the time and memory of a step with PAL over one without, for five networks and layers, each with its target."}} tags=["remove-input"]
 shown = measured("pal_", "memory_")
@@ -128,16 +133,17 @@ if "pal_vgg16" in figures:
 Markdown(sentence if runs else "")
 
 # %% [markdown]
-# On `compact`, most of what PAL adds is the second pass through its dense layers, which hold most of its weights, while the step that
-# it is added to is short; the heatmaps and the correlation are next to nothing. The spread shows how much of a short step is chance.
-# At `block4_conv3`, the memory is that of three convolutions' gradients, which are kept until they are differentiated in turn.
+# On `compact`, most of what PAL adds is the second pass through its dense layers, which hold most of its weights, while the step
+# that it is added to is short; the heatmaps and the correlation are next to nothing. The spread shows how much of a short step is
+# chance. At `block4_conv3`, the memory is that of three convolutions' gradients, which are kept until they are differentiated in
+# turn.
 
 # %% [markdown]
 # ## The same step, written by hand
 #
-# The PyTorch loop does the double backward with `torch.autograd.grad(..., create_graph=True)`, with heatmaps that were drawn before;
-# the Keras loop asks the network for its logits, and again for the attribution. All begin with the same weights and the same faces, and
-# the first losses are compared.
+# The PyTorch loop does the double backward with `torch.autograd.grad(..., create_graph=True)`, with heatmaps that were drawn
+# before; the Keras loop asks the network for its logits, and again for the attribution. All begin with the same weights and the
+# same faces, and the first losses are compared.
 
 # %% tags=["remove-input"]
 show_tables(measured("same_loss", "keras_twice", "torch"))
@@ -191,9 +197,10 @@ Markdown(
 # ## Memory that is kept
 #
 # TensorFlow's generator dataset, which `fit` makes of our batches, tells the C library to hand freed memory back to the system at
-# once, and every step fetches it again, page by page. {py:mod}`palcore.data.memory` undoes that. glibc still hands back blocks above
-# 32 MiB, which large batches of large images have; jemalloc, preloaded with `LD_PRELOAD`, keeps these too. What that is worth depends
-# on the machine: on another it was far more than in these tables, as that module's docstring says.
+# once, and every step fetches it again, page by page. [`palcore.data.memory`](../palcore/data/memory.py) undoes that. glibc still
+# hands back blocks above 32 MiB, which large batches of large images have; jemalloc, preloaded with `LD_PRELOAD`, keeps these
+# too. What that is worth depends on the machine: on another it was far more than in these tables, as that module's docstring
+# says.
 
 # %% tags=["remove-input"]
 show_tables(measured("allocator", "jemalloc"))

@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -25,18 +25,23 @@
 #
 # | name | faces | where from |
 # |---|---|---|
-# | `synthetic` | drawn, 68 exact landmarks each | {py:mod}`palcore.data.synthetic` |
-# | `rafdb` | from the web, 100 by 100 pixels, cut out and aligned | RAF-DB {cite}`li2017reliable` |
-# | `affectnet` | from the web, in all sizes, with landmarks | AffectNet {cite}`mollahosseini2019affectnet` |
-# | `fer2013` | from the web, 48 by 48 grey pixels | FER2013 {cite}`goodfellow2013challenges` |
+# | `synthetic` | drawn, 68 exact landmarks each | [`palcore.data.synthetic`](../palcore/data/synthetic.py) |
+# | `rafdb` | from the web, 100 by 100 pixels, cut out and aligned | RAF-DB [li2017reliable](../book/references.bib) |
+# | `affectnet` | from the web, in all sizes, with landmarks | AffectNet [mollahosseini2019affectnet](../book/references.bib) |
+# | `fer2013` | from the web, 48 by 48 grey pixels | FER2013 [goodfellow2013challenges](../book/references.bib) |
 #
-# Whatever the owner ships, {py:func}`palcore.data.load` turns it into one form: a table of names, labels and landmarks in memory,
-# and images that are read when they are asked for. It does so once: every picture is decoded and looked at, and what was there is kept in
-# an index, from which later starts open it.
+# Whatever the owner ships, [`palcore.data.load`](../palcore/data/__init__.py) turns it into one form: a table of names, labels
+# and landmarks in memory, and images that are read when they are asked for. It does so once: every picture is decoded and looked
+# at, and what was there is kept in an index, from which later starts open it.
 
 # %% tags=["parameters"]
 seed = 0
 faces_drawn = 350  # drawn faces whose landmarks are shown
+
+# %% tags=["remove-input"]
+from study.book.notebook import begin
+
+begin(In)
 
 # %% tags=["hide-input"]
 import json
@@ -50,9 +55,7 @@ from palcore.data import data_module, fer2013, load, rafdb
 from palcore.data.affectnet import EXPRESSIONS
 from palcore.runs.records import repository_root
 from study.book import figures as plots
-from study.book.notebook import refuse_unknown_parameters
 
-refuse_unknown_parameters(In)
 plots.use_style()
 results = repository_root() / "results"
 landmark_record = json.loads((results / "landmarks" / "fer2013.json").read_text())
@@ -62,9 +65,10 @@ check_record = json.loads((results / "check" / "fer2013.json").read_text())
 # ## The faces
 #
 # A drawn face has a skin, brows, eyes, a nose and lips, and eight numbers that move them after the action units of FACS
-# {cite}`ekman1978facial`. Identity, pose, light, background and noise are random. The 68 landmarks are the points that the parts
-# are drawn from, so they are exact. The coloured patch in the corner is the shortcut of the experiment in
-# {doc}`shortcut`. Below each face is the heatmap that PAL compares the attribution with ({eq}`cell-average`).
+# [ekman1978facial](../book/references.bib). Identity, pose, light, background and noise are random. The 68 landmarks are the
+# points that the parts are drawn from, so they are exact. The coloured patch in the corner is the shortcut of
+# [the controlled experiment](shortcut.ipynb). Below each face is the heatmap that PAL compares the attribution with
+# ([Eq. cell-average](../book/method.md)).
 
 # %% mystnb={"figure": {"caption": "Seven drawn faces with their landmarks and heatmaps.", "name": "fig-data-1"}, "image": {"alt": "Seven drawn faces, one of each expression, with 68 landmark dots each, and below each its heatmap."}} tags=["hide-input"]
 import keras
@@ -96,11 +100,10 @@ table.loc["all"] = table.sum()
 table.style.format("{:,}")
 
 # %% [markdown]
-# The numbers of the real data sets are those that their owners publish, and
-# `python -m palcore check` prints them beside those of a copy. RAF-DB and AffectNet come without a validation split of their own
-# for us to use: a small part of their training faces, with the same mixture of expressions, becomes that
-# ({py:func}`palcore.data.splits.with_validation`). AffectNet's own validation set serves as the test split, as in other work, because its
-# test set is not public.
+# The numbers of the real data sets are those that their owners publish, and `python -m palcore check` prints them beside those of
+# a copy. RAF-DB and AffectNet come without a validation split of their own for us to use: a small part of their training faces,
+# with the same mixture of expressions, becomes that ([`palcore.data.splits.with_validation`](../palcore/data/splits.py)).
+# AffectNet's own validation set serves as the test split, as in other work, because its test set is not public.
 
 # %% tags=["hide-input"]
 rows = {}
@@ -140,9 +143,9 @@ Markdown(
 # %% [markdown]
 # ## Where the landmarks lie
 #
-# The 68 points follow the order of the iBUG 300-W faces {cite}`sagonas2013faces`: jaw, brows, nose, eyes, mouth. They are stored as
-# fractions of the image's width and height from its top-left corner, so that no resizing touches them. Points outside the
-# image are kept: a jaw that is cut off still pulls the heatmap to the right place.
+# The 68 points follow the order of the iBUG 300-W faces [sagonas2013faces](../book/references.bib): jaw, brows, nose, eyes,
+# mouth. They are stored as fractions of the image's width and height from its top-left corner, so that no resizing touches them.
+# Points outside the image are kept: a jaw that is cut off still pulls the heatmap to the right place.
 #
 # On the left are the landmarks of many drawn faces. On the right is FER2013: the mean of each landmark over the faces
 # in which a detector found a face, and an ellipse of one standard deviation.
@@ -169,7 +172,7 @@ Markdown(
 # RAF-DB's text files hold the **row first and then the column**. A file read the wrong way round still looks like numbers
 # between 0 and 100. So the loader says the order out loud (`landmark_order`) and looks: the chin must lie below the brows, in
 # most faces. Each face is looked at as well. Exchanging x and y mirrors a face, turning the head does not, so
-# {py:func}`palcore.data.landmark_fit.mirrored` tells the one from the other.
+# [`palcore.data.landmark_fit.mirrored`](../palcore/data/landmark_fit.py) tells the one from the other.
 #
 # ## Landmarks for those who have none
 #
@@ -177,13 +180,13 @@ Markdown(
 # python -m palcore landmarks rafdb --data-dir DIR
 # ```
 #
-# finds a face in each image with dlib's detector {cite}`king2009dlib`, places the 68 points with its predictor
-# {cite}`kazemi2014one`, and writes `landmarks.csv.gz` where the loader looks for it. An interrupted run goes on where it stopped.
-# It needs the extra `landmarks`.
+# finds a face in each image with dlib's detector [king2009dlib](../book/references.bib), places the 68 points with its predictor
+# [kazemi2014one](../book/references.bib), and writes `landmarks.csv.gz` where the loader looks for it. An interrupted run goes on
+# where it stopped. It needs the extra `landmarks`.
 #
-# Does it give what others have got? The FER2013 of this study came with a table that somebody else's script had made with the same
-# predictor, after equalising the histograms of the same pictures. All runs of this study on FER2013 use that table, and see the pictures
-# as they are. The table was compared with what our command finds in these pictures, on faces drawn at random:
+# Does it give what others have got? The FER2013 of this study came with a table that somebody else's script had made with the
+# same predictor, after equalising the histograms of the same pictures. All runs of this study on FER2013 use that table, and see
+# the pictures as they are. The table was compared with what our command finds in these pictures, on faces drawn at random:
 
 # %% tags=["hide-input"]
 record = landmark_record["agreement"]
@@ -223,16 +226,17 @@ Markdown(
 
 # %% [markdown]
 # So a network can know some of FER2013's test faces by heart. The copies are part of the public splits: whoever uses those, as we
-# do, tests on them too, and a result without them could be compared with nobody's. The comparison that this study makes is between
-# networks with and without PAL that are trained on the same faces and tested on the same faces. In a copy whose counts are the
-# owner's, the check reports these pictures as notes. Any more of them, or any in another data set, make it exit with 1. Near copies are
-# found by a perceptual hash {py:func}`palcore.data.faults.look_at` and are always notes.
+# do, tests on them too, and a result without them could be compared with nobody's. The comparison that this study makes is
+# between networks with and without PAL that are trained on the same faces and tested on the same faces. In a copy whose counts
+# are the owner's, the check reports these pictures as notes. Any more of them, or any in another data set, make it exit with 1.
+# Near copies are found by a perceptual hash [`palcore.data.faults.look_at`](../palcore/data/faults.py) and are always notes.
 #
 # ## Two labels for each face
 #
 # FER2013's labels come from whoever searched the web for a word. FER+ asked ten people about each face. Where more than half of
 # their votes agree on one of the seven expressions, the option `labels` (`ferplus`) takes that; the other faces are left out and
-# counted. The loader refuses FER+'s file where its rows are not those of the csv file, or agree with its labels less often than they should.
+# counted. The loader refuses FER+'s file where its rows are not those of the csv file, or agree with its labels less often than
+# they should.
 
 # %% tags=["hide-input"]
 votes = {split: facts["ferplus"] for split, facts in check_record["labels"].items()}
@@ -259,12 +263,12 @@ Markdown(
 # %% [markdown]
 # ## Time and memory
 #
-# The first start decodes every picture. Pixels of one size are copied into the index as they are, RAF-DB's into half a gigabyte; AffectNet's
-# would take 43, so its pictures are read where they lie. What is read is made again when a file has changed; another landmark table alone
-# reads no picture again.
+# The first start decodes every picture. Pixels of one size are copied into the index as they are, RAF-DB's into half a gigabyte;
+# AffectNet's would take 43, so its pictures are read where they lie. What is read is made again when a file has changed; another
+# landmark table alone reads no picture again.
 #
-# We have no licensed copy to time. `python -m study.cost.data FOLDER` generates folders of the owners' size, with annotations for every
-# face and a few drawn images behind all file names, and starts a run from each: once without an index, and once more.
+# We have no licensed copy to time. `python -m study.cost.data FOLDER` generates folders of the owners' size, with annotations for
+# every face and a few drawn images behind all file names, and starts a run from each: once without an index, and once more.
 
 # %% tags=["hide-input"]
 benchmark = json.loads((results / "benchmark" / "data.json").read_text())
@@ -307,9 +311,9 @@ Markdown(
 #
 # ## A data set of your own
 #
-# A further data set is one module and one line in {py:mod}`palcore.data`: a class of facts, and a generator that says which faces there are
-# and judges nothing ({py:mod}`palcore.data.readers`). Everything else, from the check to the landmark command to training, works from that.
-# `CONTRIBUTING.md` has one to copy, in 20 lines.
+# A further data set is one module and one line in [`palcore.data`](../palcore/data/__init__.py): a class of facts, and a
+# generator that says which faces there are and judges nothing ([`palcore.data.readers`](../palcore/data/readers.py)). Everything
+# else, from the check to the landmark command to training, works from that. `CONTRIBUTING.md` has one to copy, in 20 lines.
 #
 # ## In three lines
 #

@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -30,6 +30,11 @@ seed = 0
 image_size = 112  # side of the faces, in pixels
 faces_count = 64  # how many faces the numbers are taken from
 
+# %% tags=["remove-input"]
+from study.book.notebook import begin
+
+begin(In)
+
 # %% tags=["hide-input", "remove-stderr"]
 import keras
 import matplotlib.pyplot as plt
@@ -43,10 +48,8 @@ from palcore.data.changes.augmentation import DRAWS
 from palcore.heatmaps import REGIONS, SIGMA, blurred_heatmap, gaussian_heatmap, region_weights
 from study.book import figures as plots
 from study.book.figures import draw_grid, draw_landmarks
-from study.book.notebook import refuse_unknown_parameters
 from study.book.slider import FrameSlider, to_png
 
-refuse_unknown_parameters(In)
 plots.use_style()
 
 
@@ -83,14 +86,14 @@ for axis, (title, indices) in zip(axes[1:], steps.items(), strict=True):
 legend = figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, markerscale=1.6)
 
 # %% [markdown]
-# A bump is a Gaussian with a peak of 1. Its width $\sigma$ is given as a fraction of the image side, so that it means the same
-# at every resolution. The heatmap at a point $p$ of the image is the sum over the landmarks $p_l$, {eq}`heatmap`:
+# A bump is a Gaussian with a peak of 1. Its width $\sigma$ is given as a fraction of the image side, so that it means the same at
+# every resolution. The heatmap at a point $p$ of the image is the sum over the landmarks $p_l$, [Eq. heatmap](../book/method.md):
 #
 # $$ h(p) = \sum_{l=1}^{68} w_l \exp\left(-\frac{\lVert p - p_l \rVert^2}{2 \sigma^2}\right) $$
 #
 # The weights $w_l$ are 1 for now. Written out in NumPy for the centre of each pixel, this is what
-# {py:func}`palcore.heatmaps.gaussian_heatmap` draws. The function averages over the pixel instead of looking at its centre; at
-# this resolution the two are nearly the same.
+# [`palcore.heatmaps.gaussian_heatmap`](../palcore/heatmaps.py) draws. The function averages over the pixel instead of looking at
+# its centre; at this resolution the two are nearly the same.
 
 # %% tags=["hide-input"]
 centres = (np.arange(image_size) + 0.5) / image_size
@@ -110,7 +113,7 @@ Markdown(
 # ## One blur for all landmarks
 #
 # There is a shortcut that looks the same: set the pixel under each landmark to one, then blur the whole picture once with a
-# Gaussian filter. It is one pass instead of 68. {py:func}`palcore.heatmaps.blurred_heatmap` does it.
+# Gaussian filter. It is one pass instead of 68. [`palcore.heatmaps.blurred_heatmap`](../palcore/heatmaps.py) does it.
 
 # %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "The sum of bumps, the blur of a binary picture, and what the blur loses where landmarks share a pixel.", "name": "fig-heatmaps-2"}, "image": {"alt": "Three maps of one face: the sum of bumps, the one-pass blur, and their difference, which is not zero along brows, eyes and mouth."}} tags=["hide-input"]
 blurred = blurred_heatmap(points[None], image_size)[0]
@@ -210,8 +213,8 @@ Markdown(
 
 # %% [markdown]
 # The factor in front of a Gaussian is sometimes written as one over $\sqrt{2 \pi \sigma^2}$, as in one dimension, and sometimes
-# as one over $2 \pi \sigma^2$. It makes no difference to PAL, which compares the maps by their correlation, {eq}`correlation`. We
-# give each bump a peak of 1.
+# as one over $2 \pi \sigma^2$. It makes no difference to PAL, which compares the maps by their correlation,
+# [Eq. correlation](../book/method.md). We give each bump a peak of 1.
 
 # %%
 factor = 1 / np.sqrt(2 * np.pi * SIGMA**2)
@@ -247,7 +250,7 @@ figure = draw_grid(rows, images=dict.fromkeys(rows, face))
 
 # %% [markdown]
 # The numbers say the same. Each is the correlation between the heatmap with the width of its column and the one with our default,
-# {py:data}`palcore.heatmaps.SIGMA`, 3/112, averaged over the faces.
+# [`palcore.heatmaps.SIGMA`](../palcore/heatmaps.py), 3/112, averaged over the faces.
 
 # %% tags=["hide-input"]
 table = pd.DataFrame(
@@ -273,8 +276,8 @@ table.round(3)
 #
 # ## A coarse map must not be sampled
 #
-# How does one get a value for each of 7 by 7 cells? The easy way is to evaluate {eq}`heatmap` at the centre of each cell. Take
-# one landmark and push it to the right, through two cells:
+# How does one get a value for each of 7 by 7 cells? The easy way is to evaluate [Eq. heatmap](../book/method.md) at the centre of
+# each cell. Take one landmark and push it to the right, through two cells:
 
 # %%
 cells = 7
@@ -314,9 +317,9 @@ Markdown(
 
 # %% [markdown]
 # That is aliasing. The bump is narrower than the grid it is sampled on, so most of the time it falls between the samples. The
-# cure is to give each cell the average of {eq}`heatmap` over its area. It need not be approximated: a Gaussian is a factor in $u$
-# times a factor in $v$, and the average of each over an interval is a difference of two values of the error function,
-# {eq}`cell-average`:
+# cure is to give each cell the average of [Eq. heatmap](../book/method.md) over its area. It need not be approximated: a Gaussian
+# is a factor in $u$ times a factor in $v$, and the average of each over an interval is a difference of two values of the error
+# function, [Eq. cell-average](../book/method.md):
 #
 # $$ G_n(t, j) = n \sigma \sqrt{\frac{\pi}{2}} \left[ \operatorname{erf}\left(\frac{(j + 1)/n - t}{\sqrt 2\, \sigma}\right)
 #  - \operatorname{erf}\left(\frac{j/n - t}{\sqrt 2\, \sigma}\right) \right] $$
@@ -470,8 +473,8 @@ Markdown(
 # ## Move the points, not the picture
 #
 # A training face is flipped, shifted, rotated and scaled at random, and its heatmap has to follow. A change is a 3 by 3 matrix
-# (see {py:mod}`palcore.data.geometry`). For the landmarks that is 68 small products, and then the heatmap is drawn afresh. The
-# other way is to turn the heatmap itself, as one turns the image, by interpolation.
+# (see [`palcore.data.geometry`](../palcore/data/geometry.py)). For the landmarks that is 68 small products, and then the heatmap
+# is drawn afresh. The other way is to turn the heatmap itself, as one turns the image, by interpolation.
 
 # %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "A face turned: its heatmap drawn from the moved points, the old heatmap turned by interpolation, and the difference.", "name": "fig-heatmaps-8"}, "image": {"alt": "Left: a rotated face with its moved landmarks. Then the 14 by 14 heatmap drawn from the moved points, the same heatmap turned by interpolation, and their difference."}} tags=["hide-input"]
 turn = geometry.affine_matrix(angle=0.5, shift=(0.06, -0.04))
@@ -504,8 +507,8 @@ pd.DataFrame({"correlation of the two": agreement}).round(3)
 # blurs, and it repeats the edge where the picture ends.
 #
 # A flip has a trap of its own. Landmark 36 is the outer corner of the eye on the *image's* left. After a flip that point is on
-# the right, and the number 36 has to go to the other eye. {py:data}`palcore.data.geometry.FLIP_INDEX` says which number goes
-# where. As long as all landmarks weigh the same, the heatmap does not notice; with weights it does.
+# the right, and the number 36 has to go to the other eye. [`palcore.data.geometry.FLIP_INDEX`](../palcore/data/geometry.py) says
+# which number goes where. As long as all landmarks weigh the same, the heatmap does not notice; with weights it does.
 
 # %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "A face flipped: its landmarks exchange their numbers, or the left eye becomes a right one.", "name": "fig-heatmaps-9"}, "image": {"alt": "A face with its left eye marked; the flipped face with the mark on the left eye again, as it should be; and with the mark on the right eye, where the numbers were not exchanged."}} tags=["hide-input"]
 flip = geometry.flip_matrix()
@@ -566,9 +569,10 @@ assert np.isclose(sum(shares.values()), 1, atol=1e-4) and 0.5 < likeness < 1
 Markdown(f"Without the jaw, the 7 by 7 heatmap still correlates with the whole one at {likeness:.2f} on average.")
 
 # %% [markdown]
-# The weights $w_l$ of {eq}`heatmap` make it a matter of choice: {py:func}`palcore.heatmaps.region_weights` gives them,
-# {py:class}`palcore.losses.PrivilegedAttributionLoss` takes them as `landmark_weights`, and a run takes the jaw's weight as an
-# option:
+# The weights $w_l$ of [Eq. heatmap](../book/method.md) make it a matter of choice:
+# [`palcore.heatmaps.region_weights`](../palcore/heatmaps.py) gives them,
+# [`palcore.losses.PrivilegedAttributionLoss`](../palcore/losses.py) takes them as `landmark_weights`, and a run takes the jaw's
+# weight as an option:
 #
 # ```sh
 # papermill notebooks/train.ipynb OUT.ipynb -p jaw 0
@@ -578,8 +582,8 @@ Markdown(f"Without the jaw, the 7 by 7 heatmap still correlates with the whole o
 #
 # Open this page in JupyterLab (`make lab`) and write in the cells below. Each runs as it stands. The solutions are folded away.
 #
-# **Exercise 1.** Make $\sigma$ much smaller than a cell. What does the exact heatmap of {eq}`cell-average` become? Guess the
-# formula, then check it on a face. *Hint:* count landmarks; the volume of a bump is $2 \pi \sigma^2$.
+# **Exercise 1.** Make $\sigma$ much smaller than a cell. What does the exact heatmap of [Eq. cell-average](../book/method.md)
+# become? Guess the formula, then check it on a face. *Hint:* count landmarks; the volume of a bump is $2 \pi \sigma^2$.
 
 # %%
 tiny = draw(points[None], 7, sigma=0.002)[0]

@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -40,18 +40,19 @@ page.effects()
 
 # %% [markdown]
 # How to read it: an interval right of the line says that what is named first does better, one left of it that it does worse. An
-# interval that crosses the line leaves open whether there is any difference; only one that lies wholly within the shaded band says
-# that there is none worth a point. Only these comparisons get a verdict, and their tests are corrected together (Holm), since with
-# several questions one of them would come out by chance. They were named in `study/grid.yml` before their runs. Of two the answer
-# was known then: runs on another copy of FER2013, with the same test faces, had shown the sign of P1, and runs on drawn faces that of
-# P5. Everything else in these pages is exploratory: intervals, no verdict.
+# interval that crosses the line leaves open whether there is any difference; only one that lies wholly within the shaded band
+# says that there is none worth a point. Only these comparisons get a verdict, and their tests are corrected together (Holm),
+# since with several questions one of them would come out by chance. They were named in `study/grid.yml` before their runs. Of two
+# the answer was known then: runs on another copy of FER2013, with the same test faces, had shown the sign of P1, and runs on
+# drawn faces that of P5. Everything else in these pages is exploratory: intervals, no verdict.
 #
 # Two things decide. Would other seeds show the difference? The test over seeds says so, with one spread for all arms of a question.
 # Would other test faces? A difference is called higher or lower only where an interval with seeds *and* faces at random leaves out
 # zero as well.
 #
-# P4's arms differ in more than their labels: FER+ has a label for 21,733 of the 28,709 training faces, so that its arm makes a quarter
-# fewer steps on other faces. P3 does not tell the place of a face from its landmarks: a template that moves with the face was no arm.
+# P4's arms differ in more than their labels: FER+ has a label for 21,733 of the 28,709 training faces, so that its arm makes a
+# quarter fewer steps on other faces. P3 does not tell the place of a face from its landmarks: a template that moves with the face
+# was no arm.
 
 # %% tags=["remove-input"]
 page.tests()
@@ -59,23 +60,23 @@ page.tests()
 # %% [markdown]
 # ## Better, or only faster?
 #
-# A network that has learnt more in the same epochs is also better on the faces that it was trained on. The tables of tests above have
-# each difference on training faces, on validation faces, and on test faces whose landmarks the detector found or guessed:
+# A network that has learnt more in the same epochs is also better on the faces that it was trained on. The tables of tests above
+# have each difference on training faces, on validation faces, and on test faces whose landmarks the detector found or guessed:
 
 # %% tags=["remove-input"]
 page.pace()
 
 # %% [markdown]
-# So what is shown is a gain in pace. All runs had a number of epochs that was fixed beforehand, with a learning rate that falls to zero
-# at its end, and no record shows what longer trainings give. The baseline is weak besides: it recognises 63 % of FER2013's test faces,
-# where one network without other data reaches 73.28 % {cite}`khaireddin2021facial`. By FER+'s labels 85 % were published, over eight
-# expressions {cite}`barsoum2016training`.
+# So what is shown is a gain in pace. All runs had a number of epochs that was fixed beforehand, with a learning rate that falls
+# to zero at its end, and no record shows what longer trainings give. The baseline is weak besides: it recognises 63 % of
+# FER2013's test faces, where one network without other data reaches 73.28 % [khaireddin2021facial](../book/references.bib). By
+# FER+'s labels 85 % were published, over eight expressions [barsoum2016training](../book/references.bib).
 #
 # ## What it is good for, and what not
 #
-# PAL against the same training without it, where no primary comparison was named: exploratory, so intervals and no verdict. Of so many
-# intervals some leave out zero by chance. Above zero speaks for PAL, below zero against it; around zero leaves open whether there is
-# any difference.
+# PAL against the same training without it, where no primary comparison was named: exploratory, so intervals and no verdict. Of so
+# many intervals some leave out zero by chance. Above zero speaks for PAL, below zero against it; around zero leaves open whether
+# there is any difference.
 
 # %% tags=["remove-input"]
 page.circumstances()

@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -80,7 +80,7 @@ page.tables("template-weight", single=True)
 # %% tags=["remove-input"]
 page.answer("placed")
 
-# %% mystnb={"figure": {"caption": "Accuracy on faces placed at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference. Each is compared with PAL with the face's own landmarks."}, "image": {"alt": "Accuracy on placed faces without PAL, with own landmarks and with a template, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Accuracy on faces placed at random. Read as the first figure of this page. Each is compared with PAL with the face's own landmarks."}, "image": {"alt": "Accuracy on placed faces without PAL, with own landmarks and with a template, and the differences."}} tags=["remove-input"]
 page.figure("placed")
 
 # %% mystnb={"figure": {"caption": "Accuracy on validation faces after each epoch, faces placed at random: mean over seeds, band from the least to the greatest."}, "image": {"alt": "Validation accuracy against the epoch on placed faces for each arm."}} tags=["remove-input"]
@@ -101,7 +101,7 @@ page.tables("placed")
 # %% tags=["remove-input"]
 page.answer("landmarks")
 
-# %% mystnb={"figure": {"caption": "One thing of PAL changed. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference. Each is compared with PAL as it is."}, "image": {"alt": "Accuracy without PAL, with PAL, and with each change of PAL, and the differences from PAL."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "One thing of PAL changed. Read as the first figure of this page. Each is compared with PAL as it is."}, "image": {"alt": "Accuracy without PAL, with PAL, and with each change of PAL, and the differences from PAL."}} tags=["remove-input"]
 page.figure("landmarks")
 
 # %% tags=["remove-input"]
@@ -118,7 +118,7 @@ page.tables("landmarks")
 # %% tags=["remove-input"]
 page.answer("rivals")
 
-# %% mystnb={"figure": {"caption": "PAL, its rivals at the chosen weights, and face crops. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy of the baseline, PAL, its rivals and face crops, and the differences from the baseline."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "PAL, its rivals at the chosen weights, and face crops. Read as the first figure of this page."}, "image": {"alt": "Accuracy of the baseline, PAL, its rivals and face crops, and the differences from the baseline."}} tags=["remove-input"]
 page.figure("rivals")
 
 # %% tags=["remove-input"]

@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -16,12 +16,12 @@
 # %% [markdown]
 # # Results: a good baseline
 #
-# On a weak baseline in short trainings PAL leads, and on the faces that it trains on by as much ([real faces](results_faces.ipynb)). Does a
-# lead remain on a better network that trains for longer? The settings of this page were chosen by the validation faces, with as many
-# tries for PAL and for a template as for the baseline; the comparisons were written down before their runs, which have seeds that nothing
-# was chosen with.
+# On a weak baseline in short trainings PAL leads, and on the faces that it trains on by as much ([real
+# faces](results_faces.ipynb)). Does a lead remain on a better network that trains for longer? The settings of this page were
+# chosen by the validation faces, with as many tries for PAL and for a template as for the baseline; the comparisons were written
+# down before their runs, which have seeds that nothing was chosen with.
 #
-# What others reach with one network on FER2013 without other data: 73.28 % {cite}`khaireddin2021facial`.
+# What others reach with one network on FER2013 without other data: 73.28 % [khaireddin2021facial](../book/references.bib).
 
 # %% tags=["parameters", "remove-input"]
 seed = 0  # nothing is drawn at random on this page
@@ -55,7 +55,7 @@ page.tables("end")
 # %% tags=["remove-input"]
 page.answer("twice-as-long")
 
-# %% mystnb={"figure": {"caption": "Twice as many epochs. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy after twice as many epochs without and with PAL, and the difference."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Twice as many epochs. Read as the first figure of this page."}, "image": {"alt": "Accuracy after twice as many epochs without and with PAL, and the difference."}} tags=["remove-input"]
 page.figure("twice-as-long")
 
 # %% tags=["remove-input"]
@@ -69,7 +69,7 @@ page.tables("twice-as-long")
 # %% tags=["remove-input"]
 page.answer("whose")
 
-# %% mystnb={"figure": {"caption": "Own landmarks and a template. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with own landmarks and with a template, and the difference."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Own landmarks and a template. Read as the first figure of this page."}, "image": {"alt": "Accuracy with own landmarks and with a template, and the difference."}} tags=["remove-input"]
 page.figure("whose")
 
 # %% tags=["remove-input"]
@@ -83,7 +83,7 @@ page.tables("whose")
 # %% tags=["remove-input"]
 page.answer("place")
 
-# %% mystnb={"figure": {"caption": "Faces placed at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy on placed faces without PAL, with own landmarks and with a template in the box of each face, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Faces placed at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy on placed faces without PAL, with own landmarks and with a template in the box of each face, and the differences."}} tags=["remove-input"]
 page.figure("place")
 
 # %% tags=["remove-input"]
@@ -92,13 +92,13 @@ page.tables("place")
 # %% [markdown]
 # ## Pace
 #
-# How many epochs a network needs to the validation accuracy with which the baseline of the same seed ends, less half a point; and PAL in the
-# first quarter of the epochs only.
+# How many epochs a network needs to the validation accuracy with which the baseline of the same seed ends, less half a point; and
+# PAL in the first quarter of the epochs only.
 
 # %% tags=["remove-input"]
 page.answer("pace")
 
-# %% mystnb={"figure": {"caption": "PAL throughout, and at first only. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy without PAL, with PAL and with PAL in the first quarter of the epochs, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "PAL throughout, and at first only. Read as the first figure of this page."}, "image": {"alt": "Accuracy without PAL, with PAL and with PAL in the first quarter of the epochs, and the differences."}} tags=["remove-input"]
 page.figure("pace")
 
 # %% tags=["remove-input"]
@@ -110,7 +110,7 @@ page.tables("pace")
 # %% tags=["remove-input"]
 page.answer("tenth")
 
-# %% mystnb={"figure": {"caption": "A tenth of the training faces. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with a tenth of the training faces without and with PAL, and the difference."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "A tenth of the training faces. Read as the first figure of this page."}, "image": {"alt": "Accuracy with a tenth of the training faces without and with PAL, and the difference."}} tags=["remove-input"]
 page.figure("tenth")
 
 # %% tags=["remove-input"]
@@ -122,7 +122,7 @@ page.tables("tenth")
 # %% tags=["remove-input"]
 page.answer("faces-curve")
 
-# %% mystnb={"figure": {"caption": "Three and thirty per cent of the training faces. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with three and thirty per cent of the training faces without and with PAL, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Three and thirty per cent of the training faces. Read as the first figure of this page."}, "image": {"alt": "Accuracy with three and thirty per cent of the training faces without and with PAL, and the differences."}} tags=["remove-input"]
 page.figure("faces-curve")
 
 # %% tags=["remove-input"]
@@ -136,7 +136,7 @@ page.tables("faces-curve")
 # %% tags=["remove-input"]
 page.answer("clean")
 
-# %% mystnb={"figure": {"caption": "FER+'s labels. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy by FER+'s labels without and with PAL, and the difference."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "FER+'s labels. Read as the first figure of this page."}, "image": {"alt": "Accuracy by FER+'s labels without and with PAL, and the difference."}} tags=["remove-input"]
 page.figure("clean")
 
 # %% tags=["remove-input"]
@@ -148,7 +148,7 @@ page.tables("clean")
 # %% tags=["remove-input"]
 page.answer("why")
 
-# %% mystnb={"figure": {"caption": "Other landmarks and the feature cosine. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with wrong landmarks and with the feature cosine."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Other landmarks and the feature cosine. Read as the first figure of this page."}, "image": {"alt": "Accuracy with wrong landmarks and with the feature cosine."}} tags=["remove-input"]
 page.figure("why")
 
 # %% tags=["remove-input"]

@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -52,7 +52,7 @@ page.what_to_run("affectnet", "AffectNet")
 # %% tags=["remove-input"]
 page.answer("affectnet")
 
-# %% mystnb={"figure": {"caption": "AffectNet. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy on AffectNet of both backbones, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "AffectNet. Read as the first figure of this page."}, "image": {"alt": "Accuracy on AffectNet of both backbones, and the differences."}} tags=["remove-input"]
 page.figure("affectnet")
 
 # %% tags=["remove-input"]

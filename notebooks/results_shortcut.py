@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -70,7 +70,7 @@ page.looks("shortcut")
 # %% tags=["remove-input"]
 page.answer("shortcut-strategies")
 
-# %% mystnb={"figure": {"caption": "Strategies and attributions, patch at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy of each strategy with the patch at random, and the differences from training without PAL."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Strategies and attributions, patch at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy of each strategy with the patch at random, and the differences from training without PAL."}} tags=["remove-input"]
 page.figure("shortcut-strategies")
 
 # %% tags=["remove-input"]
@@ -84,7 +84,7 @@ page.tables("shortcut-strategies")
 # %% tags=["remove-input"]
 page.answer("shortcut-full")
 
-# %% mystnb={"figure": {"caption": "All channels, for longer, patch at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with the patch at random without and with PAL, and the difference."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "All channels, for longer, patch at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy with the patch at random without and with PAL, and the difference."}} tags=["remove-input"]
 page.figure("shortcut-full")
 
 # %% tags=["remove-input"]
@@ -98,7 +98,7 @@ page.tables("shortcut-full")
 # %% tags=["remove-input"]
 page.answer("shortcut-strength")
 
-# %% mystnb={"figure": {"caption": "Three strengths of the shortcut, patch at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with and without PAL for each strength of the shortcut, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Three strengths of the shortcut, patch at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy with and without PAL for each strength of the shortcut, and the differences."}} tags=["remove-input"]
 page.figure("shortcut-strength")
 
 # %% tags=["remove-input"]
@@ -112,7 +112,7 @@ page.tables("shortcut-strength")
 # %% tags=["remove-input"]
 page.answer("shortcut-weight")
 
-# %% mystnb={"figure": {"caption": "Three weights of PAL, patch as in training. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with the patch as in training for each weight of PAL, and the differences from training without it."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Three weights of PAL, patch as in training. Read as the first figure of this page."}, "image": {"alt": "Accuracy with the patch as in training for each weight of PAL, and the differences from training without it."}} tags=["remove-input"]
 page.figure("shortcut-weight")
 
 # %% tags=["remove-input"]
@@ -126,7 +126,7 @@ page.tables("shortcut-weight")
 # %% tags=["remove-input"]
 page.answer("shortcut-landmarks")
 
-# %% mystnb={"figure": {"caption": "Wrong landmarks against the right ones, patch at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy without PAL, with the right landmarks and with wrong ones, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Wrong landmarks against the right ones, patch at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy without PAL, with the right landmarks and with wrong ones, and the differences."}} tags=["remove-input"]
 page.figure("shortcut-landmarks")
 
 # %% tags=["remove-input"]

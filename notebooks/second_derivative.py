@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -16,18 +16,23 @@
 # %% [markdown]
 # # The second derivative: how PAL teaches, and how it fails
 #
-# At the end of this chapter you will know by which ways PAL reaches the weights, why `grad` teaches only the head, how to tell a loss
-# that trains nothing from one that trains, and which library functions have a wrong second derivative.
+# At the end of this chapter you will know by which ways PAL reaches the weights, why `grad` teaches only the head, how to tell a
+# loss that trains nothing from one that trains, and which library functions have a wrong second derivative.
 #
-# [The last chapter](attribution.ipynb) explained an answer with a derivative. PAL trains on that explanation, so the derivative has to
-# be differentiated once more, and there it can go wrong without a word. Each way is shown, with the number that gives it away. How
-# long it takes is [measured elsewhere](cost.ipynb). Every claim on this page is asserted in the cell that makes it.
+# [The last chapter](attribution.ipynb) explained an answer with a derivative. PAL trains on that explanation, so the derivative
+# has to be differentiated once more, and there it can go wrong without a word. Each way is shown, with the number that gives it
+# away. How long it takes is [measured elsewhere](cost.ipynb). Every claim on this page is asserted in the cell that makes it.
 
 # %% tags=["parameters"]
 seed = 0
 image_size = 48  # side of the faces, in pixels
 faces_count = 1024  # faces to train on
 epochs = 3
+
+# %% tags=["remove-input"]
+from study.book.notebook import begin
+
+begin(In)
 
 # %% tags=["hide-input"]
 import keras
@@ -46,9 +51,7 @@ from palcore.training import check_options
 from study.book import figures as plots
 from study.book.derivatives import compiled, size_by_layer, weight_difference, weight_gradients
 from study.book.figures import draw_grid
-from study.book.notebook import refuse_unknown_parameters
 
-refuse_unknown_parameters(In)
 plots.use_style()
 check_options(seed=seed, image_size=image_size, epochs=epochs)
 if faces_count < 32:
@@ -82,8 +85,9 @@ history = plain.fit(train_images, faces.labels, batch_size=32, epochs=epochs, ve
 # derivative of a derivative.*
 #
 # `grad` has no factor $f$, hence no way 1. Could way 2 go on below the features? It would have to go through $\partial^2 S /
-# \partial f^2$. In [the last chapter](attribution.ipynb) we nudged a feature: the slope of the score is a flight of steps, and steps have no slope. Behind dense layers with ReLUs
-# that second derivative is zero almost everywhere. So `grad` can teach the head, but not the backbone.
+# \partial f^2$. In [the last chapter](attribution.ipynb) we nudged a feature: the slope of the score is a flight of steps, and
+# steps have no slope. Behind dense layers with ReLUs that second derivative is zero almost everywhere. So `grad` can teach the
+# head, but not the backbone.
 #
 # Measured, with PAL alone as the loss, in the network trained without PAL: the size of the gradient at each layer's weights.
 
@@ -145,9 +149,10 @@ figure = draw_grid(rows, limits=(0, 1), unit="share of the largest", side=2.0)
 # \text{with the dense layer's weights } W $$
 #
 # There is no $i$ and no $j$ on the right. The map of `grad` is flat. It has no correlation with anything: its standard deviation
-# is zero, and the quotient in {eq}`correlation` would be 0/0. {py:func}`palcore.losses.attribution_correlation` sets it to 0,
-# with a gradient of 0, so that nothing turns to NaN. `grad_input` still varies, through $f$. More dense layers behind the average
-# change nothing. This is why {py:func}`palcore.models.build_classifier` flattens.
+# is zero, and the quotient in [Eq. correlation](../book/method.md) would be 0/0.
+# [`palcore.losses.attribution_correlation`](../palcore/losses.py) sets it to 0, with a gradient of 0, so that nothing turns to
+# NaN. `grad_input` still varies, through $f$. More dense layers behind the average change nothing. This is why
+# [`palcore.models.build_classifier`](../palcore/models.py) flattens.
 
 # %% tags=["hide-input"]
 flat, deep_head = with_attribution(pooled, method="grad"), keras.layers.Dense(20, activation="relu")(average)
@@ -356,7 +361,7 @@ resize_table.rename_axis(columns=f"on {backend}").round(3)
 # %% [markdown]
 # On TensorFlow the slope through the resize is wrong: the second-order path is missing, and what is left is the path through the
 # factor $f$ alone. On JAX both rows are right. So: never resize between the attributed features and the logits, or use matrices.
-# {py:class}`~palcore.losses.PrivilegedAttributionLoss` has no need to: it draws the heatmap at the attribution's size.
+# [`PrivilegedAttributionLoss`](../palcore/losses.py) has no need to: it draws the heatmap at the attribution's size.
 #
 # ### Max-pooling under XLA
 #
@@ -410,9 +415,9 @@ Markdown(
 )
 
 # %% [markdown]
-# That is why {py:func}`palcore.runs.training.build` compiles with `jit_compile=False` on TensorFlow, and with XLA on JAX, where the
-# compiled second derivative is exact here. Keras's own default, `"auto"`, turns XLA on for GPUs and off for CPUs: a test on a CPU
-# would never see this. And `compact` takes no maximum behind its last convolution.
+# That is why [`palcore.runs.training.build`](../palcore/runs/training.py) compiles with `jit_compile=False` on TensorFlow, and
+# with XLA on JAX, where the compiled second derivative is exact here. Keras's own default, `"auto"`, turns XLA on for GPUs and
+# off for CPUs: a test on a CPU would never see this. And `compact` takes no maximum behind its last convolution.
 
 # %% [markdown]
 # ## Exercise
@@ -431,5 +436,6 @@ assert {path for path, gradient in found.items() if not np.any(gradient)} == {"l
 # ## In three lines
 #
 # - PAL reaches the backbone through the factor $f$ of `grad_input`; `grad` behind ReLUs reaches the head alone.
-# - A detached or first-order attribution prints the same loss and trains nothing, or half: only a gradient per layer and a difference tell.
+# - A detached or first-order attribution prints the same loss and trains nothing, or half: only a gradient per layer and a
+#   difference tell.
 # - Bilinear resizing, and max-pooling compiled by XLA, have a wrong second derivative on TensorFlow, and say nothing.

@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -25,12 +25,27 @@
 # the patch stops telling the truth. This page trains both networks while the book is built, one seed each, with just the options of
 # the committed experiment (question `shortcut` of `study/grid.yml`), which has five seeds and the verdict.
 
+# %% [markdown]
+# ## Try it
+#
+# Here are two such networks, one of each kind, and where five of each kind look on average. In the book a button below the picture
+# loads them: give the patch the colour of another expression, drag it over the face, take it away. Without PAL the answer follows
+# the colour more often. With PAL the map stays on the face, and still some colours change the answer: the last rows of the table
+# show both, how little of the attribution lies on the patch, and what the patch does to the right answer.
+#
+# ![A drawn face with its patch, and where networks look on average without PAL and with it.](../book/figures/two_networks.png)
+
 # %% tags=["parameters"]
 seed = 0
 epochs = 8
 learning_rate = 1e-3
 pal_weight = 1.0
 out_dir = None  # folder of the runs; None: a temporary one
+
+# %% tags=["remove-input"]
+from study.book.notebook import begin
+
+begin(In)
 
 # %% mystnb={"figure": {"caption": "Seven drawn faces with the patch, their landmarks and heatmaps.", "name": "fig-shortcut-1"}, "image": {"alt": "Seven drawn faces with a coloured patch in the lower left corner, their landmarks and heatmaps."}} tags=["hide-input"]
 import tempfile
@@ -45,9 +60,7 @@ from palcore.models import with_attribution
 from palcore.runs.records import read_record
 from palcore.training import check_options, train
 from study.book import figures as plots
-from study.book.notebook import refuse_unknown_parameters
 
-refuse_unknown_parameters(In)
 plots.use_style()
 place = Path(out_dir or tempfile.mkdtemp())
 faces = load("synthetic", split="test", seed=seed, shortcut=0.0, image_size=48)

@@ -8,7 +8,7 @@
 #       format_version: '1.3'
 #       jupytext_version: 1.19.6
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -16,19 +16,21 @@
 # %% [markdown]
 # # One training run
 #
-# At the end of this page you will know how to train a network with PAL or without it, and what a run leaves behind: its curves, its
-# mistakes, and where it looks. As it stands the page takes the drawn faces, whose patch in the corner gives nine labels in ten away, and
-# the strategy `mean`.
+# At the end of this page you will know how to train a network with PAL or without it, and what a run leaves behind: its curves,
+# its mistakes, and where it looks. As it stands the page takes the drawn faces, whose patch in the corner gives nine labels in
+# ten away, and the strategy `mean`.
 #
 # ```sh
 # papermill notebooks/train.ipynb OUT.ipynb -p strategy mean
 # papermill notebooks/train.ipynb OUT.ipynb -p strategy none
 # papermill notebooks/train.ipynb OUT.ipynb -p dataset fer2013 -p data_dir DIR
-# papermill notebooks/train.ipynb OUT.ipynb -p dataset rafdb -p data_dir DIR -p image_size 100
-# papermill notebooks/train.ipynb OUT.ipynb -p dataset affectnet -p data_dir DIR -p image_size 112
+# papermill notebooks/train.ipynb OUT.ipynb \
+#   -p dataset rafdb -p data_dir DIR -p image_size 100
+# papermill notebooks/train.ipynb OUT.ipynb \
+#   -p dataset affectnet -p data_dir DIR -p image_size 112
 # ```
 #
-# All options are in the next cell, folded away in the book. They are checked, and the first that makes no sense stops the run.
+# The folded cell below lists every option. An invalid value stops the run and says why. The run's folder is in `runs/`.
 
 # %% tags=["parameters", "hide-input"]
 dataset = "synthetic"  # synthetic, fer2013, rafdb or affectnet
@@ -79,10 +81,13 @@ seed = 0
 out_dir = None  # folder of the run; None: runs/<dataset>-<backbone>-<strategy>-<seed>
 
 # %% tags=["remove-input"]
-from palcore.training import options_of
-from study.book.notebook import refuse_unknown_parameters
+from study.book.notebook import begin
 
-refuse_unknown_parameters(In)
+begin(In)
+
+# %% tags=["remove-input"]
+from palcore.training import options_of
+
 options = options_of(globals())
 
 # %% [markdown]
@@ -116,8 +121,8 @@ figure = plots.draw_faces(
 # ## Training
 #
 # The loss is the cross-entropy plus `pal_weight` times PAL. The run's folder receives the record, the predictions on the test
-# faces, and the classifier as a plain Keras file. If it is stopped, the same command goes on from the last epoch, and on a processor
-# ends with the same weights to the last bit.
+# faces, and the classifier as a plain Keras file. If it is stopped, the same command goes on from the last epoch, and on a
+# processor ends with the same weights to the last bit.
 
 # %% tags=["hide-output"]
 folder = train(options)

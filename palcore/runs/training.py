@@ -177,7 +177,9 @@ def run_folder(options):
     """Where a run with these options is written."""
     if options.out_dir is not None:
         return Path(options.out_dir)
-    return Path("runs") / f"{options.dataset}-{options.backbone}-{options.strategy}-{options.seed}"
+    # JupyterLab starts a notebook in its own folder: its runs go where those of the command line go.
+    study = Path("..") if Path.cwd().name == "notebooks" and Path("../_toc.yml").is_file() else Path()
+    return study / "runs" / f"{options.dataset}-{options.backbone}-{options.strategy}-{options.seed}"
 
 
 @contextlib.contextmanager

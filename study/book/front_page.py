@@ -1,12 +1,19 @@
 """The study's answer from the committed records, as it stands in the README and is written into the book while that is built."""
 
+import numpy as np
+
+from palcore.runs.records import read_record
 from study.results.primary import answers, beside, declared, measure, sentence
+from study.results.tables import results_folder
 
 MARK = "<!-- the answer, from results/: study/book/front_page.py -->"
 """Stands in `book/intro.md` where the sentences belong."""
 
 TABLE = "<!-- the answers, from results/: study/book/front_page.py -->"
 """Stands in a page of the book where the table of answers belongs."""
+
+PATCH = "<!-- the patch, from results/: study/book/front_page.py -->"
+"""Stands in the caption of the first picture."""
 
 SHOWN = ("P5", "P1")
 """The primary comparisons of ``study/grid.yml`` that answer the book's question: on drawn faces, and on real ones."""
@@ -37,12 +44,34 @@ def answer(results=None):
     return " ".join(sentences)
 
 
+def patch_means(results=None):
+    """A sentence: how much of the attribution lies on the patch, and what covering it costs, without PAL and with it."""
+    said = []
+    for words, strategy in (("without PAL", "none"), ("with PAL", "mean")):
+        paths = sorted((results_folder(results) / "runs").glob(f"synthetic-compact-{strategy}-seed=*.json"))
+        patches = [read_record(path)["metrics"]["test"]["reliance"]["patch"] for path in paths]
+        share, cost = (100 * np.mean([patch[name] for patch in patches]) for name in ("share", "accuracy"))
+        said.append(f"{words} {share:.1f} % of it lies on the patch, and covering the patch costs {-cost:.1f} points of accuracy")
+    return f"Means over {len(paths)} networks of each kind: {'; '.join(said)}."
+
+
+def patch_sentences(results=None):
+    """``patch_means``, what follows from them, and how the two networks do that a reader can try."""
+    records = [read_record(results_folder(results) / "browser" / f"{strategy}.json") for strategy in ("none", "mean")]
+    right = [f"{100 * record['int8']['changes']['shortcut_free']['accuracy']:.0f} %" for record in records]
+    return (
+        f"{patch_means(results)} So attribution moved is not reliance moved: with PAL the map has left the patch almost wholly, "
+        "the answer only in part. The two networks that you can try are one of each kind, without PAL and with it: right on "
+        f"{' and '.join(right)} of the test faces whose patch has a random colour."
+    )
+
+
 def with_answer(text, results=None):
-    """The front page's text with the answer in its place, and the table.
+    """The front page's text with the answer in its place, the table, and the caption of its picture.
 
     :raises ValueError: if a place is gone.
     """
-    return with_table(_replaced(text, MARK, answer(results)), results)
+    return with_table(_replaced(_replaced(text, MARK, answer(results)), PATCH, patch_sentences(results)), results)
 
 
 def with_table(text, results=None):

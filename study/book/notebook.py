@@ -1,6 +1,8 @@
 """What the study's notebooks need from the notebook's own side: papermill's parameters."""
 
 import ast
+import os
+import sys
 
 INJECTED = "# Parameters"
 """First line of the cell that papermill adds below the cell of parameters."""
@@ -33,3 +35,18 @@ def refuse_unknown_parameters(cells):
         unknown = [name for name in _assigned(cell) if name not in known]
         if unknown:
             raise ValueError(f"unknown parameter {unknown[0]} of this notebook: choose from {', '.join(known)}")
+
+
+def begin(cells):
+    """What a notebook does first: refuse unknown parameters, and keep the log lines of compiled libraries out of its outputs.
+
+    ipykernel copies whatever reaches the process's error stream below the running cell, TensorFlow's lines about processors and
+    missing GPUs among it, which no setting silences altogether. From here on they go where Jupyter itself writes its log. What
+    Python writes to ``sys.stderr`` is still shown.
+
+    :param cells: see ``refuse_unknown_parameters``.
+    """
+    refuse_unknown_parameters(cells)
+    log = getattr(sys.stderr, "_original_stdstream_copy", None)
+    if log is not None:
+        os.dup2(log, 2)

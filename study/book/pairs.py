@@ -1,6 +1,7 @@
-"""Fail where a notebook's pair is stale, holds outputs, or lacks its cell of parameters: part of `make lint`."""
+"""Fail where a notebook's pair is stale, holds outputs, lacks its parameters, or says what only the book shows: in `make lint`."""
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import nbformat
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 FORMATS = "ipynb,py:percent"
+ROLE = re.compile(r"\{(?:eq|cite|doc|ref|term|numref|py:\w+)\}`[^`]+`")
+"""What Sphinx understands, and JupyterLab shows as it stands."""
 
 
 def as_source(notebook):
@@ -38,6 +41,10 @@ def problems(folder=NOTEBOOKS):
     found = unlike_pairs(folder)
     for name, _, notebook in _read_pairs(folder):
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        words = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+        found += [f"{name}.ipynb has {role}, which JupyterLab shows raw: write a link to a file" for role in ROLE.findall(words)]
+        links = re.findall(r"\]\((\.\./[^)#]+)", words)
+        found += [f"{name}.ipynb links to {link}: there is no such file" for link in links if not (folder / link).exists()]
         if any(cell.outputs or cell.execution_count for cell in code):
             found.append(f"{name}.ipynb holds outputs: run `make pairs`")
         count = sum("parameters" in cell.metadata.get("tags", []) for cell in code)

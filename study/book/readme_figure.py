@@ -1,31 +1,56 @@
-"""Draw the README's picture from two run folders of the shortcut experiment, one without PAL and one with it."""
+"""Draw the first picture of book and README from results/maps: where networks look without PAL and with it, on average."""
 
-import sys
 from pathlib import Path
 
-import keras
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.patches import Rectangle
 
 from palcore.data import load
-from palcore.models import with_attribution
-from palcore.runs.records import read_record
+from palcore.data.synthetic import PATCH_BOX
 from study.book import figures as plots
+from study.book.slider import to_png
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURE = ROOT / "book" / "figures" / "two_networks.png"
+STRATEGIES = {"without PAL": "none", "with PAL": "mean"}
 
 
-def main(without, guided):
+def mean_maps(results=ROOT / "results"):
+    """Means over all test faces, patch at random, and over the networks there are: ``{"without PAL": (h, w), "with PAL": (h, w)}``.
+
+    :raises FileNotFoundError: where there are no maps of one of them.
+    """
+    maps = {}
+    for words, strategy in STRATEGIES.items():
+        paths = sorted((results / "maps").glob(f"synthetic-compact-{strategy}-seed=*.npz"))
+        if not paths:
+            raise FileNotFoundError(f"no maps of drawn faces {words} in {results / 'maps'}: run study.records.attribution_maps")
+        maps[words] = np.mean([np.load(path)["mean"] for path in paths], axis=0, dtype=float)
+    return maps
+
+
+def draw(maps):
+    """A face with its patch, and each map over the mean face, the patch's place outlined. Returns the figure."""
     plots.use_style()
-    settings = read_record(without)["config"]
-    faces = load("synthetic", split="test", image_size=settings["image_size"], seed=settings["seed"], shortcut=0.0)
-    images = faces.images[:7]
-    rows = {}
-    for name, run in (("without PAL", without), ("with PAL", guided)):
-        classifier = keras.models.load_model(Path(run) / "classifier.keras")
-        rows[name] = with_attribution(classifier).predict(images, verbose=0)["attribution"]
-    plots.draw_attributions(images, rows)
-    plt.savefig(Path(__file__).resolve().parents[2] / "book" / "figures" / "attribution.png", dpi=80)
+    faces = load("synthetic", split="test", image_size=96, shortcut=0.0)
+    left, top, right, bottom = PATCH_BOX
+    with plt.rc_context({"font.size": 15}):
+        figure, axes = plt.subplots(1, 3, figsize=(8, 2.75), layout="constrained")
+        axes[0].imshow(faces.images[3], extent=(0, 1, 1, 0))
+        axes[0].set_title("a drawn face")
+        axes[0].axis("off")
+        limits = {"vmin": 0, "vmax": max(values.max() for values in maps.values())}
+        ground = faces.images[:140].mean(axis=0)
+        for axis, (words, values) in zip(axes[1:], maps.items(), strict=True):
+            plots.show_map(axis, values, ground, **limits)
+            axis.set_title(words)
+        for axis in axes:
+            axis.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="white", linewidth=2.5))
+        bar = figure.colorbar(plots.ScalarMappable(plots.Normalize(0, 1)), ax=axes, shrink=0.9, aspect=14)
+        bar.set_ticks([0, 1], labels=["least", "most"])
+    return figure
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("give two run folders: python -m study.book.readme_figure RUN_WITHOUT_PAL RUN_WITH_PAL")
-    main(*sys.argv[1:])
+    PICTURE.write_bytes(to_png(draw(mean_maps()), dpi=100))

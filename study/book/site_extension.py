@@ -50,8 +50,25 @@ def used_icons(script, used):
     return ICON.sub(lambda icon: icon[0] if (icon[1] or icon[2]) in used else "", script)
 
 
-def repair(html):
-    """A page without what assistive technology stumbles over. What is right already stays as it is."""
+def repair(html, published=True):
+    """A page without what assistive technology stumbles over, or does not need. What is right already stays as it is.
+
+    :param published: whether the book has an address; without one, half an address of page and picture helps nobody.
+    """
+    if 'class="math' not in html:  # MathJax is twice as large as all else together
+        html = re.sub(
+            r"\s*<script[^>]*>\s*window\.MathJax = .*?</script>|\s*<script[^>]*mathjax/[^>]*></script>", "", html, flags=re.S
+        )
+    if not published:
+        html = re.sub(r'\s*<meta property="og:(?:url|image|image:alt)" [^>]*/>', "", html)
+    # The book's title stands in no landmark.
+    html = re.sub(
+        r'(sidebar-primary-items__start sidebar-primary__section">\s*<div class="sidebar-primary-item")>',
+        r'\1 role="navigation" aria-label="The book">',
+        html,
+    )
+    # The corner of a table is no heading.
+    html = re.sub(r"<th( [^>]*)?>(?:&nbsp;)?</th>", r"<td\1></td>", html)
     # A list must have list items; docutils gives its bibliography none.
     html = re.sub(r'(<div class="citation" id="[^"]*") role="doc-biblioentry"', r'\1 role="listitem"', html)
     # The button that unfolds a part of the contents has an icon and no words.
@@ -74,7 +91,7 @@ def finish(app, error):
         text = path.read_text(encoding="utf-8")
         if path.name != "fontawesome.js":
             used.update(re.findall(r"\bfa-([a-z0-9-]+)", text))
-        if path.suffix == ".html" and (better := repair(text)) != text:
+        if path.suffix == ".html" and (better := repair(text, bool(app.config.html_baseurl))) != text:
             path.write_text(better, encoding="utf-8")
     icons = out / "_static" / "scripts" / "fontawesome.js"
     icons.write_text(used_icons(icons.read_text(encoding="utf-8"), used), encoding="utf-8")

@@ -63,7 +63,7 @@ class FrameSlider:
         slider = (
             f'<input type="range" min="0" max="{len(self.frames) - 1}" step="1" value="{first}" autocomplete="off" '
             f'aria-label="{html.escape(self.label)}" aria-valuetext="{html.escape(str(self.start))}" '
-            f'style="width: 55%; vertical-align: middle" oninput="{html.escape(SHOW_FRAME)}">'
+            f'style="width: min(100%, 24em); height: 2em; display: block" oninput="{html.escape(SHOW_FRAME)}">'
         )
         value = f"<output>{html.escape(str(self.start))}</output>"
         return (

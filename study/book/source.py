@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -76,15 +77,39 @@ def repository(config):
     return config["repository"]["url"] or (f"{server}/{name}" if server and name else "")
 
 
+def published_address(config):
+    """Where the book can be read: GitHub's pages of the repository, or "" where that has no address."""
+    owner, _, name = repository(config).removeprefix("https://github.com/").partition("/")
+    return f"https://{owner}.github.io/{name}/" if name and repository(config).startswith("https://github.com/") else ""
+
+
 def with_buttons(config):
     """Jupyter Book's settings with the buttons that need an address, or without all of them where there is none."""
     address = repository(config)
+    if published := published_address(config):
+        config["html"]["baseurl"] = published  # what others show beside a link needs whole addresses
     config["repository"]["url"] = address
     for button in ("use_repository_button", "use_issues_button", "use_edit_page_button"):
         config["html"][button] = bool(address)
     if address.startswith("https://github.com/"):
         config["launch_buttons"]["colab_url"] = "https://colab.research.google.com"
     return config
+
+
+def with_roles(notebook):
+    """A notebook's text whose links to an equation, a reference or a module become what the book makes more of.
+
+    JupyterLab shows a role such as ``{cite}`key``` as it stands, so the notebooks have links that hold everywhere:
+    ``[Eq. pal](../book/method.md)``, ``[key](../book/references.bib)``, ``[`palcore.losses`](../palcore/losses.py)``.
+    """
+
+    def of_code(link):
+        name, module = link[1], link[2].replace("/", ".").removesuffix(".__init__")
+        return f"{{py:obj}}`{name}`" if f"{name}.".startswith(f"{module}.") else f"{{py:obj}}`~{module}.{name}`"
+
+    notebook = re.sub(r"\[Eq\. ([\w-]+)\]\(\.\./book/method\.md\)", r"{eq}`\1`", notebook)
+    notebook = re.sub(r"\[(\w+)\]\(\.\./book/references\.bib\)", r"{cite}`\1`", notebook)
+    return re.sub(r"\[`([\w.]+)`\]\(\.\./([\w/]+)\.py\)", of_code, notebook)
 
 
 def listed_files(contents):
@@ -112,7 +137,7 @@ def source_files(contents, notebook, root=ROOT):
             files[path.relative_to(root).as_posix()] = path.read_bytes()
     # Jupyter Book looks for styles and scripts in _static beside the settings.
     files = {name.removeprefix("book/") if name.startswith("book/_static/") else name: content for name, content in files.items()}
-    files["_static/attribution.png"] = files["book/figures/attribution.png"]  # what others show beside a link to the book
+    files["_static/two_networks.png"] = files["book/figures/two_networks.png"]  # what others show beside a link to the book
     groups = grouped(modules(root))
     pages = {"_config.yml": yaml.safe_dump(with_buttons(yaml.safe_load((root / "_config.yml").read_text())), sort_keys=False)}
     for part in contents["parts"]:
@@ -124,7 +149,9 @@ def source_files(contents, notebook, root=ROOT):
     pages["_toc.yml"] = yaml.safe_dump(contents, sort_keys=False)
     pages["book/intro.md"] = front_page.with_answer(files["book/intro.md"].decode(), root / "results")
     pages["book/reproducibility.md"] = front_page.with_table(files["book/reproducibility.md"].decode(), root / "results")
-    pages |= {f"{name}.ipynb": notebook(Path(name).name) for name in listed_files(contents) if name.startswith("notebooks/")}
+    pages |= {
+        f"{name}.ipynb": with_roles(notebook(Path(name).name)) for name in listed_files(contents) if name.startswith("notebooks/")
+    }
     return files | {name: text.encode() for name, text in pages.items()}
 
 
@@ -141,7 +168,14 @@ def stage(files, target):
 
 
 def copy_records(html, root=ROOT):
-    """Put the run records beside the pages, where the result pages' links lead."""
+    """Put the run records beside the pages, where the result pages' links lead, and what the picture that one can touch loads."""
+    from study.book import browser
+
+    target = html / "_static" / "patch"  # not one of the scripts that every page loads
+    target.mkdir(parents=True, exist_ok=True)
+    for name, text in browser.scripts(root / "results" / "browser").items():
+        (target / name).write_text(text, encoding="utf-8")
+    shutil.copyfile(root / "book" / "patch" / "patch.js", target / "patch.js")
     shutil.rmtree(html / "results", ignore_errors=True)
     for path in sorted(root.glob("results/*/*.json")):
         target = html / path.relative_to(root)

@@ -103,6 +103,21 @@ def test_missing_parameters_are_noticed(folder):
     assert pairs.problems(folder) == ["page.ipynb has 0 cells tagged `parameters`: it must have one"]
 
 
+def test_what_only_the_book_shows_and_a_lost_link_are_noticed(folder):
+    source = folder / "page.py"
+    source.write_text(source.read_text().replace("# # Page", "# # Page\n#\n# As {cite}`key` says, and [here](../lost.md)."))
+    pairs.write_pairs(folder)
+    role, link = pairs.problems(folder)
+    assert "{cite}`key`, which JupyterLab shows raw" in role and "../lost.md: there is no such file" in link
+
+
+def test_links_become_what_the_book_makes_more_of():
+    text = "[Eq. pal](../book/method.md) [key](../book/references.bib) [here](../book/method.md) [`A`](../palcore/data/listing.py)"
+    roles = "{eq}`pal` {cite}`key` [here](../book/method.md) {py:obj}`~palcore.data.listing.A`"
+    assert source.with_roles(text) == roles
+    assert source.with_roles("[`palcore.data`](../palcore/data/__init__.py)") == "{py:obj}`palcore.data`"
+
+
 def test_a_pair_that_is_right_is_not_rewritten(folder):
     before = (folder / "page.ipynb").read_bytes()
     pairs.write_pairs(folder)

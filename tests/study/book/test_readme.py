@@ -2,13 +2,17 @@
 
 import ast
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
 import numpy as np
+import yaml
 
 from palcore.models import build_classifier
 from palcore.runs.records import read_record
+from palcore.training import check_options
+from study.book.front_page import patch_means
 from study.results.tables import comparisons
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -18,7 +22,9 @@ REPORT = (ROOT / "book" / "reproducibility.md").read_text()
 
 def test_the_lines_that_add_pal_to_your_own_model_work_as_they_stand(tmp_path):
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
-    assert len(ast.parse(code).body) == 5
+    lines = ast.parse(code).body
+    assert len([line for line in lines if not isinstance(line, ast.Import | ast.ImportFrom)]) == 4 and "import keras\n" in code
+    assert max(map(len, code.splitlines())) <= 100
     rng = np.random.default_rng(0)
     classifier = build_classifier("compact", 32, units=8)
     before = classifier.get_layer("block1_conv1").kernel.numpy().copy()
@@ -77,6 +83,21 @@ def test_the_readmes_table_is_what_the_records_say():
     assert README.count("| P1, on aligned real faces") + README.count("| C1, on aligned real faces") == 1
 
 
+def test_the_readmes_caption_is_what_the_records_say():
+    assert patch_means() in " ".join(README.split())
+
+
+def test_the_readmes_line_for_real_faces_is_that_of_the_records():
+    [line] = [line for line in README.replace("\\\n", "").splitlines() if "papermill" in line and "fer2013" in line]
+    options = dict(re.findall(r"-p (\w+) (\S+)", line))
+    given = check_options(**{"image_size": 48, **{name: yaml.safe_load(value) for name, value in options.items()}})
+    record = read_record(ROOT / "results" / "runs" / "fer2013-compact-mean-seed=0.json")["config"]
+    asked = {name: value for name, value in asdict(given).items() if name in record and name != "width_multiplier"}
+    assert asked == {name: record[name] for name in asked}
+
+
 def test_the_files_that_the_readme_names_exist():
+    links = re.findall(r"\]\((?!https:)([^)]+)\)", README)
+    assert len(links) > 10 and all((ROOT / link).exists() for link in links)
     for name in re.findall(r"(?:notebooks|study|book)/[\w/.-]+\.\w+", README):
         assert (ROOT / name).exists(), name

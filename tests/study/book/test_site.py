@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -16,25 +17,22 @@ GOOD = """<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset=
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head>
 <body><main><h1 id="top">Page</h1>{}</main></body></html>"""
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+DOT = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
 FAULTS = {
     "a script stops": "<script>const a = 1; const a = 2;</script>",
     "could not load": '<img alt="" src="http://elsewhere.invalid/picture.png">',
     "the console says": "<script>console.error('lost')</script>",
-    "scrolls sideways at 390 px": "<p style='white-space: nowrap; width: 900px'>a word</p>",
+    "scrolls sideways at 768 px": "<p style='white-space: nowrap; width: 900px'>a word</p>",
+    "breaks no line of code": f"<pre style='overflow-x: auto' tabindex=0>{'x' * 400}</pre>",
+    "cuts off what no reader can scroll to": f"<p style='overflow: hidden; white-space: nowrap'>{'x' * 400}</p>",
+    "has a box that the keyboard cannot scroll": f"<div style='overflow: auto; white-space: nowrap'>{'x' * 400}</div>",
+    "does not say that a figure scrolls": "<figure tabindex=0 style='overflow: auto'><canvas width=2000></canvas></figure>",
+    "has 1 sliders that change nothing": "<figure><input type=range aria-label=value max=3><output>1</output></figure>",
+    "axe, light: region": "</main><p>outside</p><main>",
     "weighs 1.": "<style>/*" + " ".join(str(n * 7919 % 1000003) for n in range(330_000)) + "*/</style>",
-    "axe, light: image-alt": '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">',
+    "axe, light: image-alt": f'<img src="{DOT}">',
     "axe, dark: color-contrast": "<style>[data-theme=dark] p {color: #ccc; background: #fff}</style><p>pale</p>",
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not check_site.chromium():
-        pytest.skip("no Chromium on this machine looks at pages: install it, or name it in CHROMIUM, which then must be there")
-    with check_site.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=check_site.chromium(), args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 def test_a_browser_that_is_named_and_not_there_is_no_skip(monkeypatch, tmp_path):
@@ -67,31 +65,35 @@ def test_the_whole_book_is_printed_in_order(browser, tmp_path):
     slider = FrameSlider({"1": PIXEL, "2": PIXEL}, "slider", "A pixel.").to_html()
     code = '<details class="hide above-input"><summary>Show code</summary>secret()</details>'
     folds = "<details><summary>Table</summary>inside</details><details><summary>Every run</summary>wide</details>"
-    pages = {"book/intro": "<p>opening</p>", "b": f"<p>second</p>{slider}{folds}", "c": f"third{code}"}
-    for name, body in pages.items():
+    links = "".join(
+        f'<p><a href="{link}">link</a></p>' for link in ("../c.html#top", "../reference.html", "https://elsewhere.invalid/")
+    )
+    chapters = {"book/intro": f"<p>opening</p>{links}", "b": f"<p>second</p>{slider}{folds}", "c": f"third{code}"}
+    for name, body in chapters.items():
         (tmp_path / f"{name}.html").parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.html").write_text(GOOD.format(body).replace(">Page</h1>", f">Title of {name}</h1>"))
     contents = {"root": "book/intro", "parts": [{"caption": "Part", "chapters": [{"file": "b", "sections": [{"file": "c"}]}]}]}
-    pdf.print_book(browser, tmp_path, contents).write(tmp_path / "book.pdf")
-    reader = PdfReader(tmp_path / "book.pdf")
-    texts = [page.extract_text() for page in reader.pages]
-    assert [word in text for word, text in zip(["opening", "second", "third"], texts, strict=True)] == [True] * 3
-    assert (
-        "inside" in texts[1]
-        and "slider" in texts[1]
-        and "wide" not in texts[1]
-        and "secret" not in texts[2]
-        and "Show code" not in texts[2]
-    )
-    first, part, chapters = reader.outline
-    assert [first.title, part.title, *(item.title for item in chapters)] == [
-        "Title of book/intro",
-        "Part",
-        "Title of b",
-        "Title of c",
-    ]
-    with pytest.raises(FileNotFoundError, match=r"has no lost.html: run `make book` first"):
-        pdf.print_book(browser, tmp_path, {"root": "lost"})
+    facts = {"title": "The study", "author": "Its authors", "edition": "version 7"}
+    for address, beyond in (("", []), ("https://some.github.io/book/", ["https://some.github.io/book/reference.html"])):
+        pdf.print_book(browser, tmp_path, contents, facts, address).write(tmp_path / "book.pdf")
+        reader = PdfReader(tmp_path / "book.pdf")
+        cover, listed, *texts = [page.extract_text() for page in reader.pages]
+        assert all(word in cover for word in facts.values()) and reader.metadata.title == "The study"
+        assert re.findall(r"Title of (\S+)\s+(\d)", listed) == [("book/intro", "3"), ("b", "4"), ("c", "5")]
+        assert [word in text for word, text in zip(["opening", "second", "third"], texts, strict=True)] == [True] * 3
+        assert [text.split()[-1] for text in texts] == ["3", "4", "5"]
+        assert "inside" in texts[1] and "slider" in texts[1] and "wide" not in texts[1]
+        assert "secret" not in texts[2] and "Show code" not in texts[2]
+        first, part, below = reader.outline
+        titles = [first.title, part.title, *(item.title for item in below)]
+        assert titles == ["Title of book/intro", "Part", "Title of b", "Title of c"]
+        links = [link.get_object() for page in reader.pages for link in page.get("/Annots", ())]
+        addresses = [str(link["/A"]["/URI"]) for link in links if "/URI" in link.get("/A", {})]
+        assert sorted(addresses) == ["https://elsewhere.invalid/", *beyond]
+        targets = [reader.get_page_number(link["/Dest"][0].get_object()) for link in links if "/Dest" in link]
+        assert sorted(targets) == [2, 3, 4, 4]
+    with pytest.raises(FileNotFoundError, match=r"has no lost.html"):
+        pdf.print_book(browser, tmp_path, {"root": "lost"}, facts)
 
 
 def test_broken_links_are_noticed(tmp_path):
@@ -112,9 +114,19 @@ def test_a_folder_without_a_book_is_refused(tmp_path):
 def test_pages_are_repaired_once():
     html = '<div class="citation" id="id1" role="doc-biblioentry"><summary><span class="toctree-toggle">'
     html += '<button class="btn search-button-field x" title="Search" aria-label="Search">'
+    html += '<th></th><th class="blank level0" >&nbsp;</th><th>kept</th>'
     better = repair(html)
+    assert '<td></td><td class="blank level0" ></td><th>kept</th>' in better
     assert 'id="id1" role="listitem"' in better and "<summary aria-label=" in better and 'title="Search">' in better
     assert repair(better) == better
+
+
+def test_mathjax_and_half_addresses_go_where_they_help_nobody():
+    scripts = '<script>window.MathJax = {"loader": 1}</script>\n<script defer="defer" src="../_static/mathjax/startup.js"></script>'
+    image = '<meta property="og:image" content="_static/two_networks.png" />'
+    assert repair(f"{scripts}{image}<p>words</p>", published=False) == "<p>words</p>"
+    formula = f'{scripts}{image}<span class="math notranslate">x</span>'
+    assert repair(formula) == formula
 
 
 def test_unused_icons_go():
@@ -137,6 +149,7 @@ def test_buttons_follow_the_one_address(monkeypatch, address, button, colab):
     monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
     config = source.with_buttons({"repository": {"url": address, "branch": "main"}, "html": {}, "launch_buttons": {}})
     assert config["html"]["use_repository_button"] is button
+    assert config["html"].get("baseurl") == ("https://a.github.io/b/" if button else None)
     assert (config["launch_buttons"].get("colab_url") or "").startswith(colab or "") and bool(colab) is button
 
 
@@ -159,8 +172,9 @@ def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
     monkeypatch.setattr(front_page, "measure", lambda results: found)
     monkeypatch.setattr(front_page, "sentence", lambda asked, row: said[asked])
     monkeypatch.setattr(front_page, "answers", lambda results: "| a table |")
-    text = front_page.with_answer(f"a {front_page.MARK} b {front_page.TABLE}")
-    assert text == f"a Drawn faces: higher. Real faces: not known. {front_page.WAITING} b | a table |"
+    monkeypatch.setattr(front_page, "patch_sentences", lambda results: "Less.")
+    text = front_page.with_answer(f"a {front_page.MARK} b {front_page.TABLE} {front_page.PATCH}")
+    assert text == f"a Drawn faces: higher. Real faces: not known. {front_page.WAITING} b | a table | Less."
     found.loc["P1", "outcome"], found["levels"] = "inconclusive", [[0.6, 0.4], [0.65, 0.63]]
     aside = pd.DataFrame({"training faces": ["+1.2 (+0.7 to +1.6)"]})
     monkeypatch.setattr(front_page, "beside", lambda measured, results: aside if list(measured.index) == ["P1"] else None)

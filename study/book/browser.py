@@ -1,0 +1,189 @@
+"""Two trained networks, small enough to be committed and to answer in a reader's browser: ``results/browser/``.
+
+``python -m study.book.browser NAME=RUN ...`` writes ``NAME.npz``, the weights of a finished run of ``compact`` as int8, and
+``NAME.json``, the run's record with what int8 changes. ``book/patch/patch.js`` computes with them what Keras computes.
+"""
+
+import base64
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from palcore import EMOTIONS
+from palcore.data import load
+from palcore.data.synthetic import PATCH_COLOURS, PATCH_SIDE
+from palcore.runs.records import read_record, repository_root, write_arrays, write_json
+
+LEVELS = 63
+"""Steps on either side of zero that a weight takes: seven bits, with which a network stays below 1 MiB."""
+
+NORM = ("gamma", "beta", "moving_mean", "moving_variance")
+
+
+def quantised(kernel):
+    """A kernel whose last axis is the output channel, in steps of its own for each channel.
+
+    :param kernel: ``(..., C)`` float.
+    :return: ``(int8 likewise, step (C,) float32)``; their product is off by half a step at most.
+    """
+    step = np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1))) / LEVELS
+    step = np.where(step > 0, step, 1).astype(np.float32)
+    return np.round(kernel / step).astype(np.int8), step
+
+
+def described(classifier):
+    """What each layer of a classifier does, in the words of ``patch.js``: ``[{"kind", "name", ...}]``; dropout does nothing.
+
+    :raises ValueError: for a layer that ``patch.js`` has no code for.
+    """
+    layers = []
+    for layer in classifier.layers:
+        kind, config = type(layer).__name__, layer.get_config()
+        step = {"kind": kind, "name": layer.name}
+        if kind in ("Conv2D", "Dense"):
+            step["relu"] = config["activation"] == "relu"
+        if kind == "Rescaling":
+            step |= {"scale": config["scale"], "offset": config["offset"]}
+        if kind == "BatchNormalization":
+            step["epsilon"] = config["epsilon"]
+        plain = {
+            "InputLayer": True,
+            "Dropout": True,
+            "Flatten": True,
+            "Rescaling": True,
+            "BatchNormalization": True,
+            "Dense": config.get("activation") in ("relu", "linear"),
+            "Conv2D": config.get("kernel_size") == (3, 3) and config.get("padding") == "same" and config.get("strides") == (1, 1),
+            "MaxPooling2D": config.get("pool_size") == (2, 2) and config.get("padding") == "valid",
+            "AveragePooling2D": config.get("pool_size") == (2, 2) and config.get("padding") == "valid",
+        }
+        if not plain.get(kind):
+            raise ValueError(f"layer {layer.name!r} ({kind}) of {classifier.name}: book/patch/patch.js has no code for it")
+        if kind not in ("InputLayer", "Dropout"):
+            layers.append(step)
+    return layers
+
+
+def packed(classifier):
+    """Its weights, ``{"layer/part": array}``: kernels int8 with their steps, all else float32."""
+    arrays = {}
+    for layer in classifier.layers:
+        for weight in layer.weights:
+            value = np.asarray(weight.value, np.float32)
+            if weight.name == "kernel":
+                value, arrays[f"{layer.name}/step"] = quantised(value)
+            if weight.name in ("kernel", "bias", *NORM):
+                arrays[f"{layer.name}/{weight.name}"] = value
+    return arrays
+
+
+def unpacked(name, folder=None):
+    """The committed classifier ``name`` as a Keras model, with the very weights that the browser has.
+
+    :param folder: that holds ``NAME.npz`` and ``NAME.json``; None for ``results/browser``.
+    """
+    from palcore.models import build_classifier
+
+    folder = Path(folder or repository_root() / "results" / "browser")
+    config = read_record(folder / f"{name}.json")["config"]
+    options = {key: config[key] for key in ("backbone", "image_size", "units", "dropout", "width_multiplier")}
+    classifier = build_classifier(**options)
+    with np.load(folder / f"{name}.npz") as arrays:
+        for layer in classifier.layers:
+            for weight in layer.weights:
+                if f"{layer.name}/{weight.name}" in arrays:
+                    value = arrays[f"{layer.name}/{weight.name}"]
+                    weight.assign(value * arrays[f"{layer.name}/step"] if weight.name == "kernel" else value)
+    return classifier
+
+
+def _compared(classifier, small, record):
+    """What int8 changes, on all test faces with the patch as in training and at random."""
+    from palcore.runs.evaluation import watched_model
+    from palcore.runs.faces import tested_faces
+    from palcore.runs.options import options_of
+
+    options, changes = options_of(record["config"]), {}
+    for condition, faces in tested_faces(options, record.get("window")).items():
+        images = faces.images[:]
+        whole, int8 = (watched_model(options, each).predict(images, verbose=0) for each in (classifier, small))
+        answers = np.argmax(int8["expression"], axis=-1)
+        changes[condition] = {
+            "accuracy": float(np.mean(answers == faces.labels)),
+            "same_answer": float(np.mean(answers == np.argmax(whole["expression"], axis=-1))),
+            "largest_logit_difference": float(np.abs(int8["expression"] - whole["expression"]).max()),
+            "largest_attribution_difference": float(np.abs(int8["attribution"] - whole["attribution"]).max()),
+        }
+    return changes
+
+
+def commit_network(name, run, folder):
+    """Write ``NAME.npz`` and ``NAME.json`` from a finished run.
+
+    :raises FileNotFoundError: where the study has no committed record of a run with these options.
+    """
+    from palcore.runs.evaluation import read_classifier
+    from palcore.weights import weights_digest
+
+    record = read_record(run)
+    path = folder.parent / "runs" / f"synthetic-compact-{record['config']['strategy']}-seed={record['config']['seed']}.json"
+    committed, classifier = read_record(path), read_classifier(run, record)
+    write_arrays(folder / f"{name}.npz", packed(classifier))
+    int8 = {"layers": described(classifier)}
+    write_json(folder / f"{name}.json", record | {"int8": int8})
+    small = unpacked(name, folder)
+    int8 |= {"weights": weights_digest(small), "changes": _compared(classifier, small, record)}
+    int8["committed"] = {
+        "record": f"runs/{path.name}",
+        "same_options": committed["config"].items() <= record["config"].items(),
+        "same_faces": all(committed["data"][split].items() <= faces.items() for split, faces in record["data"].items()),
+        "accuracy": {condition: committed["metrics"][condition]["accuracy"] for condition in int8["changes"]},
+    }
+    write_json(folder / f"{name}.json", record | {"int8": int8})
+
+
+def _base64(array):
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def scripts(folder=None):
+    """What the page loads when its reader asks: ``{file name: text}``, a script for each network and one for the faces.
+
+    Scripts, since a page that is read from a disk may load nothing else. The faces are the first seven test faces, one an
+    expression, without patch.
+    """
+    folder = Path(folder or repository_root() / "results" / "browser")
+    texts = {}
+    for path in sorted(folder.glob("*.npz")):
+        record = read_record(path.with_suffix(".json"))
+        with np.load(path) as arrays:
+            weights = {key: _base64(array) for key, array in arrays.items()}
+        network = {"layers": record["int8"]["layers"], "size": record["config"]["image_size"], "weights": weights}
+        texts[f"{path.stem}.js"] = f"(window.patchData ??= {{}}).{path.stem} = {json.dumps(network)};\n"
+    size = record["config"]["image_size"]
+    faces = load("synthetic", split="test", image_size=size, shortcut=None, seed=record["config"]["seed"], count=len(EMOTIONS))
+    shown = {
+        "size": size,
+        "emotions": EMOTIONS,
+        "colours": PATCH_COLOURS,
+        "side": round(PATCH_SIDE * size),
+        "labels": faces.labels.tolist(),
+        "images": _base64(faces.images[:]),
+    }
+    return texts | {"faces.js": f"(window.patchData ??= {{}}).faces = {json.dumps(shown)};\n"}
+
+
+def main(words):
+    folder = repository_root() / "results" / "browser"
+    pairs = [word.split("=", 1) for word in words]
+    if not pairs or not all(len(pair) == 2 and pair[0].isidentifier() for pair in pairs):
+        sys.exit("give names and run folders: python -m study.book.browser none=RUN_WITHOUT_PAL mean=RUN_WITH_PAL")
+    for name, run in pairs:
+        commit_network(name, Path(run), folder)
+        print(f"{folder / name}.npz: {(folder / name).with_suffix('.npz').stat().st_size / 2**20:.2f} MiB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
