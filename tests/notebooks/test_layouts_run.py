@@ -23,7 +23,7 @@ def read_only_copy(layout, folder):
     return name, drawn, sorted(folder.rglob("*"))
 
 
-@pytest.mark.filterwarnings("ignore:not tested on FER")  # the votes are not among the files that are drawn
+@pytest.mark.filterwarnings("ignore:not tested as ferplus")  # the votes are not among the files that are drawn
 @pytest.mark.parametrize("layout", WRITERS)
 def test_a_run_has_all_faces_of_each_layout(layout, tmp_path):
     name, drawn, before = read_only_copy(layout, tmp_path / "copy")
@@ -47,6 +47,6 @@ def test_the_notebook_trains_on_a_copy(tmp_path, monkeypatch):
     assert record["data"]["test"]["faces"] == record["metrics"]["test"]["faces"] == TEST
     assert record["config"]["dataset"] == name
     assert record["data"]["train"]["dropped"] == {"contempt": 1, "none": 1, "uncertain": 1, "no face": 1}
-    assert {path.name.split("-")[1] for path in (tmp_path / "runs" / "index").iterdir()} == {"train", "test"}
+    assert len(list((tmp_path / "runs" / "index").iterdir())) == 2  # of pictures and of landmarks
     assert sorted((tmp_path / "copy").rglob("*")) == before
     assert str(tmp_path) not in (out / "record.json").read_text()
