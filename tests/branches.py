@@ -22,7 +22,7 @@ RECORD = ROOT / "results" / "quality" / "coverage.json"
 LEFT_OUT = [
     # Other things than palcore, kernels, and what counting itself changes or breaks.
     *(f"--ignore=tests/{name}" for name in ("notebooks", "study", "test_command_line.py", "test_quality.py")),
-    "--ignore=tests/runs/test_distribution.py",
+    "--ignore=tests/runs/test_devices.py",
     "--deselect=tests/test_backends.py::test_gradient_with_respect_to_the_weights_equals_finite_differences",
     "--deselect=tests/test_backends.py::test_backends_agree",
 ]

@@ -4,9 +4,11 @@ A picture is looked at before Keras is imported, which takes seconds: what needs
 """
 
 import csv
+import importlib.util
+import io
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -245,27 +247,25 @@ def table(path: Path | None):
 
 
 def export(run: Path, form: str, out: Path | None = None) -> Path:
-    """Write a run's classifier in another form: ``onnx`` or ``tflite``, from float32 pixels 0 to 255 to seven logits.
+    """Write a run's classifier in another form, on TensorFlow: from float32 pixels 0 to 255 to seven logits, as before.
 
+    :param form: ``onnx`` or ``tflite``.
     :param out: the file; None for ``classifier.onnx`` or ``classifier.tflite`` in the run's folder.
-    :raises ValueError: where the form is another, or what it needs is not installed.
+    :raises ValueError: for another form, or where what it needs is not installed.
     """
-    import importlib.util
-
-    needs = {"onnx": ("tf2onnx", "onnx"), "tflite": ("tensorflow", "")}
-    if form not in needs:
-        raise ValueError(f"--format {form}: choose from {', '.join(needs)}")
-    package, extra = needs[form]
-    if importlib.util.find_spec(package) is None:
-        raise ValueError(f"{package} is not installed: in the study's folder run python -m pip install -e '.[{extra}]'")
+    if form not in ("onnx", "tflite"):
+        raise ValueError(f"--format {form}: choose from onnx, tflite")
+    needed = "tf2onnx" if form == "onnx" else "tensorflow"
+    if importlib.util.find_spec(needed) is None:
+        raise ValueError(f"{needed} is not installed: in the study's folder run python -m pip install -e '.[onnx]'")
     from palcore.runs.evaluation import read_classifier
 
-    record = read_record(run)
-    classifier = read_classifier(run, record)
+    classifier = read_classifier(run, read_record(run))
+    classifier(np.zeros((1, *classifier.input_shape[1:]), np.float32))  # Keras exports what was called before
     out = Path(os.path.expanduser(out or run / f"classifier.{form}"))
-    with whole_file(out, f".tmp.{form}") as draft:
+    with whole_file(out, f".tmp.{form}") as draft, redirect_stdout(io.StringIO()):  # which tells all that it does
         if form == "onnx":
-            classifier.export(draft, format="onnx", verbose=False)
+            classifier.export(str(draft), format="onnx", verbose=False)
         else:
             import tensorflow as tf
 

@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -261,6 +262,44 @@ def test_what_is_missing_for_a_prediction_is_said_with_the_command_that_brings_i
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "dlib" else find(name, *more))
     sentence = "dlib is not installed, which finds the faces: in the study's folder run python -m pip install -e '.[landmarks]'\n"
     assert call("predict", face, "--model", run, "--find-faces") == (1, "", sentence)
+
+
+@pytest.mark.filterwarnings("ignore:.*Interpreter is deprecated")
+def test_a_tflite_file_gives_the_same_logits(run):
+    import tensorflow as tf
+
+    code, out, said = call("export", run, "--format", "tflite", "--out", run / "x.tflite")
+    assert (code, out) == (0, f"{run / 'x.tflite'}\n"), said
+    interpreter = tf.lite.Interpreter(str(run / "x.tflite"))
+    [given], [answer] = interpreter.get_input_details(), interpreter.get_output_details()
+    faces = np.random.default_rng(1).uniform(0, 255, (3, 32, 32, 3)).astype(np.float32)
+    interpreter.resize_tensor_input(given["index"], faces.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(given["index"], faces)
+    interpreter.invoke()
+    expected = keras.models.load_model(run / "classifier.keras").predict_on_batch(faces)
+    np.testing.assert_allclose(interpreter.get_tensor(answer["index"]), expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")
+def test_an_onnx_file_gives_the_same_logits(run):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="not here: install it beside the extra onnx")
+    code, _, said = call("export", run / "classifier.keras", "--format", "onnx")
+    assert code == 0, said
+    session = onnxruntime.InferenceSession(run / "classifier.onnx")
+    [given] = session.get_inputs()
+    faces = np.random.default_rng(1).uniform(0, 255, (3, 32, 32, 3)).astype(np.float32)
+    expected = keras.models.load_model(run / "classifier.keras").predict_on_batch(faces)
+    np.testing.assert_allclose(session.run(None, {given.name: faces})[0], expected, atol=1e-5)
+
+
+def test_what_cannot_be_exported_is_said(run, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "tf2onnx" else find(name, *more))
+    for form, sentence in (("onnx", "tf2onnx is not installed: .*\\[onnx\\]"), ("pb", "--format pb: choose from onnx, tflite")):
+        code, _, said = call("export", run, "--format", form)
+        assert code == 1 and re.search(sentence, said)
+    assert not list(run.glob("*.onnx"))
 
 
 def _record(change):

@@ -73,7 +73,7 @@ def test_every_pin_has_a_hash():
 
 
 def test_extras_are_the_promised_ones():
-    assert set(EXTRAS) == {"cuda", "jax", "landmarks", "hed", "grid", "bench", "quality", "dev"}
+    assert set(EXTRAS) == {"cuda", "jax", "landmarks", "onnx", "hed", "grid", "bench", "quality", "dev"}
     assert any(requirement.startswith("palcore[jax]") for requirement in EXTRAS["dev"])
 
 
