@@ -263,6 +263,9 @@ display(
         f"{np.median(first):.0f} s for the first one: **compiling costs more than a short training**. So runs on a card share what "
         "they have compiled, whatever their weight, rate and length (`study/side_by_side.py`).\n\n"
         f"At the measured rate an epoch of AffectNet's 269,705 training faces takes VGG16 at 224 pixels {60 * hours:.1f} minutes, if "
-        "the faces come as fast; that was not measured. ResNet50 was not reached. [How to train on a GPU](../book/gpu.md)."
+        "the faces come as fast; that was not measured. ResNet50 was not reached."
     )
 )
+
+# %% [markdown]
+# [How to train on a GPU](../book/gpu.md) says how runs share what they have compiled.

@@ -28,7 +28,7 @@
 # %% [markdown]
 # ## Try it
 #
-# Here are two such networks, one of each kind, and where five of each kind look on average. In the book a button below the picture
+# Here are two such networks, one of each kind; the picture shows where such networks look on average. In the book a button below it
 # loads them: give the patch the colour of another expression, drag it over the face, take it away. Without PAL the answer follows
 # the colour more often. With PAL the map stays on the face, and still some colours change the answer: the last rows of the table
 # show both, how little of the attribution lies on the patch, and what the patch does to the right answer.

@@ -68,7 +68,7 @@ def repair(html, published=True):
         html,
     )
     # The corner of a table is no heading.
-    html = re.sub(r"<th( [^>]*)?>(?:&nbsp;)?</th>", r"<td\1></td>", html)
+    html = re.sub(r"<th( [^>]*)?>(?:<p>)?(?:&nbsp;)?(?:</p>)?</th>", r"<td\1></td>", html)
     # A list must have list items; docutils gives its bibliography none.
     html = re.sub(r'(<div class="citation" id="[^"]*") role="doc-biblioentry"', r'\1 role="listitem"', html)
     # The button that unfolds a part of the contents has an icon and no words.
