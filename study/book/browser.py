@@ -14,7 +14,8 @@ import numpy as np
 from palcore import EMOTIONS
 from palcore.data import load
 from palcore.data.synthetic import PATCH_COLOURS, PATCH_SIDE
-from palcore.runs.records import read_record, repository_root, write_arrays, write_json
+from palcore.files import write_arrays, write_json
+from palcore.runs.records import read_record, repository_root
 
 LEVELS = 63
 """Steps on either side of zero that a weight takes: seven bits, with which a network stays below 1 MiB."""
