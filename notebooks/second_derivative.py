@@ -135,8 +135,16 @@ average = keras.layers.GlobalAveragePooling2D(name="average")(features)
 pooled = keras.Model(image, keras.layers.Dense(7, name="last")(average))
 heads = {"flattened": plain, "pooled": pooled}
 rows = {}
+
+
+def attributed(network, method):
+    """As `with_attribution`, which refuses a map that is the same everywhere."""
+    image, features, head = split_at(network)
+    return keras.Model(image, AttributionHead(head, method, name="attribution_head")(features))
+
+
 for name, network in heads.items():
-    found = {method: ops.convert_to_numpy(with_attribution(network, method=method)(shown)["attribution"]) for method in METHODS}
+    found = {method: ops.convert_to_numpy(attributed(network, method)(shown)["attribution"]) for method in METHODS}
     rows[name] = {method: maps[3] / maps[3].max() for method, maps in found.items()}
 
 # %% mystnb={"figure": {"caption": "Behind global pooling, `grad` is the same everywhere.", "name": "fig-second-derivative-2"}, "image": {"alt": "Two rows of two maps. Behind the flattened features grad and grad_input both vary over the face. Behind global pooling grad is the same everywhere, grad_input varies."}} tags=["hide-input"]
@@ -152,11 +160,12 @@ figure = draw_grid(rows, limits=(0, 1), unit="share of the largest", side=2.0)
 # is zero, and the quotient in [Eq. correlation](../book/method.md) would be 0/0.
 # [`palcore.losses.attribution_correlation`](../palcore/losses.py) sets it to 0, with a gradient of 0, so that nothing turns to
 # NaN. `grad_input` still varies, through $f$. More dense layers behind the average change nothing. This is why
-# [`palcore.models.build_classifier`](../palcore/models.py) flattens.
+# [`palcore.models.build_classifier`](../palcore/models.py) flattens, and why
+# [`palcore.models.with_attribution`](../palcore/models.py) refuses such a map.
 
 # %% tags=["hide-input"]
-flat, deep_head = with_attribution(pooled, method="grad"), keras.layers.Dense(20, activation="relu")(average)
-deeper_pooled = with_attribution(keras.Model(image, keras.layers.Dense(7)(deep_head)), method="grad")
+flat, deep_head = attributed(pooled, "grad"), keras.layers.Dense(20, activation="relu")(average)
+deeper_pooled = attributed(keras.Model(image, keras.layers.Dense(7)(deep_head)), "grad")
 for model in (flat, deeper_pooled):
     maps = ops.convert_to_numpy(model(measured)["attribution"])
     assert np.ptp(maps, axis=(1, 2)).max() <= 1e-6 * maps.max()

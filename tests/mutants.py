@@ -49,8 +49,10 @@ TESTS = {
     "heatmaps": ["test_heatmaps"],
     "attribution": ["test_attribution"],
     "losses": ["test_losses", "test_rivals"],
-    "splitting": ["test_splitting", "test_logits"],
+    "steps": ["test_splitting"],
+    "splitting": ["test_splitting"],
     "logits": ["test_logits"],
+    "soundness": ["test_soundness"],
 }
 """Test files of each module of ``palcore``."""
 

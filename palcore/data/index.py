@@ -20,7 +20,7 @@ import numpy as np
 INDEX_DIR = Path("runs") / "index"
 """Where indexes are kept if no other folder is given, from the working directory."""
 
-FORM = 3
+FORM = 4
 """Which form indexes have; another number makes them again."""
 
 HEADER = 128

@@ -13,7 +13,7 @@ PARTS = {
     "palcore": (
         "The method",
         "Each equation of the paper, and what else is asked of a network: where it looks, and how well it answers.",
-        ["heatmaps", "attribution", "splitting", "logits", "soundness", "models", "face_resnet", "losses", "related_maps"],
+        ["heatmaps", "attribution", "steps", "splitting", "logits", "soundness", "models", "face_resnet", "losses", "related_maps"],
     ),
     "palcore.data": ("The data", "Data sets, a module each, and whatever is done to a face between its file and the network.", []),
     "palcore.runs": (

@@ -116,3 +116,23 @@ def test_version_is_the_tags_and_each_release_has_its_changes():
     released = re.findall(r"^## (\d\S*), (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == (citation["version"], citation["date-released"])
     assert citation["license"] == PROJECT["license"]
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_runs_pinned_actions_and_gives_no_job_more_than_it_needs(path):
+    """What may write runs no code of others: neither a script of the repository, which installs packages, nor pip."""
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    for name, job in workflow["jobs"].items():
+        used = [step["uses"] for step in job["steps"] if "uses" in step]
+        assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action) for action in used), (name, used)
+        checkouts = [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
+        assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+        commands = " ".join(step.get("run", "") for step in job["steps"])
+        if "permissions" in job:
+            assert not checkouts and not re.search(r"pip|bash|make|python", commands), name
+        else:
+            assert "token" not in str([step.get("env", {}) for step in job["steps"]])
