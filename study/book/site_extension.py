@@ -13,6 +13,8 @@ from sphinx.util.inspect import stringify_signature
 
 MATHJAX = ["core", "input/tex", "output/chtml", "a11y/assistive-mml"]
 """The parts of MathJax that formulas need: a third of the bundle that Sphinx asks for, most of which is a menu."""
+FONT = re.compile(r"@font-face\{[^}]*fa-(?:solid|regular|brands)[^}]*\}")
+"""A font of Font Awesome's in a style sheet."""
 ICON = re.compile(r'(?:"([a-z0-9-]+)"|([a-z0-9]+)):\[\d+,\d+,\[[^\]]*\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?')
 """One picture in Font Awesome's script: its name, size, other names, code and path."""
 
@@ -93,6 +95,9 @@ def finish(app, error):
             used.update(re.findall(r"\bfa-([a-z0-9-]+)", text))
         if path.suffix == ".html" and (better := repair(text, bool(app.config.html_baseurl))) != text:
             path.write_text(better, encoding="utf-8")
+    # The script draws the icons; their font, larger than all text of a page, would be loaded for a moment's sake.
+    for style in (out / "_static" / "styles").glob("*.css"):
+        style.write_text(FONT.sub("", style.read_text(encoding="utf-8")), encoding="utf-8")
     icons = out / "_static" / "scripts" / "fontawesome.js"
     icons.write_text(used_icons(icons.read_text(encoding="utf-8"), used), encoding="utf-8")
 
