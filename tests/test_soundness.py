@@ -74,6 +74,7 @@ MOVING = {
     "own layer": OwnShift(),
     "own layer that holds one": OwnTurn(),
     "Pipeline": layers.Pipeline([layers.Rescaling(1 / 255), layers.RandomFlip()]),
+    "in a map of four cells": lambda x: ops.flip(layers.Conv2D(3, 8, 8)(x), axis=2),
     "behind a convolution": lambda x: layers.RandomFlip()(layers.Conv2D(3, 3)(x)),
 }
 
@@ -127,6 +128,8 @@ STILL = {
     "NASNet": reduction_of_nasnet,
     "valid convolutions": lambda x: layers.Conv2D(4, 5)(layers.Conv2D(4, 5)(x)),
     "UpSampling2D": layers.UpSampling2D(2),
+    "the mean added": lambda x: x + 40.0 * ops.mean(x, axis=(1, 2), keepdims=True),
+    "one cell": lambda x: x + layers.Conv2D(3, 1)(layers.GlobalAveragePooling2D(keepdims=True)(x)),
 }
 
 
@@ -167,6 +170,7 @@ UNFIT = {
     "softsign in a lambda": (layers.Lambda(tf.nn.softsign), "is missing"),
     "bicubic": (layers.UpSampling2D(2, interpolation="bicubic"), "is missing"),
     "bilinear": (layers.UpSampling2D(2, interpolation="bilinear"), "is wrong"),
+    "bilinear, 16 bit": (layers.UpSampling2D(2, interpolation="bilinear", dtype="mixed_bfloat16"), "is wrong"),
     "Resizing": (layers.Resizing(9, 11), "is wrong"),
     "smaller": (layers.Resizing(3, 4), "is wrong"),
     "resized by an operation": (lambda x: ops.image.resize(x, (12, 12)), "is wrong"),
