@@ -170,6 +170,15 @@ def weight(urls, site, html):
     return total
 
 
+def settled(page, question, patience=20):
+    """What a page answers to a question about faults, asked again while there are any: its own scripts follow a resize in time."""
+    for _ in range(patience):
+        if not (faults := page.evaluate(question)):
+            break
+        page.wait_for_timeout(250)
+    return faults
+
+
 def look_at(browser, site, name, html, themes=("light", "dark")):
     """What is wrong with one page, its folds opened: at each of ``WIDTHS``, with all rules of axe-core in each theme, and in use.
 
@@ -204,7 +213,7 @@ def look_at(browser, site, name, html, themes=("light", "dark")):
             page.wait_for_function("document.documentElement.scrollWidth <= document.documentElement.clientWidth", timeout=2000)
         if wide := page.evaluate(WIDE):
             problems.append(f"scrolls sideways at {width} px by {wide}")
-        problems += [f"{cut} (at {width} px)" for cut in page.evaluate(CUT)]
+        problems += [f"{cut} (at {width} px)" for cut in settled(page, CUT)]
     page.set_viewport_size(DESK)
     page.evaluate(AXE_SCRIPT)
     for theme in themes:
