@@ -6,6 +6,7 @@ what is no single face's. ``palcore.data.pictures`` and ``palcore.data.landmark_
 
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ class Face:
     second: str = ""
 
 
-class Reader:
+class Reader(ABC):
     """A data set: facts, and ``faces``. Those without a default have to be given."""
 
     NAME: ClassVar[str]
@@ -95,17 +96,17 @@ class Reader:
         """What a run is tested on: name of the condition, and the options of ``load`` that it changes."""
         return {"test": {}}
 
+    @abstractmethod
     def fits(self, folder: Path) -> bool:
         """Whether a folder holds the data set."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sources(self, data_dir: Path) -> list[Path]:
         """The files and folders that ``faces`` reads."""
-        raise NotImplementedError
 
+    @abstractmethod
     def faces(self, data_dir: Path) -> Iterator[Face | Problem]:
         """All that is there, part by part."""
-        raise NotImplementedError
 
     def face_name(self, name: str) -> str:
         """The face's name for a name in a landmark table."""
