@@ -163,6 +163,8 @@ def scripts(folder=None):
             weights = {key: _base64(array) for key, array in arrays.items()}
         network = {"layers": record["int8"]["layers"], "size": record["config"]["image_size"], "weights": weights}
         texts[f"{path.stem}.js"] = f"(window.patchData ??= {{}}).{path.stem} = {json.dumps(network)};\n"
+    if not texts:  # a book of other records
+        return {}
     size = record["config"]["image_size"]
     faces = load("synthetic", split="test", image_size=size, shortcut=None, seed=record["config"]["seed"], count=len(EMOTIONS))
     shown = {

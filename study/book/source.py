@@ -171,11 +171,13 @@ def copy_records(html, root=ROOT):
     """Put the run records beside the pages, where the result pages' links lead, and what the picture that one can touch loads."""
     from study.book import browser
 
+    scripts = browser.scripts(root / "results" / "browser")
+    if scripts:
+        scripts["patch.js"] = (ROOT / "book" / "patch" / "patch.js").read_text(encoding="utf-8")
     target = html / "_static" / "patch"  # not one of the scripts that every page loads
     target.mkdir(parents=True, exist_ok=True)
-    for name, text in browser.scripts(root / "results" / "browser").items():
+    for name, text in scripts.items():
         (target / name).write_text(text, encoding="utf-8")
-    shutil.copyfile(root / "book" / "patch" / "patch.js", target / "patch.js")
     shutil.rmtree(html / "results", ignore_errors=True)
     for path in sorted(root.glob("results/*/*.json")):
         target = html / path.relative_to(root)
