@@ -53,6 +53,7 @@ def test_each_question_has_its_cells_and_shared_ones_are_listed_once():
     counts = Counter(title for cell in expand(GRID, tuned={}) for title in cell.questions)
     assert counts == {
         "tries-baseline": 15,
+        "tries-few-baseline": 12,
         "shortcut": 4 * 5,
         "tuning": 3 + 1 + 4,
         "faces": 2 * 5,
