@@ -88,6 +88,36 @@ def draw_curves(histories):
     return figure
 
 
+def draw_pace(panels):
+    """Validation accuracy against the epoch without PAL and with it, below it the lead, a column a panel. Returns the figure.
+
+    :param panels: ``{title: [{seed: accuracy after each epoch} without PAL, the same with it]}``, shares. Lines are means over the
+        seeds that both have, bands reach from the least to the greatest, and dots stand where a training ends.
+    """
+    shape = {"sharex": "col", "sharey": "row", "squeeze": False, "height_ratios": (3, 2), "layout": "constrained"}
+    figure, axes = plt.subplots(2, len(panels), figsize=(1.2 + 3.3 * len(panels), 4.6), **shape)
+    for (above, below), (title, arms) in zip(axes.T, panels.items(), strict=True):
+        seeds = sorted(set(arms[0]) & set(arms[1]))
+        without, guided = (100 * np.array([arm[seed] for seed in seeds]) for arm in arms)
+        epochs = np.arange(1, without.shape[1] + 1)
+        for axis, values, label, style in (
+            (above, without, "without PAL", BASELINE | {"linestyle": "--"}),
+            (above, guided, "with PAL", GUIDED),
+            (below, guided - without, None, GUIDED),
+        ):
+            mean, look = values.mean(axis=0), {name: style[name] for name in ("color", "linestyle") if name in style}
+            axis.plot(epochs, mean, label=label, **look)
+            axis.plot(epochs[-1:], mean[-1:], style["fmt"], color=style["color"])
+            axis.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=style["color"], alpha=0.18, linewidth=0)
+        below.axhline(0, color="black", linewidth=1)
+        above.set_title(f"{title}\n({len(seeds)} seeds)", fontsize=11)
+        below.set_xlabel("epoch")
+    axes[0, 0].set_ylabel("accuracy on\nvalidation faces (%)")
+    axes[1, 0].set_ylabel("PAL's lead\n(points)")
+    axes[0, 0].legend(frameon=False, loc="lower right")
+    return figure
+
+
 def draw_recalls(recalls, names):
     """The recall of each expression as bars side by side, one colour and hatch an arm. Returns the figure.
 

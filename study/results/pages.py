@@ -189,6 +189,23 @@ class Page:
         if histories:
             effects.draw_curves(histories)
 
+    def learning(self, questions):
+        """Draw the validation accuracy after each epoch without PAL and with it, and the lead; questions without runs are left out.
+
+        :param questions: ``{question: title}``, each with an arm of PAL and one that this is compared with.
+        """
+        panels = {}
+        for question, title in questions.items():
+            base, records = self.runs(question)[2].get(PAL), self._records(question)
+            curves = [
+                {record["config"]["seed"]: record["history"]["val_expression_accuracy"] for record in records.get(arm, [])}
+                for arm in (base, PAL)
+            ]
+            if set(curves[0]) & set(curves[1]):
+                panels[title] = curves
+        if panels:
+            effects.draw_pace(panels)
+
     def recalls(self, question):
         """Draw the recall of each expression, mean over the seeds of each arm of a question."""
         shares = {}

@@ -22,6 +22,9 @@ PACE, LESS = "epochs_to_baseline", 0.005
 """The score of a comparison of pace: epochs until the validation accuracy with which the baseline of the same seed ends, less
 half a point. A network that never reaches it counts as one that reaches it an epoch after its last."""
 
+ROWS = 7
+"""Of the table of answers: what a reader takes in at once."""
+
 NAMES = {
     "higher": "yes, higher",
     "lower": "no, lower",
@@ -297,14 +300,11 @@ def sentence(asked, row):
 
 
 def answers(results=None):
-    """The answers at a glance, in Markdown, the same wherever they stand: of the second family once some of its runs are in."""
+    """The answers at a glance, in Markdown, the same wherever they stand: at most ``ROWS``, those on a good baseline first."""
     comparisons, measured, rows = declared(), measure(results), []
-    second = measured[measured["family"] == "second"]
-    family = "second" if (second["seeds"] > 1).any() else "first"
-    for name, asked in comparisons.items():
-        row = measured.loc[name]
-        if asked.family != family or not asked.glance or not row["seeds"]:
-            continue
+    shown = [name for name, asked in comparisons.items() if asked.glance and measured.loc[name, "seeds"] > 1]
+    for name in sorted(shown, key=lambda name: comparisons[name].family != "second")[:ROWS]:
+        asked, row = comparisons[name], measured.loc[name]
         levels = row["levels"]
         levels = [levels[0] - levels[1], levels[2] - levels[3]] if asked.minus else levels
         texts = [f"{words}: {asked.level(level)}" for words, level in zip(asked.words, levels, strict=True)]

@@ -16,7 +16,7 @@ from study.book.figures import use_style
 from study.book.source import copy_records
 from study.results import glance, pages
 from study.results.arms import SHORT, arms_of, lengths_sentence, pairs_of, question_cells, read
-from study.results.effects import draw_arms
+from study.results.effects import draw_arms, draw_pace
 from study.results.glance import CIRCUMSTANCES, HARDER, INSTEAD
 from study.results.measures import CONDITIONS
 from tests.study.results.conftest import FACES, PRIMARY, write_run
@@ -170,6 +170,23 @@ def test_a_page_says_how_long_runs_trained_where_not_as_the_settings_say():
     assert "All runs here have settings of their own, the short ones but for their length: `backbone` face_resnet" in faces
     assert lengths_sentence("vgg16-short").startswith("All runs here have"), "full length is what the question says"
     assert "320 epochs on 5 % of the faces in batches of 64." in lengths_sentence("little-data")
+
+
+def test_the_lead_is_drawn_below_what_it_is_a_lead_over(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("study.results.effects.draw_pace", lambda panels: drawn.append(panels) or draw_pace(panels))
+    cells = question_cells("faces")
+    write_all(tmp_path, cells)
+    for cell in cells:
+        path = tmp_path / "runs" / f"{cell.name}.json"
+        record = json.loads(path.read_text())
+        record["history"]["val_expression_accuracy"] = [0.2, 0.4] if cell.options["strategy"] == "none" else [0.3, 0.41]
+        path.write_text(json.dumps(record))
+    pages.Page([], tmp_path).learning({"faces": "a weak baseline", "labels": "other arms", "tenth": "none of its runs"})
+    [panels] = drawn
+    assert list(panels) == ["a weak baseline"] and sorted(panels["a weak baseline"][0]) == [0, 1, 2, 3, 4]
+    below = draw_pace(panels).axes[1]
+    assert below.lines[0].get_ydata() == pytest.approx([10, 1]) and below.get_ylabel().startswith("PAL's lead")
 
 
 def test_the_first_page_sets_the_lead_on_training_faces_beside_that_on_test_faces(show, tmp_path):
