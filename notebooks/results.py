@@ -66,6 +66,9 @@ page.tests()
 # %% tags=["remove-input"]
 page.pace()
 
+# %% mystnb={"figure": {"caption": "Above, the accuracy on validation faces after each epoch: means over the seeds, bands from the least to the greatest. Below, PAL's lead. Dots: where a training ends. Left the first comparisons' network, right [a better baseline](results_end.ipynb), for as long as it takes."}, "image": {"alt": "Validation accuracy against the epoch, without PAL and with it, on a weak and on a better baseline, and below it PAL's lead in points."}} tags=["remove-input"]
+page.learning({"faces": "all faces, a weak baseline", "tenth": "a tenth of the faces, a better one"})
+
 # %% [markdown]
 # So what is shown is a gain in pace. All runs had a number of epochs that was fixed beforehand, with a learning rate that falls
 # to zero at its end, and no record shows what longer trainings give. The baseline is weak besides: it recognises 63 % of

@@ -205,7 +205,7 @@ page.tables("vgg16-short")
 # for the template, and chooses those of PAL's rivals.
 
 # %% tags=["remove-input"]
-page.tuning()
+page.tried("tuning")
 
 # %% [markdown]
 # ## Settings and limits

@@ -7,12 +7,13 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from palcore import EMOTIONS
+from palcore.runs import OF_ATTRIBUTION
 from palcore.runs.records import read_record
 from study.book.figures import use_style
 from study.book.notebook import refuse_unknown_parameters
 from study.results import effects, measures, primary
 from study.results.arms import arms_of, lengths_sentence, pairs_of, question_cells, read
-from study.results.measures import CONDITIONS, DRAWN, FACES, PAL, SCORES, WITHOUT
+from study.results.measures import CONDITIONS, DRAWN, FACES, PAL, SCORES
 from study.results.statistics import contrast, pooled
 from study.results.tables import (
     between,
@@ -22,7 +23,6 @@ from study.results.tables import (
     listing,
     number,
     progress,
-    read_question,
     read_runs,
     results_folder,
     seed_differences,
@@ -40,13 +40,24 @@ PAGES = {
         "shortcut-landmarks",
     ),
     "results_controls": ("aligned-landmarks", "placed", "landmarks", "rivals", "template-weight"),
-    "results_end": ("end", "twice-as-long", "whose", "place", "pace", "tenth", "faces-curve", "clean", "why"),
+    "results_end": (
+        "end",
+        "twice-as-long",
+        "whose",
+        "place",
+        "pace",
+        "tenth",
+        "tenth-twice-as-long",
+        "faces-curve",
+        "clean",
+        "why",
+    ),
     "results_licensed": ("rafdb", "affectnet"),
 }
 """Where each question stands; those named nowhere are on ``results_faces``."""
 
-TUNED = {"learning_rate": "learning rate", "batch_size": "batch size", "dropout": "dropout"}
-"""Settings of the baseline that are chosen, in a reader's words."""
+ENOUGH = 0.005
+"""A share of the validation faces: what twice the epochs may change where a training is long enough."""
 
 
 def page_of(question):
@@ -265,17 +276,42 @@ class Page:
             size = f"{number(100 * abs(row['difference']))} points {more} {words} than {other_words}"
             display(Markdown(f"PAL adds {size} ({between(row)}; {len(shared)} seeds). Exploratory, so without a verdict."))
 
-    def tuning(self):
-        """Show everything that was tried on the validation faces for the baseline's settings and PAL's weight, best first."""
-        runs = read_question("tuning", self.results)
+    def tried(self, *questions):
+        """Show everything that was tried on the validation faces in some questions, best first, and the options that vary."""
+        cells = {cell.name: cell for question in questions for cell in question_cells(question)}
+        runs, known = read_runs(list(cells), self.results), read()[2]
         if runs.empty:
             return
-        shown = runs.sort_values(["strategy", "validation_accuracy"], ascending=False)
-        table = pd.DataFrame({words: shown[option].map(lambda value: f"{value:g}") for option, words in TUNED.items()})
-        table["weight of PAL"] = [number(row["pal_weight"]) if row["strategy"] != "none" else "-" for _, row in shown.iterrows()]
-        table["accuracy on validation faces (%)"] = [number(100 * value) for value in shown["validation_accuracy"]]
-        names = [WITHOUT if strategy == "none" else PAL for strategy in shown["strategy"]]
-        fold(f"Everything that was tried ({len(table)})", to_markdown(table.set_axis(names), "arm"))
+        options = {name: known | cells[name].options for name in runs.sort_values("validation_accuracy", ascending=False).index}
+        rows = []
+        for values in options.values():
+            off = OF_ATTRIBUTION if values["strategy"] == "none" else ()
+            rows.append({option: "-" if option in off else f"{value}" for option, value in values.items()})
+        table = pd.DataFrame(rows, index=[f"[{name}](../results/runs/{name}.json)" for name in options])
+        varied = [option for option in table if table[option].nunique() > 1]
+        table = table[varied].rename(columns=lambda option: f"`{option}`")
+        table.insert(0, "accuracy on validation faces (%)", [number(100 * runs["validation_accuracy"][name]) for name in options])
+        fold(f"Everything that was tried ({len(table)})", to_markdown(table, "run"))
+
+    def longer(self, question, twice):
+        """Say whether twice the epochs change the validation accuracy of either arm by ``ENOUGH``, over seeds that both have."""
+        texts, changes = [], []
+        for arm, label in zip(self.runs(question)[1], self.runs(twice)[1], strict=False):
+            ends = []
+            for name, key in ((question, arm), (twice, label)):
+                runs = self.runs(name)[0]
+                ends.append(runs[runs["arm"] == key].set_index("seed")["validation_accuracy"])
+            both = pd.concat(ends, axis=1, join="inner")
+            if len(both):
+                before, after = both.mean()
+                changes.append(after - before)
+                change = number(100 * changes[-1], 1, True)
+                texts.append(f"{arm} {number(100 * before)} % and {number(100 * after)} % ({change} points; {len(both)} seeds)")
+        if texts:
+            enough = "long enough" if max(map(abs, changes)) < ENOUGH else "not long enough"
+            display(Markdown(f"Accuracy on validation faces: {'; '.join(texts)}. By the rule above the trainings are {enough}."))
+        else:
+            self.answer(twice)
 
     def what_to_run(self, question, name):
         """Show the command that fills a licensed data set's page, and how long it takes."""
