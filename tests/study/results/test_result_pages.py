@@ -1,5 +1,6 @@
 """The result pages run without a record, with some, and with all of the grid's, and say what the records say."""
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_a_page_with_all_records_shows_figures_and_tables(show, tmp_path, page):
 def test_every_question_is_on_a_page_and_each_of_its_runs_in_an_arm():
     shown = {}
     for source in NOTEBOOKS.glob("results*.py"):
-        shown |= dict.fromkeys(re.findall(r'page\.answer\("(.+?)"', source.read_text()), source.stem)
+        shown |= dict.fromkeys(re.findall(r'page\.(?:answer\("|longer\(".+?", ")(.+?)"', source.read_text()), source.stem)
     questions = [name for name in read()[0]["questions"] if name != "tuning" and not name.startswith("tries")]
     assert set(shown) == set(questions)
     for question in questions:
@@ -187,6 +188,19 @@ def test_the_lead_is_drawn_below_what_it_is_a_lead_over(tmp_path, monkeypatch):
     assert list(panels) == ["a weak baseline"] and sorted(panels["a weak baseline"][0]) == [0, 1, 2, 3, 4]
     below = draw_pace(panels).axes[1]
     assert below.lines[0].get_ydata() == pytest.approx([10, 1]) and below.get_ylabel().startswith("PAL's lead")
+
+
+@pytest.mark.parametrize(("later", "words"), [(0.004, "are long enough"), (0.006, "are not long enough")])
+def test_a_training_is_long_enough_where_twice_the_epochs_change_little(tmp_path, use_grid, monkeypatch, later, words):
+    content, shown = copy.deepcopy(PRIMARY), []
+    content["questions"]["longer"] = {**content["questions"]["faces"], "settings": {"epochs": 32}, "seeds": [3, 4, 5]}
+    monkeypatch.setattr(pages, "display", lambda thing: shown.append(thing.data))
+    use_grid(content)
+    page = pages.Page([], write_all(tmp_path, [*question_cells("faces"), *question_cells("longer")]))
+    for question, value in (("faces", 0.6), ("longer", 0.6 + later)):
+        page.runs(question)[0].loc[:, "validation_accuracy"] = value
+    page.longer("faces", "longer")
+    assert words in shown[0] and f"60.0 % and {60 + 100 * later:.1f} % (+{100 * later:.1f} points; 2 seeds)" in shown[0]
 
 
 def test_the_first_page_sets_the_lead_on_training_faces_beside_that_on_test_faces(show, tmp_path):
