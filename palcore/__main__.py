@@ -12,9 +12,7 @@ import typer
 # Rich would make three quarters of what `--help` takes.
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-
-MOST_DRAWN = 100
-"""Pictures that are drawn into one."""
+MOST_DRAWN = 100  # pictures that are drawn into one
 
 
 @app.callback()
@@ -22,17 +20,13 @@ def commands():
     """The Privileged Attribution Loss, rebuilt and tested."""
 
 
-RUNS = Annotated[
-    list[Path] | None,
-    typer.Option(help="folder of a training run; give it again for another beside it; the newest in runs/ if not given"),
-]
+RUN_HELP = "folder of a training run; give it again for another beside it; the newest in runs/ if not given"
+RUNS = Annotated[list[Path] | None, typer.Option(help=RUN_HELP)]
 
 
 @app.command()
 def predict(
-    pictures: Annotated[
-        list[Path], typer.Argument(help="pictures and folders of them, cropped to one face unless faces are found")
-    ],
+    pictures: Annotated[list[Path], typer.Argument(help="pictures, and folders of them, of one face each unless faces are found")],
     model: RUNS = None,
     out: Annotated[Path | None, typer.Option(help="where to save the faces with their attribution")] = None,
     csv: Annotated[Path | None, typer.Option(help="a table to write: a line for each face and run, with its probabilities")] = None,

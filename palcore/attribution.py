@@ -4,6 +4,8 @@ The score is ``S = sum_i |z_i|`` over the **logits** (:eq:`score`); the attribut
 (:eq:`grad`) or that times ``f`` (:eq:`grad-input`). Method of Bonnard et al., ICPR 2022, arXiv 2203.12905.
 """
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -18,11 +20,10 @@ def _choose(name, value, choices):
         raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(choices)}")
 
 
-def attribution_score(logits, score="abs_logits"):
+def attribution_score(logits, score: str = "abs_logits"):
     """The number that is differentiated, summed over the faces of a batch (:eq:`score`).
 
-    The literature disagrees: the words of the source say absolute values, its formula leaves them out. Softmax outputs are
-    useless here: they sum to one, so the gradient of their sum is zero.
+    The words of the source say absolute values, its formula leaves them out. Softmax outputs sum to one: without a gradient.
 
     :param logits: ``(N, classes)``.
     :param score: ``"abs_logits"`` for ``sum |z|``, ``"logits"`` for ``sum z``.
@@ -34,7 +35,7 @@ def attribution_score(logits, score="abs_logits"):
     return ops.sum(ops.abs(logits) if score == "abs_logits" else logits)
 
 
-def value_and_gradient(function, inputs, has_aux=False):
+def value_and_gradient(function: Callable, inputs, has_aux: bool = False) -> tuple:
     """A scalar function's value and its gradient, which can be differentiated again.
 
     :param function: one tensor, or a list of tensors, to a scalar tensor; it must not write to variables.
@@ -61,11 +62,10 @@ def value_and_gradient(function, inputs, has_aux=False):
     raise ValueError(f"Keras backend {backend!r} for derivatives: set KERAS_BACKEND to tensorflow or jax")
 
 
-def compiled(function, backends=("tensorflow", "jax")):
-    """``function`` of tensors, compiled as one for each of their shapes where Keras's backend is one of ``backends``.
+def compiled(function: Callable, backends: tuple[str, ...] = ("tensorflow", "jax")) -> Callable:
+    """``function`` of tensors, which writes to no variables, compiled as one where Keras's backend is one of ``backends``.
 
-    JAX would else compile each of its operations by itself, and TensorFlow would also compute derivatives that nobody asked for,
-    as those of a convolution's weights. It must not write to variables.
+    JAX would else compile each of its operations by itself, and TensorFlow compute derivatives that nobody asked for.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow" and backend in backends:
@@ -79,15 +79,13 @@ def compiled(function, backends=("tensorflow", "jax")):
     return function
 
 
-def logits_and_gradient(head, features, score="abs_logits", training=False):
+def logits_and_gradient(head: keras.Layer, features, score: str = "abs_logits", training: bool = False) -> tuple:
     """Run ``head`` once; return its logits and the gradient of their score with respect to the features.
 
-    The gradient is itself differentiable, on the TensorFlow and the JAX backends of Keras.
+    The gradient is itself differentiable.
 
-    :param head: a built Keras layer or model, ``(N, h, w, C)`` to ``(N, classes)`` logits.
-    :param features: ``(N, h, w, C)`` float32.
+    :param head: a built Keras layer or model, ``(N, h, w, C)`` float32 to ``(N, classes)`` logits, called with ``training``.
     :param score: see ``attribution_score``.
-    :param training: passed on to the head (dropout, normalisation).
     :return: ``(logits (N, classes) float32, gradient (N, h, w, C) float32)``.
     :raises ValueError: on another backend, or for an unknown score.
     """
@@ -106,7 +104,7 @@ def logits_and_gradient(head, features, score="abs_logits", training=False):
     return logits, gradient
 
 
-def attribution_map(features, gradient, method="grad_input", strategy="mean"):
+def attribution_map(features, gradient, method: str = "grad_input", strategy: str = "mean"):
     """Combine features and gradient into a map (:eq:`grad`, :eq:`grad-input`, :eq:`strategies`).
 
     :param features: ``(N, h, w, C)``.
@@ -142,9 +140,7 @@ class AttributionHead(keras.layers.Layer):
     the precision policy. The map is ``(N, h, w)``, or ``(N, h, w, C)`` for the strategy ``"all"``.
 
     :param head: a Keras model from features ``(N, h, w, C)``, channels last, to logits ``(N, classes)``.
-    :param method: see ``attribution_map``.
-    :param strategy: see ``attribution_map``.
-    :param score: see ``attribution_score``.
+    :param method: and ``strategy``: see ``attribution_map``; ``score``: see ``attribution_score``.
     :raises ValueError: for an unknown option, or features that are not a map.
     """
 
@@ -153,10 +149,7 @@ class AttributionHead(keras.layers.Layer):
         _choose("strategy", strategy, STRATEGIES)
         _choose("score", score, SCORES)
         super().__init__(dtype="float32", **kwargs)
-        self.head = head
-        self.method = method
-        self.strategy = strategy
-        self.score = score
+        self.head, self.method, self.strategy, self.score = head, method, strategy, score
 
     def build(self, input_shape):
         if len(input_shape) != 4:
@@ -185,17 +178,10 @@ class AttributionHead(keras.layers.Layer):
         }
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "head": keras.saving.serialize_keras_object(self.head),
-            "method": self.method,
-            "strategy": self.strategy,
-            "score": self.score,
-        }
+        options = {"method": self.method, "strategy": self.strategy, "score": self.score}
+        return {**super().get_config(), "head": keras.saving.serialize_keras_object(self.head), **options}
 
     @classmethod
     def from_config(cls, config):
-        config = dict(config)
-        config.pop("dtype", None)
-        config["head"] = keras.saving.deserialize_keras_object(config["head"])
-        return cls(**config)
+        head = keras.saving.deserialize_keras_object(config["head"])
+        return cls(**{**{name: value for name, value in config.items() if name != "dtype"}, "head": head})

@@ -17,7 +17,7 @@ FINE = 112
 """Pixels along the side of the picture on which "near a landmark" is drawn before it is averaged over cells."""
 
 
-def classification_scores(labels, probabilities):
+def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict:
     """Accuracy, mean-class accuracy, macro-F1, recall and F1 per class, and the confusion matrix (scikit-learn).
 
     :param labels: ``(N,)`` in 0..6.
@@ -44,12 +44,8 @@ def classification_scores(labels, probabilities):
     }
 
 
-def landmark_cells(landmarks, size):
-    """Which cells hold at least one landmark: ``(N, h, w)`` bool.
-
-    :param landmarks: ``(N, 68, 2)`` as fractions of the image's sides; those outside belong to no cell.
-    :param size: ``(h, w)``.
-    """
+def landmark_cells(landmarks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Which of ``size`` ``(h, w)`` cells hold one of the landmarks ``(N, 68, 2)``, fractions of the sides: ``(N, h, w)`` bool."""
     height, width = size
     cells = np.zeros((len(landmarks), height, width), bool)
     places = np.floor(np.nan_to_num(landmarks, nan=-1.0) * [width, height]).astype(int)
@@ -59,12 +55,10 @@ def landmark_cells(landmarks, size):
     return cells
 
 
-def near_landmarks(landmarks, size, radius=2 * SIGMA):
-    """Share of each cell's area that lies within ``radius`` of a landmark: ``(N, h, w)`` float32 in [0, 1].
+def near_landmarks(landmarks: np.ndarray, size: tuple[int, int], radius: float = 2 * SIGMA) -> np.ndarray:
+    """Share of each cell's area that lies within ``radius``, a fraction of the image side, of a landmark: ``(N, h, w)`` float32.
 
-    :param landmarks: ``(N, 68, 2)`` as fractions of the image's sides.
-    :param size: ``(h, w)``.
-    :param radius: as a fraction of the image side.
+    :param landmarks: ``(N, 68, 2)`` as fractions of the image's sides; ``size``: ``(h, w)``.
     """
     shares = np.empty((len(landmarks), *size), np.float32)
     for face, points in enumerate(landmarks):
@@ -84,14 +78,14 @@ def _heatmap_correlation(size, sigma):
     return compiled(correlation, backends=("jax",))
 
 
-def attribution_scores(attribution, landmarks, sigma=SIGMA):
+def attribution_scores(attribution: np.ndarray, landmarks: np.ndarray, sigma: float = SIGMA) -> dict[str, np.ndarray]:
     """Does the attribution lie on the landmarks? Three answers per face, each with what chance would give where that is not 0.
 
     - ``correlation`` with the heatmap, in [-1, 1]: minus PAL (:eq:`correlation`).
-    - ``pointing``: 1 where the cell of the largest attribution holds a landmark (the pointing game), else 0; by chance
-      ``pointing_chance``, the share of cells that hold one.
-    - ``energy``: share of the positive attribution within two ``sigma`` of a landmark; by chance ``energy_chance``, the share of
-      the image's area. A map without positive attribution has an energy of 0.
+    - ``pointing``: 1 where the cell of the largest attribution holds a landmark, else 0; by chance ``pointing_chance``, the share
+      of cells that hold one.
+    - ``energy``: share of the positive attribution within two ``sigma`` of a landmark, 0 where nothing is positive; by chance
+      ``energy_chance``, the share of the image's area.
 
     :param attribution: ``(N, h, w)``.
     :param landmarks: ``(N, 68, 2)`` as fractions of the image's sides.
@@ -115,7 +109,7 @@ def attribution_scores(attribution, landmarks, sigma=SIGMA):
     }
 
 
-def outputs_of(model, images, batch_size):
+def outputs_of(model: keras.Model, images: np.ndarray, batch_size: int):
     """What ``model`` returns for a batch of images, in NumPy arrays.
 
     JAX compiles a model anew for each shape: there a last, smaller batch is filled up to ``batch_size``.
@@ -126,10 +120,10 @@ def outputs_of(model, images, batch_size):
     return keras.tree.map_structure(lambda output: output[:count], model.predict_on_batch(images))
 
 
-def evaluate(model, batches, sigma=SIGMA):
+def evaluate(model: keras.Model, batches, sigma: float = SIGMA) -> tuple[dict, dict]:
     """Run a training model over a split.
 
-    :param model: a model from ``palcore.models.with_attribution`` whose attribution is ``(N, h, w)``.
+    :param model: from ``palcore.models.with_attribution`` whose attribution is ``(N, h, w)``.
     :param batches: ``palcore.data.batches.FaceBatches`` in order, not augmented.
     :return: ``(scores, predictions)``: the classification scores with the means of the attribution scores under
         ``"attribution"``, and arrays ``labels (N,)``, ``probabilities (N, 7)``, ``correlation (N,)``.

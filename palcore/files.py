@@ -31,14 +31,9 @@ except ImportError:  # Windows, where no lock is taken
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system without locks answers: Lustre without ``-o flock``, some NFS and FUSE mounts."""
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-"""Endings of the files that count as pictures in a folder, in capitals too."""
-
-PACKED = 100
-"""How much larger than its file a packed table may be: text packs to a fifth or so, a file of zeros to a thousandth."""
-
-SMALL = 2**26
-"""Bytes of the largest file that is read in one piece, unless its reader says otherwise."""
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")  # endings of the files that count as pictures in a folder, in capitals too
+PACKED = 100  # how much larger than its file a packed table may be: text packs to a fifth or so, a file of zeros to a thousandth
+SMALL = 2**26  # bytes of the largest file that is read in one piece, unless its reader says otherwise
 
 
 class Busy(ValueError):
@@ -86,10 +81,7 @@ def read_bytes(path: str | Path, what: str, most: int = SMALL) -> bytes:
 
 
 def read_text(path: str | Path, what: str, most: int = SMALL) -> str:
-    """A file's text, with or without a byte order mark.
-
-    :raises ValueError: also where it is no UTF-8.
-    """
+    """A file's text in UTF-8, with or without a byte order mark."""
     try:
         return read_bytes(path, what, most).decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -97,27 +89,28 @@ def read_text(path: str | Path, what: str, most: int = SMALL) -> str:
 
 
 def read_array(path: str | Path, what: str, most: int = SMALL) -> np.ndarray:
-    """The array of a ``.npy`` file, whose header must claim no more than the file holds; never a pickle.
-
-    :raises ValueError: also for anything else than one whole array of numbers or texts.
-    """
-    import numpy as np
-
+    """The array, of numbers or texts, of a ``.npy`` file, whose header must claim what the file holds; never a pickle."""
     content = read_bytes(path, what, most)
-    file = io.BytesIO(content)
     try:
-        version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, kind = header(file)
-        claimed = int(np.prod([int(side) for side in shape], dtype=object)) * kind.itemsize
-        if kind.hasobject or claimed != len(content) - file.tell():
-            held = f"{len(content) - file.tell():,} bytes of {claimed:,}"
-            raise ValueError("it holds objects" if kind.hasobject else f"it holds {held}")
-        values = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        values = _array(io.BytesIO(content))
         values.tolist()  # a text may have characters that there are none of
         return values
     except Exception as problem:  # damaged bytes make NumPy raise whatever its parts raise
         raise ValueError(f"{what} {path} cannot be read ({one_line(problem)}): it must be a whole .npy file") from None
+
+
+def _array(file) -> np.ndarray:
+    """The array of an open ``.npy`` file, no larger than what the file holds; damaged bytes raise whatever NumPy raises."""
+    import numpy as np
+
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, by_columns, kind = header(file)
+    content = file.read()
+    claimed = math.prod(shape) * kind.itemsize
+    if kind.hasobject or claimed != len(content):
+        raise ValueError("it holds objects" if kind.hasobject else f"it holds {len(content):,} bytes of {claimed:,}")
+    return np.frombuffer(content, kind).reshape(shape, order="F" if by_columns else "C")
 
 
 class _Bounded(io.RawIOBase):
@@ -150,11 +143,7 @@ def opened_table(path: str | Path, what: str) -> Iterator[io.BufferedReader]:
 
 
 def read_json(path: str | Path, what: str, remedy: str = "check the path"):
-    """The content of a JSON file.
-
-    :raises FileNotFoundError: where there is none.
-    :raises ValueError: as ``opened``, and where it is no JSON.
-    """
+    """The content of a JSON file; errors as those of ``opened``."""
     with opened(path, what, SMALL, remedy) as file:
         text = file.read()
     try:
@@ -167,8 +156,6 @@ def read_arrays(path: str | Path, what: str, remedy: str, most: int | None = Non
     """The arrays of an ``.npz`` file, by name; never a pickle.
 
     :param most: bytes of all arrays at most; None where they were not compressed, and can't have more than the file itself.
-    :raises FileNotFoundError: where there is none.
-    :raises ValueError: as ``opened``, and where it is damaged.
     """
     with opened(path, what, most, remedy) as file:
         try:
@@ -176,22 +163,9 @@ def read_arrays(path: str | Path, what: str, remedy: str, most: int | None = Non
                 entries = archive.infolist()
                 if sum(entry.file_size for entry in entries) > (most or os.fstat(file.fileno()).st_size):
                     raise ValueError("too large")
-                return {entry.filename.removesuffix(".npy"): _array(archive, entry) for entry in entries}
+                return {entry.filename.removesuffix(".npy"): _array(archive.open(entry)) for entry in entries}
         except Exception:  # whatever damaged bytes make zipfile, zlib and NumPy say
             raise ValueError(f"{what} {path} is damaged: {remedy}") from None
-
-
-def _array(archive, entry):
-    import numpy as np
-
-    with archive.open(entry) as file:
-        version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, by_columns, kind = header(file)
-        content = file.read()
-    if kind.hasobject or math.prod(shape) * kind.itemsize != len(content):
-        raise ValueError("not the array that its header says")
-    return np.frombuffer(content, kind).reshape(shape, order="F" if by_columns else "C")
 
 
 def pictures_of(paths: list[Path]) -> list[Path]:
@@ -216,7 +190,7 @@ def pictures_of(paths: list[Path]) -> list[Path]:
 
 
 @contextmanager
-def whole_file(path: Path, suffix: str = ".tmp"):
+def whole_file(path: Path, suffix: str = ".tmp") -> Iterator[Path]:
     """Write a file so that a crash leaves the old one or the new one, never half of one: beside it, then renamed.
 
     :param path: the file; where it is a link, the link is replaced.
@@ -242,13 +216,13 @@ def whole_file(path: Path, suffix: str = ".tmp"):
         raise
 
 
-def write_json(path: Path, content):
+def write_json(path: Path, content) -> None:
     """Write a record, whole or not at all."""
     with whole_file(path) as draft:
         draft.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def write_arrays(path: Path, arrays: dict, compressed: bool = True):
+def write_arrays(path: Path, arrays: dict, compressed: bool = True) -> None:
     """Write ``{name: array}`` as an ``.npz`` file, whole or not at all."""
     import numpy as np
 
@@ -257,13 +231,12 @@ def write_arrays(path: Path, arrays: dict, compressed: bool = True):
 
 
 @contextmanager
-def locked(path: Path, busy: str):
+def locked(path: Path, busy: str) -> Iterator[int]:
     """Hold the lock that a file stands for, which the system drops however the process ends; yields its descriptor.
 
     The file is made where it is missing, and never written to. Where the file system has no locks, it goes on with a note.
 
-    :param busy: what is said where another process holds it.
-    :raises Busy: a ``ValueError`` with that sentence.
+    :raises Busy: a ``ValueError`` with the sentence ``busy``, where another process holds it.
     :raises ValueError: where the file is a link, a pipe or the like.
     :raises OSError: where it can't be made.
     """
@@ -273,22 +246,16 @@ def locked(path: Path, busy: str):
         if error.errno == errno.ELOOP:
             raise ValueError(f"lock {path} is a link: remove it") from None
         raise
-    try:
+    with os.fdopen(descriptor, "rb"):
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError(f"lock {path} is no regular file: remove it")
-        if fcntl:
-            _lock(descriptor, path, busy)
+        try:
+            if fcntl:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(busy) from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            print(f"{path}: no locks on this file system ({error.strerror}): start nothing else that writes there", file=sys.stderr)
         yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor, path, busy):
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Busy(busy) from None
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        print(f"{path}: no locks on this file system ({error.strerror}): start nothing else that writes there", file=sys.stderr)

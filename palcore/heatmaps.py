@@ -88,12 +88,10 @@ def landmark_fault(landmarks: np.ndarray, middle: tuple[float, float] = MIDDLE) 
     return None
 
 
-def region_weights(**weights):
-    """One weight per landmark from one weight per region, for ``gaussian_heatmap``.
+def region_weights(**weights: float) -> np.ndarray:
+    """One weight per landmark, ``(68,)`` float32, from one of at least 0 per region; regions not given keep 1.
 
-    :param weights: a non-negative number for any of ``jaw``, ``brows``, ``nose``, ``eyes``, ``mouth``; the others keep 1.
-    :return: ``(68,)`` float32. ``region_weights(jaw=0)`` leaves the jaw out.
-    :raises ValueError: for an unknown region or a negative weight.
+    ``region_weights(jaw=0)`` leaves the jaw out. A ``ValueError`` for an unknown region or a negative weight.
     """
     per_landmark = np.ones(68, np.float32)
     for region, weight in weights.items():
@@ -124,12 +122,11 @@ def _axis_averages(coordinates, cells, sigma):
     return (cumulative[..., 1:] - cumulative[..., :-1]) * (math.sqrt(math.pi / 2) * sigma * cells)
 
 
-def gaussian_heatmap(landmarks, size, sigma=SIGMA, weights=None):
+def gaussian_heatmap(landmarks, size: int | tuple[int, int], sigma: float = SIGMA, weights=None):
     """The exact average over each cell of the sum of one Gaussian per landmark, :eq:`cell-average`.
 
     The Gaussian separates, so the map is one product of two small matrices per face, each holding differences of the error
-    function. It is the limit of drawing at infinite resolution and shrinking by area. What falls outside the image drops out,
-    coincident landmarks add up, and there is no rounding to pixels.
+    function. What falls outside the image drops out, coincident landmarks add up, and there is no rounding to pixels.
 
     :param landmarks: ``(N, 68, 2)``, (x, y) as fractions of the image's width and height, from its top-left corner. Values
         outside [0, 1] are legal. A landmark that is not finite is left out. Any number of landmarks in place of 68 works.
@@ -154,7 +151,7 @@ def gaussian_heatmap(landmarks, size, sigma=SIGMA, weights=None):
     return ops.einsum("nlh,nlw->nhw", rows, columns)
 
 
-def blurred_heatmap(landmarks, size, sigma=SIGMA, outside="drop"):
+def blurred_heatmap(landmarks: np.ndarray, size, sigma: float = SIGMA, outside: str = "drop") -> np.ndarray:
     """The usual heatmap: set the pixel under each landmark to one, then blur the picture once.
 
     It merges landmarks that share a pixel and rounds each to its pixel. Scaled by ``2 pi sigma^2`` (sigma in pixels) so that

@@ -9,19 +9,14 @@ import numpy as np
 from keras import layers, ops
 from scipy.special import log_softmax
 
-SMALLEST = 1e-6
-"""Probabilities below this are not compared: their logarithms are rounding."""
-
+SMALLEST = 1e-6  # probabilities below this are not compared: their logarithms are rounding
 ENDING = 4
 """Operations at the end of a classifier among which its softmax is looked for: behind it may come a cast, a clip or the like."""
 
 
 @keras.saving.register_keras_serializable("palcore")
 class WithoutSoftmax(layers.Wrapper):
-    """A layer with its softmax activation left out: the same weights, logits instead of probabilities.
-
-    :param layer: a Keras layer with an ``activation`` attribute, such as the ``Dense`` layer that ends a classifier.
-    """
+    """A layer with an ``activation`` attribute without it: the same weights, logits instead of probabilities."""
 
     def call(self, inputs):
         # Not by setattr: where the activation is itself a layer, Keras refuses to have it put back.
@@ -64,8 +59,7 @@ def logits_of(name: str, features, output, producers: dict):
     """A classifier's logits: its output, or what lies in front of a softmax that ends it as a layer or as an activation.
 
     :param name: the classifier's, for the sentence of a refusal.
-    :param features: the symbolic map ``(None, h, w, C)`` that the output depends on; random ones are tried.
-    :param output: the symbolic output ``(None, classes)``.
+    :param features: the symbolic map ``(None, h, w, C)`` that the symbolic ``output`` ``(None, classes)`` depends on.
     :param producers: ``{id of a symbolic tensor: palcore.steps.Step that made it}``.
     :return: symbolic logits ``(None, classes)``.
     :raises ValueError: where the outputs are no logits and no softmax of any is found.

@@ -13,20 +13,15 @@ from keras import ops
 
 from palcore.heatmaps import MIDDLE, SIGMA, SPAN, _check_sigma, face_extents, gaussian_heatmap, landmark_fault, median_face
 
-# A map is flat when its standard deviation is below this share of its largest value: float32 rounding of a constant map
-# gives about 1e-7. A map whose largest value is below TINY is dead.
-FLAT = 1e-5
-TINY = 1e-25
+FLAT, TINY = 1e-5, 1e-25
+"""A map is flat when its standard deviation is below this share of its largest value (rounding of a constant map in float32 gives
+about 1e-7), and dead when that is below ``TINY``."""
 
 SAMPLES = 48
 """Points along the image side, at least, on which "near a landmark" is decided."""
 
-REFUSAL = "landmarks in the loss of the attribution"
-FEW = 8
-"""Faces with landmarks, at least, in a batch of which the middle and the span are judged: fewer may all be odd."""
-
-LARGEST = 1e12
-"""An attribution beyond this is taken for this, so that its square stays a number in float32."""
+FEW = 8  # faces with landmarks, at least, in a batch of which the middle and the span are judged: fewer may all be odd
+LARGEST = 1e12  # an attribution beyond this is taken for this, so that its square stays a number in float32
 
 
 def _columns(maps):
@@ -57,7 +52,7 @@ def _standardise(maps):
     return ops.where(varied, centred / deviation, 0.0)
 
 
-def attribution_correlation(attribution, heatmap, scaled=True):
+def attribution_correlation(attribution, heatmap, scaled: bool = True):
     """Correlation of attribution maps with heatmaps, per face (:eq:`correlation`; PAL, :eq:`pal`, is minus this).
 
     :param attribution: ``(N, h, w)``, or ``(N, h, w, C)`` to correlate each channel and average the results.
@@ -78,10 +73,8 @@ def attribution_correlation(attribution, heatmap, scaled=True):
     return ops.mean(ops.mean(products, axis=1) if scaled else ops.sum(products, axis=1), axis=-1)
 
 
-def landmark_neighbourhood(landmarks, size, radius=2 * SIGMA, weights=None):
-    """Share of each cell's area that lies within ``radius`` of a landmark, in the graph, where augmentation has moved them.
-
-    The same as ``palcore.evaluation.near_landmarks``, told at ``SAMPLES`` or more points along the side.
+def landmark_neighbourhood(landmarks, size: tuple[int, int], radius: float = 2 * SIGMA, weights=None):
+    """Share of each cell's area that lies within ``radius`` of a landmark: ``palcore.evaluation.near_landmarks`` in the graph.
 
     :param landmarks: ``(N, 68, 2)`` as fractions of the image's sides; a landmark that is not finite is left out.
     :param size: ``(h, w)`` cells.
@@ -114,10 +107,10 @@ def has_landmarks(landmarks):
 def _refuse(landmarks):
     """Say what is wrong with the landmarks of a batch."""
     fault = landmark_fault(np.asarray(landmarks)) or "they can be no fractions of the picture's sides"
-    raise ValueError(f"{REFUSAL}: {fault}")
+    raise ValueError(f"landmarks in the loss of the attribution: {fault}")
 
 
-def checked_landmarks(landmarks, told: bool = True):
+def checked_landmarks(landmarks, told: bool = True) -> tuple:
     """Refuse a batch of landmarks that cannot be fractions of the image's sides, as ``palcore.heatmaps.landmark_fault`` does.
 
     Pixels would cost exactly 0 for ever and teach nothing; those centred on 0 would teach to look at the upper left corner.
@@ -125,8 +118,7 @@ def checked_landmarks(landmarks, told: bool = True):
     :param landmarks: ``(N, 68, 2)``.
     :param told: False for a JAX step that becomes NaN without a sentence: what calls Python is not kept by JAX's compilation cache.
     :return: ``(landmarks, number)``: faces whose landmarks all coincide, as those of faces that were not found do, have NaN; the
-        number is 0, or NaN for a batch to be refused: a loss of NaN where nothing can be raised, in a function that TensorFlow
-        compiles by XLA.
+        number, to be added to the loss, is 0, or NaN for a batch to be refused, where XLA leaves out what would raise.
     :raises ValueError: at once where the values are known; else the compiled step raises an error of the backend's that says so.
     """
     landmarks = ops.cast(ops.convert_to_tensor(landmarks), "float32")
@@ -144,8 +136,10 @@ def checked_landmarks(landmarks, told: bool = True):
             if wrong:
                 _refuse(landmarks)
         else:
-            wanted = "they can be no fractions of the picture's width and height, from its upper left corner"
-            sentence = f"{REFUSAL}: {wanted}; middle and span of the median face:"
+            sentence = (
+                "landmarks in the loss of the attribution: they can be no fractions of the picture's width and height, from its "
+                "upper left corner; middle and span of the median face:"
+            )
             with tf.control_dependencies([tf.debugging.Assert(tf.logical_not(wrong), [sentence, median])]):
                 landmarks = tf.identity(landmarks)
     elif backend == "jax":
@@ -163,11 +157,9 @@ def checked_landmarks(landmarks, told: bool = True):
 
 @keras.saving.register_keras_serializable("palcore")
 class SmoothedCrossEntropy(keras.losses.Loss):
-    """Cross-entropy of logits with labels of which a share is spread evenly over all classes (Szegedy et al., 2016).
+    """Cross-entropy of logits with labels of which a share ``s`` in [0, 1) is spread over all classes (Szegedy et al., 2016).
 
     ``-(1 - s) log p_y - s / C sum_i log p_i``: ``label_smoothing`` of ``CategoricalCrossentropy``, for labels that are numbers.
-
-    :param smoothing: the share ``s``, in [0, 1).
     """
 
     def __init__(self, smoothing: float, name="smoothed_cross_entropy", **kwargs):
@@ -184,12 +176,7 @@ class SmoothedCrossEntropy(keras.losses.Loss):
 
 
 class _LandmarkLoss(keras.losses.Loss):
-    """What PAL and its rivals share: landmarks as target, a map as prediction, the same two options.
-
-    :param sigma: width of a landmark's Gaussian, as a fraction of the image side.
-    :param landmark_weights: ``(68,)``, see ``palcore.heatmaps.region_weights``; None for all equal.
-    :raises ValueError: for a ``sigma`` that is not positive.
-    """
+    """What PAL and its rivals share: landmarks as target, a map as prediction, the same two options (see PAL)."""
 
     told = True
     """Whether a compiled step of JAX refuses landmarks in a sentence (``checked_landmarks``); a run's faces were judged before."""
@@ -211,12 +198,7 @@ class _LandmarkLoss(keras.losses.Loss):
         return _columns(landmark_neighbourhood(landmarks, tuple(maps.shape[1:3]), 2 * self.sigma, self.landmark_weights))
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "sigma": self.sigma,
-            "landmark_weights": self.landmark_weights,
-            "dtype": "float32",
-        }
+        return {**super().get_config(), "sigma": self.sigma, "landmark_weights": self.landmark_weights, "dtype": "float32"}
 
 
 @keras.saving.register_keras_serializable("palcore")
@@ -224,10 +206,7 @@ class PrivilegedAttributionLoss(_LandmarkLoss):
     """PAL: minus the correlation of the attribution with the heatmap of the landmarks, :eq:`pal`.
 
     The target is the landmarks ``(N, 68, 2)`` as fractions of the image's sides, the prediction is the attribution
-    ``(N, h, w)`` or ``(N, h, w, C)``. The heatmap is drawn here, at the attribution's resolution. The loss of a face is in
-    [-1, 1] by default; it is 0, with a gradient of 0, where either map is flat, dead or not finite, and for a face without
-    landmarks (all NaN).
-
+    ``(N, h, w)`` or ``(N, h, w, C)``, at whose resolution the heatmap is drawn here. The loss of a face is in [-1, 1] by default.
     Bonnard, Dapogny, Dhombres and Bailly, ICPR 2022, arXiv 2203.12905.
 
     :param sigma: width of a landmark's Gaussian, as a fraction of the image side.
@@ -252,8 +231,8 @@ class EnergyLoss(_LandmarkLoss):
     """Share of the positive attribution that lies outside the neighbourhood of the landmarks, in [0, 1].
 
     ``1 - sum_ij(a+_ij m_ij) / sum_ij(a+_ij)`` with ``a+ = max(a, 0)`` and ``m`` the share of a cell within ``2 sigma`` of a
-    landmark: one minus the energy of the pointing game, which Rao et al. (ICCV 2023, arXiv 2303.11932) recommend as a loss, there
-    with bounding boxes. The attribution's scale does not matter. Maps ``(N, h, w, C)`` are taken channel by channel.
+    landmark: one minus the energy of the pointing game, after Rao et al. (ICCV 2023, arXiv 2303.11932), there with bounding boxes.
+    Maps ``(N, h, w, C)`` are taken channel by channel.
     """
 
     def call(self, y_true, y_pred):
@@ -269,10 +248,8 @@ class EnergyLoss(_LandmarkLoss):
 class RightReasonsLoss(_LandmarkLoss):
     """Squared attribution outside the neighbourhood of the landmarks, at least 0, without an upper bound.
 
-    ``sum_ij a_ij^2 (1 - m_ij)`` with ``m`` as for :class:`EnergyLoss`; maps ``(N, h, w, C)`` are summed over channels.
-    After Ross et al. (IJCAI 2017, arXiv 1703.03717), who square the gradient with respect to the pixels and mask it by an
-    annotation. It can be lowered by small attributions everywhere as well as by moving them, so its weight has to be found for
-    each network.
+    ``sum_ij a_ij^2 (1 - m_ij)`` with ``m`` as for :class:`EnergyLoss`; maps ``(N, h, w, C)`` are summed over channels. After Ross
+    et al. (IJCAI 2017, arXiv 1703.03717). Small attributions everywhere lower it too: its weight has to be found for each network.
     """
 
     def call(self, y_true, y_pred):
@@ -309,15 +286,9 @@ LOSSES = {
 """PAL and its rivals by name: the loss, and the map that it is a loss of (None: the attribution that the run asks for)."""
 
 
-def attribution_loss(name="pal", sigma=SIGMA, landmark_weights=None):
-    """The loss of the attribution by name, and the map that it is a loss of.
-
-    :param name: one of ``LOSSES``.
-    :param sigma: width of a landmark's Gaussian, as a fraction of the image side.
-    :param landmark_weights: ``(68,)`` or None.
-    :return: ``(Keras loss, "features" or None)``; None where the map is the attribution that the run asks for.
-    :raises ValueError: for an unknown name.
-    """
+def attribution_loss(name: str = "pal", sigma: float = SIGMA, landmark_weights=None) -> tuple[keras.losses.Loss, str | None]:
+    """The Keras loss of one of the names of ``LOSSES``, and the map that it is a loss of, ``"features"`` or None; options as those
+    of PAL. A ``ValueError`` for an unknown name."""
     if name not in LOSSES:
         raise ValueError(f"unknown loss {name!r} of the attribution: choose from {', '.join(LOSSES)}")
     kind, features = LOSSES[name]

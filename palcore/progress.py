@@ -5,15 +5,14 @@ import sys
 
 from tqdm import tqdm
 
-LOGGED = 30
-"""Seconds between two states of a bar in a log."""
+LOGGED = 30  # seconds between two states of a bar in a log
 
 
-def attended(stream):
+def attended(stream) -> bool:
     """Whether somebody looks on: a terminal, or a notebook that JupyterLab has opened; not papermill's, nor a file."""
     return stream.isatty() or "JPY_SESSION_NAME" in os.environ  # which Jupyter's server gives to the kernels of its notebooks
 
 
-def progress_bar(*arguments, **options):
+def progress_bar(*arguments, **options) -> tqdm:
     """``tqdm.tqdm`` with these arguments, whose state is written all the time, or twice a minute in a log."""
     return tqdm(*arguments, mininterval=0.1 if attended(sys.stderr) else LOGGED, **options)

@@ -1,7 +1,4 @@
-"""Two maps that the attribution is compared with: Grad-CAM and integrated gradients.
-
-Few lines each, so that they run on every backend of the study. They explain one class after training; PAL needs neither.
-"""
+"""Two maps that the attribution is compared with, Grad-CAM and integrated gradients: they explain one class, after training."""
 
 import keras
 import numpy as np
@@ -12,12 +9,7 @@ from palcore.splitting import split_at
 
 
 def class_score(logits, classes):
-    """The sum over the faces of each face's logit ``z_k`` of its class.
-
-    :param logits: ``(N, classes)``.
-    :param classes: ``(N,)`` whole numbers.
-    :return: a float32 scalar.
-    """
+    """The sum, a float32 scalar, over the faces of each face's logit of its class, from ``(N, classes)`` and ``(N,)``."""
     chosen = ops.one_hot(classes, logits.shape[-1])
     return ops.sum(ops.cast(logits, "float32") * chosen)
 
@@ -27,15 +19,13 @@ def _check(images, classes):
         raise ValueError(f"{len(images)} images and {len(classes)} classes: give one class for each image")
 
 
-def grad_cam(classifier, images, classes, layer=None):
+def grad_cam(classifier: keras.Model, images, classes, layer: str | None = None):
     """Grad-CAM: the channels weighted by their mean gradient, summed, its negative part cut off (:eq:`grad-cam`).
 
     Selvaraju et al., ICCV 2017, arXiv 1610.02391.
 
-    :param classifier: a functional or sequential Keras classifier; a final softmax is left out.
-    :param images: ``(N, H, W, 3)``, values 0 to 255.
-    :param classes: ``(N,)`` the class to explain for each image.
-    :param layer: see ``palcore.models.with_attribution``; None for the last convolutional map.
+    :param classifier: and ``layer``: see ``palcore.splitting.split_at``.
+    :param images: ``(N, H, W, 3)``, values 0 to 255; ``classes``: ``(N,)`` the class to explain for each.
     :return: ``(N, h, w)`` float32, not negative.
     :raises ValueError: where there is no such layer, or the numbers of images and classes differ.
     """
@@ -47,17 +37,14 @@ def grad_cam(classifier, images, classes, layer=None):
     return ops.relu(ops.sum(weights * values, axis=-1))
 
 
-def integrated_gradients(classifier, images, classes, baseline=0.0, steps=64, together=None):
+def integrated_gradients(classifier: keras.Model, images, classes, baseline=0.0, steps: int = 64, together: int | None = None):
     """Integrated gradients: the pixels' gradient averaged on the way from a baseline, times the way.
 
-    See :eq:`integrated-gradients`; the integral is taken by the midpoint rule. Completeness holds up to the rule's error: the
-    attributions of an image sum to the class's logit at the image minus that at the baseline.
+    See :eq:`integrated-gradients`; the integral is taken by the midpoint rule, up to whose error the attributions of an image sum
+    to the class's logit at the image minus that at the baseline. Sundararajan, Taly and Yan, ICML 2017, arXiv 1703.01365.
 
-    Sundararajan, Taly and Yan, ICML 2017, arXiv 1703.01365.
-
-    :param classifier: a functional or sequential Keras classifier; a final softmax is left out.
-    :param images: ``(N, H, W, 3)``, values 0 to 255.
-    :param classes: ``(N,)`` the class to explain for each image.
+    :param classifier: see ``palcore.splitting.split_at``.
+    :param images: ``(N, H, W, 3)``, values 0 to 255; ``classes``: ``(N,)`` the class to explain for each.
     :param baseline: an image of nothing, anything that broadcasts to the images; black by default.
     :param steps: points at which the gradient is taken.
     :param together: images at a time, which bounds the memory; None for all.
@@ -88,7 +75,6 @@ def integrated_gradients(classifier, images, classes, baseline=0.0, steps=64, to
         chosen = np.arange(start, start + together) % len(images)
         for part in (np.arange(steps, dtype=np.float32) + 0.5) / steps:
             points = images[chosen] - (1 - part) * way[chosen]
-            total[start : start + together] += ops.convert_to_numpy(gradient(*weights, points, classes[chosen]))[
-                : len(images) - start
-            ]
+            gradients = ops.convert_to_numpy(gradient(*weights, points, classes[chosen]))
+            total[start : start + together] += gradients[: len(images) - start]
     return way * total / steps

@@ -10,7 +10,7 @@ from keras import ops
 
 from palcore.attribution import AttributionHead, value_and_gradient
 from palcore.losses import FLAT, PrivilegedAttributionLoss
-from palcore.steps import Step, head_of, takes_training, tensors_of
+from palcore.steps import Step, head_of, tensors_of
 
 MOVING = {
     *("RandomFlip", "RandomTranslation", "RandomRotation", "RandomZoom", "RandomCrop", "RandomShear", "RandomPerspective"),
@@ -19,33 +19,23 @@ MOVING = {
 }
 """What moves pixels in Keras, at random or as it is told, or mixes those of several pictures."""
 
-FOREIGN = {"Lambda", "Pipeline"}
-"""Layers of Keras that run what somebody else gave them."""
-
-STILL = 0.02
-"""A share of the picture's side: what moves by less is not said to move."""
-
-FINE = 8
-"""Cells along a side, at least, of maps in which a move is told by its length."""
-
-BORDER = 3
-"""Cells of a border of zeros that the next window takes back: more is a move."""
-
+FOREIGN = {"Lambda", "Pipeline"}  # layers of Keras that run what somebody else gave them
+STILL = 0.02  # a share of the picture's side: what moves by less is not said to move
+FINE = 8  # cells along a side, at least, of maps in which a move is told by its length
+BORDER = 3  # cells of a border of zeros that the next window takes back: more is a move
 PLACES = [(down, across) for down in (0.2, 0.75) for across in (0.25, 0.8)]
 """Middles of four bright squares: off the middle, and elsewhere across than down, so that flips, turns and transpositions show."""
 
-TRIES = 8
-"""How often a layer of somebody else's is tried: it may move pictures at random."""
+TRIES = 8  # how often a layer of somebody else's is tried: it may move pictures at random
 
 
 def _squares(height, width, channels, dtype):
     """A map with a bright square at each of ``PLACES``, and a dark one: ``(5, height, width, channels)``."""
     maps = np.zeros((len(PLACES) + 1, height, width, channels), np.float32)
     for picture, place in zip(maps, PLACES, strict=False):
-        (top, left), (bottom, right) = ((np.array(place) + reach) * (height, width) for reach in (-0.1, 0.1))
-        picture[int(top) : int(bottom) + 1, int(left) : int(right) + 1] = np.linspace(
-            150, 250, channels
-        )  # channels that are alike would be nothing to a normalisation
+        (top, left), (bottom, right) = (((np.array(place) + reach) * (height, width)).astype(int) for reach in (-0.1, 0.1))
+        # Channels that are alike would be nothing to a normalisation.
+        picture[top : bottom + 1, left : right + 1] = np.linspace(150, 250, channels)
     return ops.cast(maps, dtype)
 
 
@@ -67,48 +57,48 @@ def _follows(maps):
     return bool((height == 1 or down[0] > 3 * abs(down[1])) and (width == 1 or across[1] > 3 * abs(across[0])))
 
 
-class Front:
-    """What is in front of the features, tried with bright squares.
+class Trial:
+    """What the steps of a classifier make of bright squares in the picture, each step run once.
 
     Behind each window of Keras's, a convolution or a pooling, the squares are drawn anew: such a layer blurs, and leaves all in
     place; so does a small border of zeros, which the next window takes back.
-
-    :param image: symbolic input of the steps.
-    :param steps: those in front of the features, which the last one gives.
-    :ivar moving: the first step that moves the squares, or None.
-    :ivar follows: whether the features follow the squares: their axes are the picture's, and nothing mixes all places.
     """
 
-    def __init__(self, image: keras.KerasTensor, steps: list[Step]):
-        self.maps, self.places = {}, {}
+    def __init__(self, image: keras.KerasTensor):
+        self.maps, self.places, self.moves = {}, {}, {}
         self._draw(image, *(side or 64 for side in image.shape[1:3]), image.shape[3])
-        self.moving = next((step for step in steps if step.kind in MOVING), None)
+
+    def judge(self, steps: list[Step]) -> tuple[Step | None, bool]:
+        """The first of some steps that moves the squares, or None; and whether what the last one gives follows them: its axes are
+        the picture's, and nothing mixes all places."""
         with keras.StatelessScope():
             for step in steps:
-                self._try(step)
-        self.follows = _follows(self.maps[id(steps[-1].output)])
+                if step not in self.moves:
+                    self.moves[step] = self._try(step) or step.kind in MOVING
+        return next((step for step in steps if self.moves[step]), None), _follows(self.maps[id(steps[-1].output)])
 
     def _draw(self, tensor, *shape):
         self.maps[id(tensor)] = _squares(*shape, tensor.dtype)
         self.places[id(tensor)] = _places(self.maps[id(tensor)])
 
     def _try(self, step):
+        """Run a step; whether it moves the squares."""
         operation, source = step.operation, next((tensor for tensor in step.inputs if id(tensor) in self.places), None)
         foreign = step.kind in FOREIGN or not type(operation).__module__.startswith("keras.")
         stays = hasattr(operation, "kernel_size") or hasattr(operation, "pool_size")
         stays |= step.kind == "ZeroPadding2D" and np.max(operation.padding) <= BORDER
         if stays and not foreign and source is not None:
             self._draw(step.output, *operation.compute_output_shape(self.maps[id(source)].shape)[1:])
-            return
-        flag = {"training": True} if foreign and takes_training(operation) else {}
+            return False
+        moved = False
         for _ in range(TRIES if foreign else 1):
-            values = step.run([self.maps[id(tensor)] for tensor in step.inputs], **flag)
+            values = step.run([self.maps[id(tensor)] for tensor in step.inputs], training=True if foreign else None)
             for tensor, maps in zip(tensors_of(step.output), keras.tree.flatten(values), strict=True):
                 self.maps[id(tensor)] = maps
                 if source is not None and len(maps.shape) == 4 and tuple(maps.shape[1:3]) != (1, 1):
                     self.places[id(tensor)] = self.places[id(source)]
-                    if self.moving is None and self._is_moved(id(source), id(tensor)):
-                        self.moving = step
+                    moved = moved or self._is_moved(id(source), id(tensor))
+        return moved
 
     def _is_moved(self, source, target):
         """Whether the squares left their places on the way from one map to the next, by more than ``STILL`` and than a cell."""
@@ -122,18 +112,13 @@ class Front:
 
 
 def refuse_moving_layers(split, name: str):
-    """Refuse layers that move pixels between the image and the features: the landmarks would stay where they were.
-
-    :param split: a ``palcore.splitting.Split``.
-    :param name: the classifier's.
-    :raises ValueError: naming the first such layer.
-    """
-    if moving := split.front.moving:
+    """Refuse layers between the image and the features of a ``palcore.splitting.Split`` that move pixels: landmarks would stay."""
+    if moving := split.moving:
         raise ValueError(
             f"layer {moving.path!r} ({moving.kind}) of {name!r} moves the picture in front of layer {split.path!r}, and the "
             "landmarks stay where they were: take it out, and change pictures and landmarks together before the model"
         )
-    if not split.front.follows:
+    if not split.follows:
         raise ValueError(
             f"layer {split.path!r} of {name!r} is no map of the picture: what is bright in it does not follow a bright square "
             "there; choose a layer in front of what mixes all places"
@@ -143,8 +128,7 @@ def refuse_moving_layers(split, name: str):
 def _second_gradient_fault(head):
     """What is wrong with TensorFlow's second gradient of a head, in words, or None.
 
-    The head's derivative along a direction ``u`` is told from its second gradient and from a difference. The first gradient is
-    ``J'v``; the derivative of ``u . J'v`` with respect to ``v`` must be ``J u``.
+    The first gradient is ``J'v``; the derivative of ``u . J'v`` with respect to ``v`` must be ``J u``, which differences give too.
     """
     import tensorflow as tf
 
@@ -171,13 +155,9 @@ def _second_gradient_fault(head):
 
 
 def refuse_missing_second_gradient(split, name: str):
-    """Refuse layers behind the features whose second gradient TensorFlow lacks, or gets wrong; PAL's gradient needs it.
+    """Refuse layers behind the features whose second gradient TensorFlow lacks, or gets wrong, as that of bilinear resizing.
 
-    Bilinear resizing is one that TensorFlow says nothing about. On JAX nothing is tried: it derives the second from the first.
-
-    :param split: a ``palcore.splitting.Split``.
-    :param name: the classifier's.
-    :raises ValueError: naming the layer.
+    On JAX nothing is tried: it derives the second from the first.
     """
     fault = _second_gradient_fault(split.head) if keras.backend.backend() == "tensorflow" else None
     if fault is None:
@@ -195,10 +175,6 @@ def refuse_changing_weights(split, name: str):
     """Refuse layers behind the features that change their own weights when they are called, such as spectral normalisation.
 
     PAL's gradient is taken with the weights as they are, so what such a layer makes of them would be lost.
-
-    :param split: a ``palcore.splitting.Split``.
-    :param name: the classifier's.
-    :raises ValueError: naming the first such weight.
     """
     maps = ops.ones((2, *split.features.shape[1:]))
     with keras.StatelessScope() as scope:
@@ -212,13 +188,7 @@ def refuse_changing_weights(split, name: str):
 
 
 def refuse_flat_map(head: AttributionHead, split, name: str):
-    """Refuse an attribution that is the same in every cell, such as the gradient alone in front of a global average.
-
-    :param head: the layer from the features to logits and attribution.
-    :param split: a ``palcore.splitting.Split``.
-    :param name: the classifier's.
-    :raises ValueError: where it is so for random maps.
-    """
+    """Refuse an attribution that is the same in every cell of random maps, as the gradient alone in front of a global average."""
     maps = np.random.default_rng(0).normal(size=(4, *split.features.shape[1:])).astype(np.float32)
     with keras.StatelessScope():
         attribution = ops.convert_to_numpy(head(maps, training=False)["attribution"])
@@ -234,11 +204,8 @@ def refuse_flat_map(head: AttributionHead, split, name: str):
 def gradient_shares(model: keras.Model, images, landmarks, loss=None) -> dict[str, float]:
     """How PAL's gradient is divided among the layers of a training model: does it do anything, and where?
 
-    A correlation that rises does not tell: with the gradient alone behind a ReLU it rises, though only the head learns.
-
     :param model: from ``palcore.models.with_attribution``.
-    :param images: ``(N, H, W, channels)``, some of the training faces.
-    :param landmarks: ``(N, 68, 2)`` of these.
+    :param images: ``(N, H, W, channels)``, some of the training faces; ``landmarks``: ``(N, 68, 2)`` of these.
     :param loss: of the attribution; None for ``palcore.losses.PrivilegedAttributionLoss()``.
     :return: ``{layer: share}`` for each layer with weights to train: the length of the gradient with respect to these, over the sum
         of all layers' lengths. All are 0 where nothing reaches any.

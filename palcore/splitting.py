@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 
 from palcore.logits import logits_of
-from palcore.soundness import Front
+from palcore.soundness import Trial
 from palcore.steps import Step, Walk, head_of, is_graph, tensors_of
 
 PASSED_OVER = ("Pooling", "Dropout", "Padding", "Cropping", "Reshape", "Permute", "UpSampling", "Resizing", "Rescaling", "Random")
@@ -13,14 +13,19 @@ PASSED_OVER = ("Pooling", "Dropout", "Padding", "Cropping", "Reshape", "Permute"
 
 
 class Split(NamedTuple):
-    """A classifier in two: ``image`` to ``features``, which the layer ``path`` gives, and on to ``logits`` by ``head``."""
+    """A classifier in two: ``image`` to ``features``, which the layer ``path`` gives, and on to ``logits`` by ``head``.
+
+    ``moving``: the first layer in front that moves the picture, or None; ``follows``: whether the features are a map of it;
+    ``tail``: the steps behind.
+    """
 
     image: keras.KerasTensor
     features: keras.KerasTensor
     head: keras.Model
     path: str
     logits: keras.KerasTensor
-    front: Front
+    moving: Step | None
+    follows: bool
     tail: list[Step]
 
 
@@ -36,7 +41,6 @@ def _behind(tensor, producers):
 
 
 def _refuse_model(classifier):
-    """Say why a classifier can't be taken apart, if it can't."""
     name = getattr(classifier, "name", classifier)
     if any(kind.__module__.startswith(("tf_keras", "tensorflow.python.keras")) for kind in type(classifier).__mro__):
         raise ValueError(f"classifier {name!r} is a model of Keras 2 (tf_keras): save it there as .h5 and load it with Keras 3")
@@ -57,7 +61,6 @@ def _refuse_model(classifier):
 
 
 def _refuse_map(classifier, step, front):
-    """Say why a step's output is no map to attribute, if it is none."""
     shape = tuple(step.output.shape[1:])
     if None in shape:
         raise ValueError(
@@ -71,35 +74,40 @@ def _refuse_map(classifier, step, front):
         )
 
 
+def _paths(steps):
+    return ", ".join(dict.fromkeys(step.path for step in steps)) or "nothing"
+
+
 def _named(classifier, layer, maps):
     """The step that a layer's name or path stands for."""
     named = [step for step in maps if step.path == layer] or [step for step in maps if step.operation.name == layer]
     if len(named) == 1:
         return named[0]
-    paths = ", ".join(dict.fromkeys(step.path for step in named or maps)) or "nothing"
+    paths = _paths(named or maps)
     if not named:
         raise ValueError(f"no layer {layer!r} with a map of features in {classifier.name!r}: choose from {paths}")
     raise ValueError(f"layer {layer!r} of {classifier.name!r} is applied {len(named)} times, as {paths}: choose one applied once")
 
 
 def _choose(classifier, walk, maps, producers):
-    """The last map that all paths pass, that something was learnt for, and that follows the picture, and its ``Front``."""
-    unsound = None
+    """The last map that all paths pass, that something was learnt for, and that follows the picture; what its trial says.
+
+    Where none follows it is the last, and ``refuse_moving_layers`` says what is wrong with it.
+    """
+    trial, unsound = Trial(walk.image), None
     for step in reversed(maps):
         front = _behind(step.output, producers)
         learnt = any(getattr(before.operation, "weights", ()) and before.kind != "Normalization" for before in front)
         if not learnt or any(kind in step.kind for kind in PASSED_OVER) or head_of(step.output, walk.output) is None:
             continue
-        if unsound is None or unsound[1].moving not in front:
-            _refuse_map(classifier, step, front)
-            trial = Front(walk.image, front)
-            if trial.follows and trial.moving is None:
-                return step, trial
-            unsound = unsound or (step, trial)
-    if unsound is not None:  # what is wrong with it is said by `refuse_moving_layers`
-        return unsound
-    paths = ", ".join(dict.fromkeys(step.path for step in maps)) or "nothing"
-    raise ValueError(f"classifier {classifier.name!r} has no map that all paths pass and something was learnt for among {paths}")
+        _refuse_map(classifier, step, front)
+        moving, follows = trial.judge(front)
+        if follows and moving is None:
+            return step, moving, follows
+        unsound = unsound or (step, moving, follows)
+    if unsound is None:
+        raise ValueError(f"{classifier.name!r} has no map that all paths pass and something was learnt for among {_paths(maps)}")
+    return unsound
 
 
 def split_classifier(classifier: keras.Model, layer: str | None = None) -> Split:
@@ -110,33 +118,30 @@ def split_classifier(classifier: keras.Model, layer: str | None = None) -> Split
     single = [step for step in walk.steps if isinstance(step.output, keras.KerasTensor)]
     maps = [step for step in single if len(step.output.shape) == 4 and step.output.shape[1:3] != (1, 1)]
     if layer is None:
-        step, front = _choose(classifier, walk, maps, producers)
+        step, moving, follows = _choose(classifier, walk, maps, producers)
     else:
         step = _named(classifier, layer, maps)
         _refuse_map(classifier, step, _behind(step.output, producers))
-        front = Front(walk.image, _behind(step.output, producers))
+        moving, follows = Trial(walk.image).judge(_behind(step.output, producers))
     if head_of(step.output, walk.output) is None:
         raise ValueError(
             f"layer {layer!r} of {classifier.name!r} lies within a branch, and other paths go around it: "
             "choose a layer that all paths pass, such as the addition or activation that ends the block"
         )
     logits = logits_of(classifier.name, step.output, walk.output, producers)
-    before = _behind(step.output, producers)
-    tail = [later for later in _behind(walk.output, producers) if later not in before]
-    return Split(walk.image, step.output, head_of(step.output, logits), step.path, logits, front, tail)
+    front = _behind(step.output, producers)
+    tail = [later for later in _behind(walk.output, producers) if later not in front]
+    return Split(walk.image, step.output, head_of(step.output, logits), step.path, logits, moving, follows, tail)
 
 
 def split_at(classifier: keras.Model, layer: str | None = None) -> tuple:
     """Split a classifier into ``(image, features, head)``: input tensor, a layer's output tensor, and the rest as a model.
-
-    Layers are shared, and keep their names; of two with one name (in two sub-models) the second lies in a model of its own.
 
     :param classifier: a built functional or sequential Keras model with one input and one output, whatever lies nested in it. A
         softmax that ends it is left out of the head.
     :param layer: the layer's name, or ``sub-model/layer`` where two have one name. None for the last map that is neither pooling
         nor dropout nor within a branch, and that follows a bright square in the picture.
     :return: symbolic input, symbolic features ``(None, h, w, C)``, and a model from the features to the logits.
-    :raises ValueError: where the model is not functional, has several inputs or outputs or a training step of its own, has no such
-        layer, other paths go around it, its map has an open size or its channels first, or its outputs are no logits.
+    :raises ValueError: where the model can't be taken apart, the layer gives no map that all paths pass, or outputs are no logits.
     """
     return split_classifier(classifier, layer)[:3]

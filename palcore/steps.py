@@ -33,11 +33,13 @@ class Step:
     def kind(self) -> str:
         return type(self.operation).__name__
 
-    def run(self, values, **kwargs):
-        """Apply the operation to ``values``, one for each of ``inputs``."""
+    def run(self, values, training=None):
+        """Apply the operation to ``values``, one for each of ``inputs``; ``training`` for layers that are called with it."""
         given = {id(tensor): value for tensor, value in zip(self.inputs, values, strict=True)}
         args, named = keras.tree.map_structure(lambda leaf: given.get(id(leaf), leaf), (self.args, self.kwargs))
-        return self.operation(*args, **{**named, **kwargs})
+        if training is not None and _takes_training(self.operation):
+            named["training"] = training
+        return self.operation(*args, **named)
 
 
 def is_graph(operation) -> bool:
@@ -46,8 +48,7 @@ def is_graph(operation) -> bool:
     return getattr(call, "__qualname__", "") in ("Functional.call", "Sequential.call") and operation.built
 
 
-def takes_training(operation) -> bool:
-    """Whether an operation is a layer that is called with ``training``."""
+def _takes_training(operation) -> bool:
     return isinstance(operation, keras.Layer) and "training" in inspect.signature(operation.call).parameters
 
 
@@ -60,16 +61,14 @@ def head_of(features, logits) -> keras.Model | None:
 
 
 class Walk:
-    """A classifier's operations, applied anew: ``image``, ``steps`` and ``output``.
+    """The operations of a built functional or sequential model, applied anew: ``image``, ``steps`` and ``output``.
 
-    :param classifier: a built functional or sequential model with one input and one output.
     :raises ValueError: where a sub-model has several inputs.
     """
 
     def __init__(self, classifier: keras.Model):
         given = classifier.inputs[0]
-        self.operations = {given.name: None, "attribution_head": None}
-        self.steps = []
+        self.operations, self.steps = {given.name: None, "attribution_head": None}, []
         self.image = keras.Input(batch_shape=given.shape, dtype=given.dtype, name=given.name)
         self.output = self._walk(classifier, self.image)[0]
 
@@ -93,7 +92,7 @@ class Walk:
             tensor = self._apply(cast, cast.name, (tensor,), {})
 
         def apply(operation, *args, **kwargs):
-            if training is not None and kwargs.get("training") is None and takes_training(operation):
+            if training is not None and kwargs.get("training") is None and _takes_training(operation):
                 kwargs["training"] = training
             if is_graph(operation):
                 inputs = args[0] if args else kwargs["inputs"]

@@ -1,6 +1,6 @@
-"""What the two backends must agree on, computed on the one that KERAS_BACKEND names; writes its results as .npz.
+"""What the two backends must agree on, computed on the one that KERAS_BACKEND names, and what JAX refuses.
 
-python tests/backend_case.py OUT.npz
+``python -m tests.backend_case OUT.npz`` writes the results, and says nothing where all checks hold.
 """
 
 import sys
@@ -8,10 +8,11 @@ import sys
 import keras
 import numpy as np
 
-from palcore.attribution import METHODS, STRATEGIES
+from palcore.attribution import METHODS, STRATEGIES, value_and_gradient
 from palcore.heatmaps import gaussian_heatmap
 from palcore.losses import LOSSES, PrivilegedAttributionLoss, attribution_loss
 from palcore.models import with_attribution
+from palcore.related_maps import grad_cam, integrated_gradients
 
 SMOOTH = "tanh"
 
@@ -148,9 +149,12 @@ def measure(results, key, model, images, landmarks, loss=None):
             results[f"{key}/{term}/{name}/difference"] = finite_difference(compute, model, direction)
 
 
-def main(out):
-    images, landmarks = faces()
+def results_of_this_backend():
+    """``{name: array}``: heatmap, maps, losses, gradients and finite differences."""
+    (images, landmarks), classes = faces(), [0, 3, 5, 6]
     results = {"heatmap": keras.ops.convert_to_numpy(gaussian_heatmap(landmarks, (7, 9), 0.05))}
+    results["grad_cam"] = keras.ops.convert_to_numpy(grad_cam(network(SMOOTH), images, classes, "last"))
+    results["integrated"] = integrated_gradients(network(SMOOTH), images, classes, steps=3)
     for method in METHODS:
         for strategy in STRATEGIES:
             for score in ("abs_logits", "logits"):
@@ -161,8 +165,70 @@ def main(out):
         for strategy in ("all", "mean"):
             model = with_attribution(network(SMOOTH), "last", features or "grad_input", strategy)
             measure(results, f"{rival}/{strategy}", model, images, landmarks, loss)
-    np.savez(out, **results)
+    return results
+
+
+def refused(words, call):
+    try:
+        call()
+    except Exception as error:
+        assert words in str(error), error
+    else:
+        raise AssertionError(words)
+
+
+def check_splits():
+    """Nested backbones, endings in softmax, layers that move the picture, pixels; but what TensorFlow lacks is no fault on JAX."""
+    layers = keras.layers
+
+    def classifier(**others):
+        parts = {"before": layers.Rescaling(2.0), "behind": layers.ReLU(), "end": layers.Softmax(), **others}
+        inner, image = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
+        backbone = keras.Model(inner, layers.Conv2D(4, 3, activation="relu", name="deep")(inner), name="backbone")
+        flat = layers.Flatten()(parts["behind"](backbone(parts["before"](image))))
+        return keras.Model(image, parts["end"](layers.Dense(5)(layers.Dense(4, activation="tanh")(flat))))
+
+    x, landmarks = (np.random.default_rng(0).uniform(0, 1, shape).astype("float32") for shape in ((4, 8, 8, 3), (4, 68, 2)))
+    for end in (layers.Softmax(), layers.Lambda(lambda z: keras.ops.softmax(z)), layers.Activation(keras.ops.softmax)):
+        model = classifier(end=end)
+        outputs = with_attribution(model)(x)
+        np.testing.assert_allclose(keras.ops.softmax(outputs["expression"]), model(x), rtol=1e-4)
+        assert outputs["attribution"].shape == (4, 6, 6) and float(np.abs(outputs["attribution"]).max()) > 1e-3
+    refused("moves the picture", lambda: with_attribution(classifier(before=layers.RandomFlip())))
+    refused("moves the picture", lambda: with_attribution(classifier(before=layers.Lambda(lambda x: x[:, ::-1]))))
+    refused("gives probabilities or the like", lambda: with_attribution(classifier(end=layers.Activation("sigmoid"))))
+    for fine in (layers.UpSampling2D(2, interpolation="bilinear"), layers.Activation("softsign")):
+        with_attribution(classifier(behind=fine))
+    losses = {"expression": keras.losses.SparseCategoricalCrossentropy(True), "attribution": PrivilegedAttributionLoss()}
+    for jit in (True, False):
+        model = with_attribution(classifier())
+        model.compile("sgd", losses, jit_compile=jit)
+        model.fit(x, {"expression": np.arange(4), "attribution": landmarks}, verbose=0)
+        pixels = {"expression": np.arange(4), "attribution": 48 * landmarks}
+        refused("so they are in pixels", lambda model=model, pixels=pixels: model.fit(x, pixels, verbose=0))
+
+
+def check_derivatives():
+    """A second derivative, compiled or not, and those of the chapters."""
+    from study.book.derivatives import compiled, weight_gradients
+
+    (images, landmarks), loss = faces(), PrivilegedAttributionLoss(sigma=0.1)
+    watched = with_attribution(network(SMOOTH), "last")
+    _, gradients = weight_gradients(watched, images, lambda outputs: loss(landmarks, outputs["attribution"]))
+    _, other = pal_value_and_gradients(watched, images, landmarks)
+    assert all(np.allclose(gradients[path], other[path], atol=1e-7) for path in other)
+
+    def second(x):
+        return value_and_gradient(lambda x: value_and_gradient(lambda x: (x**3).sum(), x)[1].sum(), x)[1]
+
+    x = np.array([1.0, 2.0], np.float32)
+    assert np.allclose(second(x), 6 * x) and np.allclose(compiled(second)(x), 6 * x)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    np.savez(sys.argv[1], **results_of_this_backend())
+    for check in (check_splits, check_derivatives):
+        try:
+            check()
+        except Exception as fault:
+            print(f"{check.__name__}: {fault!r}")

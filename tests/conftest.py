@@ -58,7 +58,7 @@ def small(monkeypatch):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The folder of a small run, which several tests look at, and the options of it."""
-    from palcore.runs.training import check_options, train
+    from palcore.training import check_options, train
 
     folder = tmp_path_factory.mktemp("trained") / "run"
     options = {"epochs": 2, "units": 16, "batch_size": 32, "image_size": 32, "width_multiplier": 0.25}

@@ -74,15 +74,6 @@ def test_sum_of_softmax_outputs_has_no_gradient():
     assert np.abs(tape.gradient(softmax_sum, images)).max() < 1e-6
 
 
-@pytest.mark.parametrize(("method", "taught"), [("grad", False), ("grad_input", True)])
-def test_below_a_piecewise_linear_head_only_grad_input_teaches(method, taught):
-    model = with_attribution(network("relu"), "last", method, "mean")
-    _, gradients = pal_value_and_gradients(model, *faces())
-    below = [np.abs(gradient).max() for path, gradient in gradients.items() if path.startswith(("first", "last"))]
-    assert len(below) == 4
-    assert all(value > 1e-6 for value in below) if taught else all(value == 0 for value in below)
-
-
 @pytest.mark.parametrize("method", ["grad", "grad_input"])
 @pytest.mark.parametrize("strategy", ["all", "mean", "half"])
 def test_every_variable_gets_a_gradient_from_pal_alone_where_it_should(method, strategy):
@@ -114,15 +105,6 @@ def test_a_dead_head_gives_zero_loss_and_zero_gradient():
     value, gradients = pal_value_and_gradients(model, *faces())
     assert value == 0
     assert all(np.all(gradient == 0) for gradient in gradients.values())
-
-
-def test_training_on_pal_alone_raises_the_correlation():
-    keras.utils.set_random_seed(0)
-    model = with_attribution(network("relu"), "last")
-    images, landmarks = faces(count=8)
-    model.compile(keras.optimizers.Adam(1e-2), loss={"attribution": PrivilegedAttributionLoss(sigma=0.1)}, jit_compile=False)
-    history = model.fit(images, {"attribution": landmarks}, epochs=30, verbose=0).history["loss"]
-    assert history[-1] < history[0] - 0.2
 
 
 def test_attributions_stay_in_float32_under_mixed_precision():

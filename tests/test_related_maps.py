@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -85,33 +81,3 @@ def test_bad_requests_are_refused():
     for function in (grad_cam, integrated_gradients):
         with pytest.raises(ValueError, match="1 images and 2 classes: give one class for each image"):
             function(linear_network(), IMAGE, [0, 1])
-
-
-def test_jax_draws_the_same_maps_and_derivatives(tmp_path):
-    script = """
-import numpy as np
-from tests.backend_case import SMOOTH, faces, network, pal_value_and_gradients
-from palcore.attribution import value_and_gradient
-from study.book.derivatives import compiled, weight_gradients
-from palcore.losses import PrivilegedAttributionLoss
-from palcore.models import with_attribution
-from palcore.related_maps import grad_cam, integrated_gradients
-model, (images, landmarks), classes = network(SMOOTH), faces(), [0, 3, 5, 6]
-found = {"grad_cam": grad_cam(model, images, classes, "last"), "integrated": integrated_gradients(model, images, classes, steps=3)}
-watched, loss = with_attribution(model, "last"), PrivilegedAttributionLoss(sigma=0.1)
-_, gradients = weight_gradients(watched, images, lambda outputs: loss(landmarks, outputs["attribution"]))
-_, other = pal_value_and_gradients(watched, images, landmarks)
-assert all(np.allclose(gradients[path], other[path], atol=1e-7) for path in other)
-cubes = lambda x: (x**3).sum()
-second = lambda x: value_and_gradient(lambda x: value_and_gradient(cubes, x)[1].sum(), x)[1]
-x = np.array([1.0, 2.0], np.float32)
-assert np.allclose(second(x), 6 * x) and np.allclose(compiled(second)(x), 6 * x)
-np.savez("maps.npz", **{name: np.asarray(maps) for name, maps in found.items()})
-"""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": root}
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
-    there = np.load(tmp_path / "maps.npz")
-    model, (images, _), classes = network(SMOOTH), faces(), [0, 3, 5, 6]
-    np.testing.assert_allclose(there["grad_cam"], grad_cam(model, images, classes, "last"), rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(there["integrated"], integrated_gradients(model, images, classes, steps=3), rtol=1e-3, atol=1e-5)

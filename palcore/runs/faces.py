@@ -3,7 +3,7 @@
 import hashlib
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,7 @@ from palcore.data.changes import (
 from palcore.data.table import Faces
 
 
-@dataclass(frozen=True)
-class RunFaces:
+class RunFaces(NamedTuple):
     """``train``, with the landmarks that training aims at; ``validation``; ``tests``, ``{condition: faces}`` (``tested_faces``);
     ``window`` ``(3,)`` to which every face that is not trained on is cropped, or None."""
 
@@ -34,12 +33,12 @@ class RunFaces:
     window: np.ndarray | None
 
     @property
-    def splits(self):
+    def splits(self) -> dict[str, Faces]:
         """``{split or condition: faces}``, as a record names them."""
         return {"train": self.train, "validation": self.validation, **self.tests}
 
 
-def load_faces(options, split, index_dir=None, **changes):
+def load_faces(options, split: str, index_dir=None, **changes) -> Faces:
     """The faces of one split as the options describe them (see ``palcore.data.load``).
 
     The seed of a run does not reach the real data sets: whatever is held out for validation is the same in all runs.
@@ -53,13 +52,13 @@ def load_faces(options, split, index_dir=None, **changes):
     return placed(faces, faces.images.size) if options.placed else faces
 
 
-def training_faces(options, index_dir=None):
+def training_faces(options, index_dir=None) -> Faces:
     """Training faces after ``train_share`` and ``label_noise``; images whole and landmarks their own, whatever the options."""
     faces = take_share(load_faces(options, "train", index_dir), options.train_share, options.seed)
     return noisy_labels(faces, options.label_noise, options.seed) if options.label_noise else faces
 
 
-def run_faces(options, index_dir=None):
+def run_faces(options, index_dir=None) -> RunFaces:
     """All faces of a run, as ``RunFaces``; no image is read yet, but what is missing fails here, before the first epoch."""
     train, validation, window = training_faces(options, index_dir), load_faces(options, "validation", index_dir), None
     if options.crop is not None:
@@ -72,14 +71,11 @@ def run_faces(options, index_dir=None):
     return RunFaces(train, validation, tested_faces(options, window, index_dir), window)
 
 
-def tested_faces(options, window=None, index_dir=None):
+def tested_faces(options, window=None, index_dir=None) -> dict[str, Faces]:
     """``{condition: faces}``: the test split, for a shortcut also with the patch at random, and what ``robustness`` adds.
 
-    FER2013 is tested on all its faces with the owner's labels (``test``) and on those that FER+ has a label for, with that one
-    (``ferplus``), whatever a run was trained on; without the file of FER+ on the first alone, with a warning.
-
-    Where there is a shortcut, it is the faces with the patch at random that are disturbed. Landmarks are the true ones, whatever
-    training aimed at.
+    A condition whose file is missing, such as FER+'s labels, is left out with a warning. Where there is a shortcut, it is the faces
+    with the patch at random that are disturbed. Landmarks are the true ones, whatever training aimed at.
 
     :param window: ``(3,)``, to which all faces are cropped, see ``palcore.data.changes.crop_faces``; None for whole images.
     """
@@ -99,17 +95,14 @@ def tested_faces(options, window=None, index_dir=None):
     return conditions
 
 
-MOST_DIGESTED = 50_000
-"""From twice as many faces on, every second or third alone is looked at for ``pixel_fingerprint``."""
+MOST_DIGESTED = 50_000  # from twice as many faces on, every second or third alone is looked at for ``pixel_fingerprint``
 
 
-def pixel_fingerprint(images, threads=1):
-    """Sixteen hexadecimal digits of the SHA-256 of the pixels that a run sees, before augmentation.
+def pixel_fingerprint(images, threads: int = 1) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of the pixels (``LazyImages``) that a run sees, before augmentation.
 
-    ``Faces.fingerprint`` tells names, labels and landmarks apart, not another copy of the same pictures. All images are read once,
+    ``Faces.fingerprint`` tells names, labels and landmarks apart, not another copy of the same pictures. Each image is read here,
     so that a bad one is found before the first epoch.
-
-    :param images: ``palcore.data.table.LazyImages``, of which ``threads`` are read at once.
     """
     rows = range(0, len(images), max(1, len(images) // MOST_DIGESTED))
     with ThreadPoolExecutor(threads) as pool:
@@ -117,21 +110,14 @@ def pixel_fingerprint(images, threads=1):
         return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
 
 
-def describe_data(faces):
-    """``{split or condition: {"faces": count, "fingerprint": ...}}`` for a record, with what was ``dropped``, if anything."""
-    return {
-        name: {"faces": len(split), "fingerprint": split.fingerprint()} | ({"dropped": split.dropped} if split.dropped else {})
-        for name, split in faces.items()
-    }
-
-
-def run_data(faces):
-    """``describe_data`` of all faces of a run, with the fingerprint of the pixels of its three splits.
-
-    :param faces: ``RunFaces``.
-    """
-    data = describe_data(faces.splits)
-    for split in ("train", "validation", "test"):
-        some = faces.splits[split]
-        data[split]["pixels"] = pixel_fingerprint(some.images, reading_threads(some))
+def run_data(faces: RunFaces) -> dict:
+    """``{split or condition: {"faces": count, "fingerprint": ...}}`` for a record, with what was ``dropped``, if anything, and for
+    the three splits ``pixels``."""
+    data = {}
+    for name, split in faces.splits.items():
+        data[name] = {"faces": len(split), "fingerprint": split.fingerprint()}
+        if split.dropped:
+            data[name]["dropped"] = split.dropped
+        if name in ("train", "validation", "test"):
+            data[name]["pixels"] = pixel_fingerprint(split.images, reading_threads(split))
     return data

@@ -21,17 +21,16 @@ def _option(default, check):
 def _choice(*choices):
     def check(value):
         if value not in choices:
-            raise ValueError(f"choose from {', '.join(map(str, choices))}")
+            raise ValueError(f"choose from {', '.join(choices)}")
         return value
 
     return check
 
 
 def _switch(value):
-    word = str(value).strip().lower()
-    if word not in ("true", "1", "false", "0"):
+    if str(value).strip().lower() not in ("true", "1", "false", "0"):
         raise ValueError("choose from True, False")
-    return word in ("true", "1")
+    return str(value).strip().lower() in ("true", "1")
 
 
 def _number(lowest, highest=math.inf, whole=False, open_end=False):
@@ -141,11 +140,10 @@ def _meaningless(options):
         yield OF_ATTRIBUTION, "strategy none", "it has no loss of the attribution"
 
 
-def check_options(**values):
+def check_options(**values) -> Options:
     """Options from keyword values, each checked, as a papermill cell hands them over.
 
-    Papermill passes ``true``, ``false`` and ``none`` on the command line as text: they are understood for the options that take
-    them, as are 0 and 1 for switches. An empty text stands for None, ``~`` at the start of a path for the home folder.
+    The texts ``true``, ``false``, ``none`` and an empty one (None) are understood, as are 0 and 1 for switches and ``~`` in a path.
 
     :raises ValueError: for an unknown option, a value that makes no sense, or one that means nothing for what was chosen, naming
         it and what would be right.
@@ -172,11 +170,6 @@ def check_options(**values):
     return options
 
 
-def options_of(config, **places):
-    """The options among some values: a record's ``config``, or a notebook's ``globals()``.
-
-    Names that are no options are left out, options that are missing take their defaults.
-
-    :param places: what a record leaves out: ``data_dir``, ``landmarks``, ``weights``, ``out_dir``.
-    """
+def options_of(config: dict, **places) -> Options:
+    """The options among some values: a record's ``config``, or a notebook's ``globals()``; ``places``: what a record leaves out."""
     return check_options(**{**{name: value for name, value in config.items() if name in OPTIONS}, **places})

@@ -6,12 +6,11 @@ A picture is looked at before Keras is imported, which takes seconds: what needs
 import csv
 import importlib.util
 import io
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,30 +22,23 @@ from palcore.data.images import read_image, resize
 from palcore.files import whole_file
 from palcore.runs.records import MAKE_RUN, read_record
 
-SHOWN = 256
-"""Side in pixels of each picture that is saved."""
-
-TOGETHER = 32
-"""Faces that a network is given at once."""
+SHOWN = 256  # side in pixels of each picture that is saved
+TOGETHER = 32  # faces that a network is given at once
 
 
-@dataclass(frozen=True)
-class Network:
-    """A run's classifier with its attribution, read and compiled once.
-
-    ``window``: ``[left, top, side]`` to which a picture is cropped first, in fractions, or None.
-    """
+class Network(NamedTuple):
+    """A run's classifier with its attribution, read and compiled once; ``window`` is ``[left, top, side]`` to which a picture is
+    cropped first, in fractions, or None."""
 
     name: str
     model: Any
     window: list | None = None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a network makes of a face: ``{expression: probability}``, and the face with its attribution over it, ``(S, S, 3)``."""
 
-    probabilities: dict
+    probabilities: dict[str, float]
     drawn: np.ndarray
 
     @property
@@ -54,37 +46,30 @@ class Answer:
         return max(self.probabilities, key=self.probabilities.get)
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """A face of a picture, counted from 1, and each network's answer by its name; ``face`` is ``(S, S, 3)`` uint8 RGB."""
 
     picture: Path
     number: int
     face: np.ndarray
-    answers: dict
+    answers: dict[str, Answer]
 
 
 def overlay(image: np.ndarray, attribution: np.ndarray, strength: float = 0.55) -> np.ndarray:
-    """The image with its attribution drawn over it.
+    """The image ``(H, W, 3)`` uint8 RGB with its attribution ``(h, w)`` drawn over it; negative values count as 0.
 
-    :param image: ``(H, W, 3)`` uint8 RGB.
-    :param attribution: ``(h, w)``; negative values count as 0.
     :param strength: opacity of the map, in [0, 1].
-    :return: ``(H, W, 3)`` uint8 RGB.
     """
     positive = np.maximum(np.asarray(attribution, np.float32), 0)
-    largest = float(positive.max())
-    levels = np.uint8(255 * positive / largest) if largest > 0 else np.zeros(positive.shape, np.uint8)
-    height, width = image.shape[:2]
-    levels = cv2.resize(levels, (width, height), interpolation=cv2.INTER_LINEAR)
+    levels = np.uint8(255 * positive / max(positive.max(), np.finfo(np.float32).tiny))
+    levels = cv2.resize(levels, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_CIVIDIS), cv2.COLOR_BGR2RGB)
-    grey = image.mean(axis=-1, keepdims=True)
-    return np.uint8(np.round((1 - strength) * grey + strength * colours))
+    return np.uint8(np.round((1 - strength) * image.mean(axis=-1, keepdims=True) + strength * colours))
 
 
 def run_of(path: Path) -> Path:
     """The folder of a run, from that folder or a file in it, such as its classifier."""
-    path = Path(os.path.expanduser(path))
+    path = Path(path).expanduser()
     return path.parent if path.is_file() else path
 
 
@@ -101,15 +86,11 @@ def network_of(run: Path) -> Network:
 
 
 def attributed(name: str, classifier: Any, config: dict | None = None, window: list | None = None) -> Network:
-    """The network of a classifier in memory.
-
-    :param classifier: from ``palcore.models.build_classifier``, trained.
-    :param config: a record's; options that it lacks have their defaults.
-    """
+    """The network of a trained classifier in memory; ``config`` is a record's, and options that it lacks have their defaults."""
     from palcore.models import with_attribution
     from palcore.runs.options import Options
 
-    config = {**asdict(Options()), **(config or {})}  # a record may be older than some of the options
+    config = {**asdict(Options()), **(config or {})}
     return Network(name, with_attribution(classifier, config["layer"], config["attribution"], "mean", config["score"]), window)
 
 
@@ -121,8 +102,8 @@ def _framed(network, face):
     return transform_image(face, crop_matrix(left, top, side, side))
 
 
-def look(network: Network, faces: list) -> list:
-    """A network's ``Answer`` to each of some faces, at most ``TOGETHER``.
+def look(network: Network, faces: list) -> list[Answer]:
+    """A network's answer to each of some faces, at most ``TOGETHER``.
 
     :param faces: ``(H, W, 3)`` uint8 RGB each, of any size, cropped to the face.
     """
@@ -142,7 +123,6 @@ def predict(pictures: list, networks: list, find: Callable | None = None, troubl
     """Each face of some pictures as the networks see it, in order; pictures are read as they are needed, and let go.
 
     :param pictures: paths of their files.
-    :param networks: ``Network`` each.
     :param find: a function of a picture that returns its faces as pictures, such as ``palcore.data.detection.face_crops``; None
         takes each picture as one face.
     :param troubles: where the errors of pictures are put that can't be read or have no face; None: the first is raised.
@@ -182,30 +162,29 @@ def _seen(waiting, networks):
         yield Seen(path, number, resize(face, SHOWN), by_name)
 
 
-def saved_runs(*folders: str) -> list:
-    """The newest finished run, and beside it the newest on the same data set of the other kind: one without PAL, one with it.
+def saved_runs(*folders: str) -> list[Path]:
+    """The newest finished run in some folders of runs, and the newest of the other kind on the same data set: without PAL, with it.
 
-    :param folders: that hold run folders; one that is not there holds none.
     :return: run folders, the one without PAL first; one or two.
     :raises FileNotFoundError: where there is no run, with the command that makes one.
     """
-    paths = [path for folder in folders for path in Path(folder).glob("*/record.json")]
-    paths = [path.parent for path in paths if path.with_name("classifier.keras").is_file()]
-    paths.sort(key=lambda path: (path / "record.json").stat().st_mtime, reverse=True)
-    if not paths:
+    runs = [path.parent for folder in folders for path in Path(folder).glob("*/record.json")]
+    runs = [run for run in runs if (run / "classifier.keras").is_file()]
+    runs.sort(key=lambda run: (run / "record.json").stat().st_mtime)
+    if not runs:
         raise FileNotFoundError(f"no saved run in {' or '.join(map(str, folders))}: {MAKE_RUN} makes one in runs/")
-    configs = {path: read_record(path)["config"] for path in paths}
-    like = [path for path in paths if configs[path]["dataset"] == configs[paths[0]]["dataset"]]
-    newest = {configs[path]["strategy"] == "none": path for path in reversed(like)}
+    configs = {run: read_record(run)["config"] for run in runs}
+    like = [run for run in runs if configs[run]["dataset"] == configs[runs[-1]]["dataset"]]
+    newest = {configs[run]["strategy"] == "none": run for run in like}
     return [newest[plain] for plain in (True, False) if plain in newest]
 
 
 def image_file(out: Path) -> Path:
-    """The path of a picture to be saved, once it makes sense.
+    """The path of a picture to be saved.
 
     :raises ValueError: where it does not end as a picture does, or is a folder.
     """
-    out = Path(os.path.expanduser(out))
+    out = Path(out).expanduser()
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ValueError(f"out {out} has no image suffix: give a .png or .jpg file")
     if out.is_dir():
@@ -213,11 +192,8 @@ def image_file(out: Path) -> Path:
     return out
 
 
-def save_beside(out: Path, faces: list):
-    """Save faces as one picture: a row for each, first as it is, then as each network sees it.
-
-    :param faces: ``Seen`` each.
-    """
+def save_beside(out: Path, faces: list[Seen]) -> None:
+    """Save faces as one picture: a row for each, first as it is, then as each network sees it."""
     lines = [np.hstack([seen.face, *(answer.drawn for answer in seen.answers.values())]) for seen in faces]
     # OpenCV itself can't write to a name that is not UTF-8.
     encoded = cv2.imencode(out.suffix.lower(), cv2.cvtColor(np.vstack(lines), cv2.COLOR_RGB2BGR))[1].tobytes()
@@ -226,15 +202,13 @@ def save_beside(out: Path, faces: list):
 
 
 @contextmanager
-def table(path: Path | None):
+def table(path: Path | None) -> Iterator[Callable]:
     """Yields a function that writes a ``Seen`` into a CSV file, a line for each network; without a path, it does nothing."""
     if path is None:
         yield lambda seen: None
         return
-    with (
-        whole_file(Path(os.path.expanduser(path))) as draft,
-        draft.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-    ):
+    utf8 = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"}
+    with whole_file(path.expanduser()) as draft, draft.open("w", **utf8) as file:
         lines = csv.writer(file)
         lines.writerow(["picture", "face", "run", "expression", *EMOTIONS])
 
@@ -253,16 +227,16 @@ def export(run: Path, form: str, out: Path | None = None) -> Path:
     :param out: the file; None for ``classifier.onnx`` or ``classifier.tflite`` in the run's folder.
     :raises ValueError: for another form, or where what it needs is not installed.
     """
-    if form not in ("onnx", "tflite"):
+    needed = {"onnx": "tf2onnx", "tflite": "tensorflow"}.get(form)
+    if needed is None:
         raise ValueError(f"--format {form}: choose from onnx, tflite")
-    needed = "tf2onnx" if form == "onnx" else "tensorflow"
     if importlib.util.find_spec(needed) is None:
         raise ValueError(f"{needed} is not installed: in the study's folder run python -m pip install -e '.[onnx]'")
     from palcore.runs.evaluation import read_classifier
 
     classifier = read_classifier(run, read_record(run))
     classifier(np.zeros((1, *classifier.input_shape[1:]), np.float32))  # Keras exports what was called before
-    out = Path(os.path.expanduser(out or run / f"classifier.{form}"))
+    out = Path(out or run / f"classifier.{form}").expanduser()
     with whole_file(out, f".tmp.{form}") as draft, redirect_stdout(io.StringIO()):  # which tells all that it does
         if form == "onnx":
             classifier.export(str(draft), format="onnx", verbose=False)

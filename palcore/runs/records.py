@@ -15,22 +15,13 @@ from palcore import __version__
 from palcore.data.memory import keep_freed_memory
 from palcore.files import read_arrays, read_json
 
-PLACES = ("data_dir", "landmarks", "out_dir")
-"""Options that say where things are: no part of a record, which is to be shared."""
-
-MAKE_RUN = "`papermill notebooks/train.ipynb OUT.ipynb`"
-"""What makes a run, in the study's folder."""
-
-MOST_PREDICTIONS = 1 << 30
-"""Bytes of a run's predictions, unpacked."""
-
-STATE = "resume.npz"
-"""The state of a half-finished run, in its folder."""
-
+PLACES = ("data_dir", "landmarks", "out_dir")  # options that say where things are: no part of a record, which is to be shared
+MAKE_RUN = "`papermill notebooks/train.ipynb OUT.ipynb`"  # what makes a run, in the study's folder
+STATE = "resume.npz"  # the state of a half-finished run, in its folder
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "opencv-python-headless", "pillow", "scikit-learn")
 
 
-def repository_root(start=None):
+def repository_root(start: str | Path | None = None) -> Path:
     """The folder of this study, the nearest one at or above ``start`` (default: here, then the package's) with ``_toc.yml``.
 
     :raises FileNotFoundError: outside a copy of the study.
@@ -43,7 +34,7 @@ def repository_root(start=None):
     raise FileNotFoundError(f"no _toc.yml and palcore/ at or above {starts[0]}: run this inside a copy of the study")
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Version of Python and of each package that can change a result; those not installed are left out."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
@@ -60,7 +51,7 @@ def _processor():
         return platform.processor() or platform.machine()
 
 
-def device():
+def device() -> str:
     """Name of the accelerator that the backend uses, or of the processor with its number of cores."""
     import keras  # here, since reading and writing records does without it and importing it takes seconds
 
@@ -78,14 +69,14 @@ def device():
     return ", ".join(names) if names else f"{_processor()}, {os.cpu_count()} cores"
 
 
-def threads():
+def threads() -> int:
     """Threads among which one operation is split; sums are, too, so that the last digits of a run depend on their number."""
     given = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return int(given) if given.isdigit() and int(given) else cores
 
 
-def commit():
+def commit() -> str | None:
     """The study's commit, with ``+`` where tracked files differ from it; None outside a git copy."""
     try:
         command = ["git", "-C", str(repository_root()), "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+"]
@@ -94,13 +85,12 @@ def commit():
         return None
 
 
-def run_facts(options, image_size, window, data):
+def run_facts(options, image_size: int, window: list | None, data: dict) -> dict:
     """All that makes a run what it is, but for the places of things: options, faces, backend and versions.
 
-    :param options: from ``palcore.runs.options.check_options``.
     :param image_size: side in pixels, whether the options or the data set gave it.
     :param window: to which faces that are not trained on are cropped, ``[left, top, side]``, or None.
-    :param data: from ``palcore.runs.faces.describe_data``.
+    :param data: from ``palcore.runs.faces.run_data``.
     """
     import keras
 
@@ -113,29 +103,32 @@ def run_facts(options, image_size, window, data):
     return facts | {"versions": {"palcore": __version__, **versions()}}
 
 
-def identity(record):
-    """Sixteen digits that change with any option, version or face of a run: two runs that share them must end the same.
-
-    :param record: a record, or ``run_facts``.
-    """
+def identity(record: dict) -> str:
+    """Sixteen digits of a record, or of ``run_facts``, that change with any option, version or face: two runs that share them must
+    end the same."""
     kept = {name: record.get(name) for name in ("config", "window", "data", "backend", "weights_file", "versions")}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def whole_record(facts, outcome):
-    """A run's record.
+def history_of(logs: dict, options) -> dict[str, list[float]]:
+    """Keras's history under the same names for every strategy, as plain numbers; PAL's loss without its weight."""
+    history = {}
+    for name, values in logs.items():
+        weighted = name.endswith("attribution_loss") and options.warp == "device" and options.pal_weight > 0
+        if options.strategy == "none":
+            name = f"{'val_' if name.startswith('val_') else ''}expression_{name.removeprefix('val_')}"
+        history[name] = [round(float(value) / (options.pal_weight if weighted else 1.0), 6) for value in values]
+    return history
 
-    :param facts: from ``run_facts``.
-    :param outcome: what came out, as JSON can hold it.
-    """
-    machine = {"device": device(), "threads": threads(), "memory": keep_freed_memory()}
-    return {**facts, "identity": identity(facts), **outcome, **machine}
+
+def machine_facts() -> dict:
+    """What a record says of the machine: no number but the last digits depends on it."""
+    return {"device": device(), "threads": threads(), "memory": keep_freed_memory()}
 
 
-def read_record(path):
-    """A run's record as a dictionary.
+def read_record(path: str | Path) -> dict:
+    """A run's record as a dictionary, from ``record.json`` or the run folder that holds it.
 
-    :param path: ``record.json``, or the run folder that holds it.
     :raises FileNotFoundError: where there is none.
     :raises ValueError: where the file is not a record, or is one of another version of the study.
     """
@@ -154,23 +147,20 @@ def _is_number(value):
     return isinstance(value, int | float) and math.isfinite(value)
 
 
+def _are_numbers(values):
+    return isinstance(values, list) and all(map(_is_number, values))
+
+
 def _fault(record):
     """What a record lacks of that which every reader takes for granted; None for a whole one."""
-    parts = ("config", "metrics", "history")
-    if not isinstance(record, dict) or not all(isinstance(record.get(part), dict) for part in parts):
+    if not isinstance(record, dict) or not all(isinstance(record.get(part), dict) for part in ("config", "metrics", "history")):
         return "it lacks config, metrics or history"
     window = record.get("window")
-    if window is not None and not (
-        isinstance(window, list) and len(window) == 3 and all(map(_is_number, window)) and window[2] > 0
-    ):
+    if window is not None and not (_are_numbers(window) and len(window) == 3 and window[2] > 0):
         return f"its window is {window!r}, not left, top and side"
-    if wrong := [name for name, scores in record["metrics"].items() if not _are_scores(scores)]:
-        return f"its metrics of {wrong[0]!r} are no scores"
-    if wrong := [
-        name for name, values in record["history"].items() if not (isinstance(values, list) and all(map(_is_number, values)))
-    ]:
-        return f"its history of {wrong[0]!r} is no list of numbers"
-    return None
+    wrong = [f"its metrics of {name!r} are no scores" for name, scores in record["metrics"].items() if not _are_scores(scores)]
+    wrong += [f"its history of {name!r} is no list of numbers" for name, row in record["history"].items() if not _are_numbers(row)]
+    return wrong[0] if wrong else None
 
 
 def _are_scores(value):
@@ -180,10 +170,6 @@ def _are_scores(value):
     return False
 
 
-def predictions_of(path):
-    """All arrays of a run's ``predictions.npz``.
-
-    :raises FileNotFoundError: where there is none.
-    :raises ValueError: where it is damaged.
-    """
-    return read_arrays(path, "predictions", "give the folder that a training run has written, or train it again", MOST_PREDICTIONS)
+def predictions_of(path: str | Path) -> dict:
+    """All arrays of a run's ``predictions.npz``, of a gigabyte at most; errors as ``palcore.files.read_arrays``."""
+    return read_arrays(path, "predictions", "give the folder that a training run has written, or train it again", 1 << 30)

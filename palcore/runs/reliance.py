@@ -1,8 +1,5 @@
-"""What the answer depends on, beside where the attribution lies.
-
-PAL trains where the attribution lies. Whether the answer came to depend on that place is another question: it is asked by covering
-parts of the picture and by an attribution that was not trained on.
-"""
+"""What the answer depends on, beside where the attribution lies: asked by covering parts of the picture, and by an attribution that
+was not trained on."""
 
 import numpy as np
 from scipy.special import softmax
@@ -17,14 +14,14 @@ SAMPLE, STEPS, TOGETHER = 140, 16, 35
 """Faces whose integrated gradients are taken, evenly over the split; points on the way; faces at a time."""
 
 
-def probabilities_of(classifier, faces, batch_size=64):
-    """The seven probabilities of each face, ``(N, 7)`` float64, from a classifier that ends in logits."""
+def probabilities_of(classifier, faces, batch_size: int = 64) -> np.ndarray:
+    """The seven probabilities of each face, ``(N, 7)`` float64."""
     batches = FaceBatches(faces, batch_size)
     logits = [outputs_of(classifier, batches[index][0], batch_size) for index in range(len(batches))]
     return softmax(np.concatenate(logits).astype(np.float64), axis=-1)
 
 
-def covering_costs(classifier, faces, boxes, batch_size=64):
+def covering_costs(classifier, faces, boxes: dict, batch_size: int = 64) -> dict[str, dict]:
     """How much is lost when a place is covered in the image's mean colour.
 
     :param classifier: the plain classifier, ending in logits.
@@ -32,21 +29,21 @@ def covering_costs(classifier, faces, boxes, batch_size=64):
     :return: ``{place: {"probability": ..., "accuracy": ...}}``: the mean change of the true class's probability, and that of the
         accuracy; below 0 where the answer depends on the place.
     """
-    rows = np.arange(len(faces))
 
-    def known(faces):
-        found = probabilities_of(classifier, faces, batch_size)
-        return found[rows, faces.labels], np.argmax(found, axis=-1) == faces.labels
+    def answers(faces):
+        probabilities = probabilities_of(classifier, faces, batch_size)
+        right = np.argmax(probabilities, axis=-1) == faces.labels
+        return np.take_along_axis(probabilities, faces.labels[:, None].astype(int), axis=-1)[:, 0], right
 
-    probability, right = known(faces)
+    probability, right = answers(faces)
     costs = {}
     for place, there in boxes.items():
-        less, still = known(covered(faces, there))
+        less, still = answers(covered(faces, there))
         costs[place] = {"probability": float(np.mean(less - probability)), "accuracy": float(still.mean() - right.mean())}
     return costs
 
 
-def share_in_boxes(maps, boxes):
+def share_in_boxes(maps: np.ndarray, boxes) -> np.ndarray:
     """Share of the positive part of each map that lies in its box, the map constant over each cell: ``(N,)``; 0 for a dead map.
 
     :param maps: ``(N, h, w)``.
@@ -77,7 +74,7 @@ def attribution_maps(classifier, watched, faces, batch_size=64):
     return np.concatenate(trained), integrated
 
 
-def reliance(classifier, watched, faces, sigma, patch=False, batch_size=64):
+def reliance(classifier, watched, faces, sigma: float, patch: bool = False, batch_size: int = 64) -> dict:
     """What a classifier's answers on some faces depend on: eyes, mouth, a place off the face, and a shortcut's patch.
 
     :param classifier: ending in logits; ``watched`` is the same with its attribution, channels averaged.
@@ -91,10 +88,10 @@ def reliance(classifier, watched, faces, sigma, patch=False, batch_size=64):
     boxes = {place: boxes_of(faces, place, avoid) for place in PLACES}
     boxes |= {"patch": boxes_of(faces, PATCH_BOX)} if patch else {}
     costs = covering_costs(classifier, faces, boxes, batch_size)
-    known = np.flatnonzero([box is not None for box in boxes[PLACES[0]]])
-    sample = known[np.unique(np.linspace(0, len(known) - 1, SAMPLE).astype(int))] if len(known) else known
-    if not len(sample):
+    marked = np.flatnonzero([box is not None for box in boxes[PLACES[0]]])
+    if not len(marked):
         return {"reliance": costs}
+    sample = marked[np.unique(np.linspace(0, len(marked) - 1, SAMPLE).astype(int))]
     some = faces.subset(sample)
     trained, integrated = attribution_maps(classifier, watched, some, batch_size)
     for place, there in boxes.items():

@@ -15,16 +15,12 @@ import numpy as np
 from palcore.files import locked, read_arrays, whole_file, write_arrays, write_json
 from palcore.runs.records import STATE
 
-STOPPED, GOOD = "stopped.json", "last_good.keras"
-"""What is left in a run's folder where the loss is no number."""
+STOPPED, GOOD = "stopped.json", "last_good.keras"  # what is left in a run's folder where the loss is no number
 
 
 @contextlib.contextmanager
-def only_process(folder):
-    """Make a run's folder and keep other processes out of it.
-
-    :raises ValueError: where the folder can't be made or written to, or another process trains in it.
-    """
+def only_process(folder: str | Path):
+    """Make a run's folder and keep other processes out of it; a ``ValueError`` where that can't be."""
     folder = Path(folder)
     busy = f"another process trains in {folder}: wait for it, stop it, or give another out_dir"
     with contextlib.ExitStack() as stack:
@@ -49,24 +45,24 @@ def only_process(folder):
 @contextlib.contextmanager
 def stopped_by_sigterm():
     """Within it SIGTERM, unless something else handles it, ends a run as Ctrl-C does."""
-    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if ours:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        if ours:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def differences(before, now, name=""):
+def differences(before, now, name: str = "") -> list[str]:
     """What differs between two nested dictionaries, as ``["learning_rate 0.1 (now 0.2)", ...]``."""
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return [] if before == now else [f"{name} {before!r} (now {now!r})"]
-    keys = dict.fromkeys([*before, *now])
-    return [
-        line for key in keys for line in differences(before.get(key), now.get(key), f"{name} {key}".strip().removeprefix("config "))
-    ]
+    lines = []
+    for key in dict.fromkeys([*before, *now]):
+        lines += differences(before.get(key), now.get(key), f"{name} {key}".strip().removeprefix("config "))
+    return lines
 
 
 class NotANumber(ArithmeticError):
@@ -81,15 +77,12 @@ class NotANumber(ArithmeticError):
 class Progress(keras.callbacks.Callback):
     """What a run has reached: kept in its folder after each epoch, and taken up again by the next process.
 
-    Keras's ``BackupAndRestore`` does not suffice. It writes weights and epoch to two files in place, so a kill between them counts
-    an epoch twice; it knows no history and no other options; and it forgets all before the test. Here everything is in one file,
-    written beside and renamed: weights, the optimizer's variables, the state of dropout's random numbers, history, seconds.
-
-    A run that goes on so ends bit for bit as one that never stopped, on a processor with the same number of threads (``threads`` in
-    the record): TensorFlow splits sums among them, and with another number the last digits differ.
+    All is in one file, written beside and renamed: weights, the optimizer's variables, the state of dropout's random numbers,
+    history, seconds. (Keras's ``BackupAndRestore`` writes two files in place, so that a kill between them counts an epoch twice.)
+    A run that goes on so ends bit for bit as one that never stopped, on a processor with the same number of threads.
 
     :param batches: what it is trained on; it is told the epoch.
-    :param facts: JSON dictionary of all that makes the run what it is; a state with other facts is refused.
+    :param facts: JSON dictionary of all that makes the run what it is.
     :ivar epoch: epochs done.
     :ivar history: ``{name: [value of each epoch]}``.
     :ivar seconds: spent on them, by all processes.
@@ -99,7 +92,8 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, folder, model, batches, facts, code=None):
         super().__init__()
         self.batches = batches
-        self.path, self.facts, self.epoch, self.history, self.codes = folder / STATE, facts, 0, {}, [code]
+        self.path, self.facts, self.codes = folder / STATE, facts, [code]
+        self.epoch, self.history = 0, {}
         self._started, self._before = time.perf_counter(), 0.0
         model.optimizer.build(model.trainable_variables)
         measures = {id(variable) for variable in model.metrics_variables}
@@ -161,7 +155,7 @@ class Progress(keras.callbacks.Callback):
             raise NotANumber(self._now, batch, logs)
 
 
-def clear(folder):
+def clear(folder: str | Path) -> None:
     """Remove all that only a half-finished run needs."""
     for name in (STATE, STOPPED, GOOD):
         (Path(folder) / name).unlink(missing_ok=True)
@@ -169,11 +163,15 @@ def clear(folder):
 
 def write_stopped(progress, error, classifier):
     """Leave ``stopped.json`` (where the loss stopped being a number, on which files) and ``last_good.keras``."""
-    folder = progress.path.parent
+    folder, at_step = progress.path.parent, error.batch is not None
     with whole_file(folder / GOOD, ".tmp.keras") as draft:
         classifier.save(draft)
-    where = {"epoch": error.epoch + 1, "step": None, "files": []}
-    if error.batch is not None:
-        where |= {"step": error.batch + 1, "files": progress.batches.files_of(error.epoch, error.batch)}
-    kept = {"epochs_kept": progress.epoch, "history": progress.history}
-    write_json(folder / STOPPED, {**where, "losses": error.losses, **kept, **progress.facts})
+    where = {
+        "epoch": error.epoch + 1,
+        "step": error.batch + 1 if at_step else None,
+        "files": progress.batches.files_of(error.epoch, error.batch) if at_step else [],
+        "losses": error.losses,
+        "epochs_kept": progress.epoch,
+        "history": progress.history,
+    }
+    write_json(folder / STOPPED, {**where, **progress.facts})

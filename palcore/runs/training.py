@@ -20,39 +20,27 @@ from palcore.progress import attended
 from palcore.runs.card import write_card
 from palcore.runs.devices import data_parallel, keep_compiled
 from palcore.runs.evaluation import evaluate_conditions, watched_model
-from palcore.runs.faces import load_faces, run_data, run_faces, training_faces
-from palcore.runs.options import OPTIONS, Options, check_options, options_of
-from palcore.runs.records import commit, run_facts, whole_record
+from palcore.runs.faces import run_data, run_faces
+from palcore.runs.options import OPTIONS, Options
+from palcore.runs.records import commit, history_of, identity, machine_facts, run_facts
 from palcore.runs.resume import GOOD, STOPPED, NotANumber, Progress, clear, only_process, stopped_by_sigterm, write_stopped
 from palcore.weights import weights_digest
 
-__all__ = [
-    "Options",
-    "balanced_weights",
-    "build",
-    "check_options",
-    "load_faces",
-    "options_of",
-    "run_folder",
-    "train",
-    "training_faces",
-]
 
-
-def balanced_weights(labels):
+def balanced_weights(labels: np.ndarray) -> dict[int, float]:
     """Weight of each class that makes all weigh the same, ``{label: weight}``; their mean over the faces is 1."""
     counts = np.bincount(labels, minlength=7)
     present = counts > 0
     return {label: float(len(labels) / (present.sum() * count)) if count else 0.0 for label, count in enumerate(counts)}
 
 
-def build(options, image_size, steps, epoch_steps=None):
+def build(options: Options, image_size: int, steps: int, epoch_steps: int | None = None) -> tuple[keras.Model, keras.Model]:
     """The classifier, and the compiled model that trains it.
 
-    :param steps: of the whole training; ``epoch_steps``: of one epoch, which the warm-up counts in.
+    That is the classifier itself for the strategy ``none``, and else the one with the attribution as its second output and PAL, or
+    the rival that the options name, as that output's loss.
 
-    The training model is the classifier itself for the strategy ``none``, and else the one with the attribution as its second
-    output and PAL, or the rival that the options name, as that output's loss.
+    :param steps: of the whole training; ``epoch_steps``: of one epoch, which the warm-up counts in.
     """
     classifier = build_classifier(
         options.backbone,
@@ -104,10 +92,8 @@ def _optimizer(options, steps, epoch_steps):
     if varying:
         rate = CosineOfVariables(rate, warm, steps)
     elif options.schedule == "cosine":
-        start = (
-            {"initial_learning_rate": 0.0, "warmup_target": rate, "warmup_steps": warm} if warm else {"initial_learning_rate": rate}
-        )
-        rate = keras.optimizers.schedules.CosineDecay(decay_steps=max(steps - warm, 1), **start)
+        warming = {"warmup_target": rate, "warmup_steps": warm} if warm else {}
+        rate = keras.optimizers.schedules.CosineDecay(0.0 if warm else rate, max(steps - warm, 1), **warming)
     decay = {"weight_decay": options.weight_decay} if options.weight_decay else {}
     if options.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **decay)
@@ -158,22 +144,7 @@ class EpochLines(keras.callbacks.Callback):
         print(f"epoch {epoch + 1}/{self.params['epochs']}, {time.perf_counter() - self.started:.0f} s: {scores}", flush=True)
 
 
-def _history(logs, options):
-    """Keras's history under the same names for every strategy, as plain numbers; PAL's loss without its weight."""
-    if options.strategy == "none":
-        logs = {
-            f"{'val_' if name.startswith('val_') else ''}expression_{name.removeprefix('val_')}": values
-            for name, values in logs.items()
-        }
-    if options.warp == "device" and options.pal_weight > 0:
-        weighted = ("attribution_loss", "val_attribution_loss")
-        logs = {
-            name: [value / options.pal_weight for value in values] if name in weighted else values for name, values in logs.items()
-        }
-    return {name: [round(float(value), 6) for value in values] for name, values in logs.items()}
-
-
-def run_folder(options):
+def run_folder(options: Options) -> Path:
     """Where a run with these options is written."""
     if options.out_dir is not None:
         return Path(options.out_dir)
@@ -200,20 +171,16 @@ def _conditions(options):
         keras.config.set_dtype_policy(policy)
 
 
-def train(options, verbose=None):
+def train(options: Options, verbose: int | None = None) -> Path:
     """Train, evaluate on the test split once, and write the run folder.
 
     The folder holds ``record.json`` (configuration, versions, device, data fingerprints, history, metrics), ``predictions.npz``
-    (labels, probabilities and attribution correlations of each test condition and of the validation split), ``classifier.keras``,
-    the plain classifier, and ``model_card.md``, what the record says to whoever is given that.
-    The validation split is only watched; the weights are those of the last epoch.
-
-    However the process ends before, the same call goes on from the last epoch, and ends as if nothing had happened
-    (``palcore.runs.resume``).
+    (labels, probabilities and attribution correlations of each test condition and of the validation split), the plain
+    ``classifier.keras`` and its ``model_card.md``. The validation split is only watched; the weights are those of the last epoch.
+    However the process ends before, the same call goes on (``palcore.runs.resume``).
 
     :param options: from ``check_options``.
-    :param verbose: 0 silent, 1 Keras's bar, 2 one line an epoch; None for the bar where somebody watches (``palcore.progress``),
-        and lines in a log.
+    :param verbose: 0 silent, 1 Keras's bar, 2 one line an epoch; None for the bar where somebody watches, and lines in a log.
     :return: path of the run folder.
     :raises FileExistsError: where the folder already holds a record.
     :raises ValueError: where it can't be written to, another process trains in it, or it holds another half-finished run.
@@ -253,17 +220,19 @@ def _train(options, folder, verbose):
         classifier.save(draft)
     metrics, predictions = evaluate_conditions(options, classifier, watched, {**faces.tests, "validation": faces.validation})
     write_arrays(folder / "predictions.npz", predictions)
-    outcome = {
+    record = {
+        **facts,
+        "identity": identity(facts),
         "parameters": classifier.count_params(),
         "weights": weights_digest(classifier),
         "labels": {name: split.counts() for name, split in faces.splits.items()},
         "metrics": metrics,
-        "history": _history(progress.history, options),
+        "history": history_of(progress.history, options),
         "seconds": round(progress.seconds, 1),
         "seconds_training": round(trained, 1),
         "commit": ", ".join(filter(None, progress.codes)) or None,
+        **machine_facts(),
     }
-    record = whole_record(facts, outcome)
     write_card(folder, record)  # before the record: where there is one, there is its card
     write_json(folder / "record.json", record)
     clear(folder)

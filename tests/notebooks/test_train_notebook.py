@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 
 from palcore.runs.records import read_record
-from palcore.runs.training import Options, check_options
+from palcore.training import Options, check_options
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = {"epochs": 1, "units": 16, "image_size": 32, "width_multiplier": 0.125}

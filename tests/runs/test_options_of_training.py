@@ -77,17 +77,6 @@ def test_a_template_in_each_faces_box_is_one_shape_at_every_face_s_place():
     assert np.abs(points - faces.landmarks).max() > 0.01
 
 
-@pytest.mark.parametrize(("values", "sentence"), [
-    ({"backbone": "vgg16", "normalisation": "convolution"}, "normalisation.*only compact and plain"),
-    ({"schedule": "constant", "warmup": 1.0}, "warmup.*constant"),
-    ({"strategy": "none", "pal_share": 0.5}, "pal_share.*strategy none"),
-    ({"warp": "gpu"}, "warp.*choose from host, device"),
-])  # fmt: skip
-def test_what_means_nothing_is_refused(values, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        check_options(**values)
-
-
 SHARED = """
 import json, sys
 from pathlib import Path

@@ -1,6 +1,8 @@
 """JAX alone is enough: a run where TensorFlow cannot be imported."""
 
-from tests.test_backends import run_on_jax
+import os
+import subprocess
+import sys
 
 
 def test_palcore_imports_trains_and_predicts_without_tensorflow(tmp_path):
@@ -26,4 +28,4 @@ cv2.imwrite("face.png", load("synthetic", split="test", count=1).images[0])
 [seen] = predict.predict(["face.png"], [predict.network_of("run")])
 assert abs(sum(seen.answers["run"].probabilities.values()) - 1) < 1e-6
 """
-    run_on_jax(script, tmp_path)
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "KERAS_BACKEND": "jax"}, check=True)

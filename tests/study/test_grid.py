@@ -209,8 +209,9 @@ def test_a_run_does_not_depend_on_words_or_on_modules_that_training_does_not_use
     change, fingerprint = code
     before = fingerprint()
     change("losses.py", '"""PAL: minus the correlation', '"""PAL, minus the correlation')
-    change("losses.py", "# A map is flat when", "# It is flat when")
-    change("runs/card.py", "What it is for", "What it serves")
+    change("losses.py", "# Guarded inside", "# It is guarded inside")
+    change("runs/card.py", "not set", "none")
+    change("runs/model_card.md", "What it is for", "What it serves")
     change("progress.py", "def ", "def _")
     assert fingerprint() == before
     assert {"palcore.losses", "palcore.data.changes"} <= set(imported_modules("palcore.runs.training"))

@@ -1,5 +1,0 @@
-"""The options of a run under their public name; they live in :mod:`palcore.runs.options`."""
-
-from palcore.runs.options import Options, check_options, options_of
-
-__all__ = ["Options", "check_options", "options_of"]
