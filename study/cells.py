@@ -90,9 +90,9 @@ def defaults(root=ROOT):
     """`{option: default}` of notebooks/train.ipynb, from its cell of parameters."""
     notebook = json.loads((Path(root) / "notebooks" / "train.ipynb").read_text())
     [cell] = [cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", [])]
-    found = {}
-    exec("".join(cell["source"]), {"__builtins__": {}}, found)  # plain assignments of constants
-    return found
+    options = {}
+    exec("".join(cell["source"]), {"__builtins__": {}}, options)  # plain assignments of constants
+    return options
 
 
 def read_tuned(path=TUNED):
@@ -172,9 +172,7 @@ def expand(grid, known=None, tuned=None):
             if cell.options != options:
                 # The same run with more test conditions is one run with them.
                 merged = {**cell.options, **options}
-                if {key: merged[key] for key in cell.options} != cell.options or set(merged) - {"robustness"} != set(options) - {
-                    "robustness"
-                }:
+                if merged != {**options, **cell.options} or (set(cell.options) ^ set(options)) - {"robustness"}:
                     raise ValueError(f"question {title}: cell {name} has other options than in {cell.questions[0]}")
                 cell.options = merged
             if title not in cell.questions:

@@ -15,20 +15,17 @@ CLEAR = 0.003
 COSTLY = ("backbone", "width_multiplier", "image_size")
 
 
-def validation_accuracy(record):
-    """Of a record's last epoch."""
-    return record["history"]["val_expression_accuracy"][-1]
-
-
 def _scores(cells, records):
-    """`[(accuracy, options)]` of cells in their order, 0 for one whose loss was no number; None while one has not ended."""
+    """`[(validation accuracy after the last epoch, options)]` of cells in their order, 0 where the loss was no number; None while
+    one has not ended."""
     scores = []
     for cell in cells:
         paths = [Path(records[0]) / cell.name / "record.json", Path(records[1]) / f"{cell.name}.json"]
         record = next((path for path in paths if path.exists()), None)
         if record is None and not paths[0].with_name("stopped.json").exists():
             return None
-        scores.append((validation_accuracy(json.loads(record.read_text())) if record else 0.0, cell.options))
+        history = json.loads(record.read_text())["history"] if record else {"val_expression_accuracy": [0.0]}
+        scores.append((history["val_expression_accuracy"][-1], cell.options))
     return scores
 
 

@@ -6,9 +6,9 @@ import json
 import os
 import re
 import sys
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = (".jpg", ".jpeg", ".png")
@@ -16,12 +16,7 @@ NO_NUMBERS = ("palcore.runs.card", "palcore.progress")
 """What training imports and no number depends on: a run is not run again for it, nor for what only these import."""
 
 
-def _is_text(statement):
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
-
-
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """What a module's text says that matters here. Docstrings, comments and layout do not."""
 
     dump: str
@@ -44,7 +39,8 @@ def _read(text, name, package=()):
     imports, strings = set(), set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [statement for statement in node.body if not _is_text(statement)]
+            texts = [one for one in node.body if isinstance(one, ast.Expr) and isinstance(getattr(one.value, "value", None), str)]
+            node.body = [statement for statement in node.body if statement not in texts]
         elif isinstance(node, ast.Import):
             imports |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -57,36 +53,28 @@ def _read(text, name, package=()):
     return Code(ast.dump(tree), frozenset(imports), frozenset(strings))
 
 
-def _path(module, root):
-    base = Path(root).joinpath(*module.split("."))
-    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
-
-
-def _imported(names, root, but=()):
+def imported(names, root=ROOT, but=()):
     """`{module of the study: its Code}` of all that importing these names executes, packages above included; but some."""
-    found, waiting = {}, list(names)
+    modules, waiting = {}, list(names)
     while waiting:
         name = waiting.pop()
-        path = _path(name, root) if name.split(".")[0] in ("palcore", "study") else None
-        if name in found or name in but or path is None:
+        base = Path(root).joinpath(*name.split("."))
+        places = (base.with_suffix(".py"), base / "__init__.py") if name.split(".")[0] in ("palcore", "study") else ()
+        path = next((path for path in places if path.is_file()), None)
+        if name in modules or name in but or path is None:
             continue
         above = name.rpartition(".")[0]
         package = name if path.name == "__init__.py" else above
-        found[name] = _read(path.read_text(), path, tuple(package.split(".")))
-        waiting += [above, *found[name].imports]
-    return found
-
-
-def imported_modules(module, root=ROOT):
-    """Names of all modules of palcore that a module imports, itself and what those import included."""
-    return sorted(_imported([module], root))
+        modules[name] = _read(path.read_text(), path, tuple(package.split(".")))
+        waiting += [above, *modules[name].imports]
+    return modules
 
 
 @cache
 def code_fingerprint(dataset, root=ROOT):
     """Twelve digits of the code that a training run on this data set executes. Docstrings and comments do not count."""
     digest = hashlib.sha256()
-    for module, code in sorted(_imported(["palcore.runs.training", f"palcore.data.{dataset}"], root, NO_NUMBERS).items()):
+    for module, code in sorted(imported(["palcore.runs.training", f"palcore.data.{dataset}"], root, NO_NUMBERS).items()):
         digest.update(module.encode())
         digest.update(code.dump.encode())
     return digest.hexdigest()[:12]
@@ -111,7 +99,7 @@ def notebook_inputs(notebook, root=ROOT):
     # IPython's own lines, such as %matplotlib, import nothing.
     lines = "\n".join(re.sub(r"(?m)^[%!].*$", "", source) for source, _ in cells_of_code(notebook))
     code = _read(lines, f"a cell of {notebook}")
-    modules = _imported([*code.imports, *(f"palcore.data.{word}" for word in code.strings if word.isidentifier())], root)
+    modules = imported([*code.imports, *(f"palcore.data.{word}" for word in code.strings if word.isidentifier())], root)
     files = {*root.glob("study/*.yml"), root / "notebooks" / "train.ipynb"} if "study.cells" in modules else set()
     strings = code.strings.union(*(module.strings for name, module in modules.items() if name.startswith("study.")))
     folders = [folder for folder in root.glob("results/*") if {"results", folder.name} <= strings]

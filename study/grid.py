@@ -18,20 +18,17 @@ from pathlib import Path
 
 from palcore.files import Busy, locked
 from study import watch
-from study.cells import GRID, RUNS, command, expand, read_grid
-
-ROOT = Path(__file__).resolve().parent.parent
+from study.cells import GRID, ROOT, RUNS, command, expand, read_grid
 
 
 def attempts(runs):
     """`{cell: {"attempts": n, "finished": n, "failed": n}}` of a folder of runs; a killed attempt is neither."""
-    found = {}
-    path = Path(runs) / "attempts.csv"
+    counts, path = {}, Path(runs) / "attempts.csv"
     for line in path.read_text().splitlines() if path.exists() else []:
         name, event, _ = line.rsplit(",", 2)
-        counts = found.setdefault(name, {"attempts": 0, "finished": 0, "failed": 0})
-        counts["attempts" if event == "started" else event] += 1
-    return found
+        cell = counts.setdefault(name, {"attempts": 0, "finished": 0, "failed": 0})
+        cell["attempts" if event == "started" else event] += 1
+    return counts
 
 
 def state(cell, root=ROOT):
@@ -45,7 +42,8 @@ def state(cell, root=ROOT):
 def publish(cells, root=ROOT, questions=(), runs=None):
     """Copy the record and predictions of each finished cell into `results/runs/`, and how often each cell was tried.
 
-    A file that is there already with the same bytes is left alone, as are published cells whose run folder is gone.
+    A file that is there already with the same bytes is left alone, as are published cells whose run folder is gone, and their
+    attempts: another machine's, say.
 
     :param runs: folder of the cells' folders, such as one that came from another machine; None for the study's own.
     :return: how many cells were copied anew.
@@ -54,32 +52,19 @@ def publish(cells, root=ROOT, questions=(), runs=None):
 
     results, runs, copied = Path(root) / "results" / "runs", Path(runs or Path(root) / RUNS), 0
     for cell in cells:
-        if questions and not set(questions) & set(cell.questions):
+        record, published = runs / cell.name / "record.json", results / f"{cell.name}.json"
+        if (questions and not set(questions) & set(cell.questions)) or not record.exists():
             continue
-        run, copy_of = runs / cell.name, results / f"{cell.name}.json"
-        if not (run / "record.json").exists():
-            continue
-        if copy_of.exists() and json.loads(copy_of.read_text()) == json.loads((run / "record.json").read_text()):
-            continue
-        copy(run, results, cell.name)
-        copied += 1
-    tried = {**published_attempts(results), **attempts(runs)}
-    rows = [(cell.name, *tried[cell.name].values()) for cell in cells if cell.name in tried]
-    if rows:
+        if not published.exists() or json.loads(published.read_text()) != json.loads(record.read_text()):
+            copy(record.parent, results, cell.name)
+            copied += 1
+    table = results / "attempts.csv"
+    tried = {line.rsplit(",", 3)[0]: line for line in table.read_text().splitlines()[1:]} if table.exists() else {}
+    tried |= {name: ",".join(map(str, (name, *counts.values()))) for name, counts in attempts(runs).items()}
+    if lines := [tried[cell.name] for cell in cells if cell.name in tried]:
         results.mkdir(parents=True, exist_ok=True)
-        lines = ["cell,attempts,finished,failed", *(",".join(map(str, row)) for row in rows)]
-        (results / "attempts.csv").write_text("\n".join(lines) + "\n")
+        table.write_text("\n".join(["cell,attempts,finished,failed", *lines]) + "\n")
     return copied
-
-
-def published_attempts(results):
-    """`attempts` as they were published before: another machine's, say, whose run folders are not here."""
-    path = Path(results) / "attempts.csv"
-    found = {}
-    for line in path.read_text().splitlines()[1:] if path.exists() else []:
-        name, *counts = line.rsplit(",", 3)
-        found[name] = dict(zip(("attempts", "finished", "failed"), map(int, counts), strict=True))
-    return found
 
 
 def note(cell, event, root=ROOT):
@@ -101,34 +86,32 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
     :return: papermill's exit code.
     :raises ValueError: where the cell is being run, or has a record already.
     """
-    runs = Path(root) / RUNS
+    folder = Path(root) / cell.folder
     if state(cell, root) == "finished":
-        raise ValueError(f"cell {cell.name} has a record already, in {runs / cell.name}: remove that folder to run it again")
-    (runs / cell.name).mkdir(parents=True, exist_ok=True)
+        raise ValueError(f"cell {cell.name} has a record already, in {folder}: remove that folder to run it again")
+    folder.mkdir(parents=True, exist_ok=True)
     # The kernel must be the study's own, not one of that name in the user's home folder.
-    environment = {"JUPYTER_PREFER_ENV_PATH": "1", **os.environ}
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
-        environment.setdefault(name, str(threads))
+    few = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), str(threads))
+    environment = {"JUPYTER_PREFER_ENV_PATH": "1", **few, **os.environ}
     line = command(cell, data_dir, sys.executable)
     busy = f"cell {cell.name} is being run by another process: wait for it, or stop it first"
-    with locked(runs / cell.name / "lock", busy) as lock:
+    with locked(folder / "lock", busy) as lock:
         print(shlex.join(line), flush=True)
-        log, progress, reached = runs / cell.name / "log.ipynb", runs / cell.name / "resume.npz", None
-        # Papermill inherits the lock: where it cannot be ended with this process, it holds the cell until it ends.
-        options = {"cwd": root, "env": environment, "pass_fds": [lock]}
+        progress, reached = folder / "resume.npz", None
         while True:
             note(cell, "started", root)
             # No record or log of an earlier attempt may be taken for this one's.
             for name in ("record.json", "log.ipynb"):
-                (runs / cell.name / name).unlink(missing_ok=True)
-            outcome = watch.run([*line, "--no-progress-bar"], [log], **patience, **options)
+                (folder / name).unlink(missing_ok=True)
+            # Papermill inherits the lock: where it cannot be ended with this process, it holds the cell until it ends.
+            options = {**patience, "cwd": root, "env": environment, "pass_fds": [lock]}
+            outcome = watch.run([*line, "--no-progress-bar"], [folder / "log.ipynb"], **options)
             if outcome.stuck:
                 print(f"cell {cell.name} was given up: nothing had moved for a long time", file=sys.stderr)
             note(cell, "failed" if outcome.code else "finished", root)
             before, reached = reached, progress.stat().st_mtime_ns if progress.exists() else None
             if not outcome.code or reached == before:
-                break
-    return outcome.code
+                return outcome.code
 
 
 def run(options):
@@ -147,16 +130,19 @@ def run(options):
         sys.exit(str(busy))
 
 
-def _overview(grid, cells):
-    """One line a question: its cells and how they stand."""
+def list_cells(grid, cells, titles):
+    """Print the cells of some questions, or of all, and a line for each question: how its cells stand."""
+    for cell in cells:
+        if not titles or set(titles) & set(cell.questions):
+            print(f"{cell.minutes:6.1f} min  {state(cell):9}  {cell.name}")
     for title, question in grid["questions"].items():
-        members = [cell for cell in cells if title in cell.questions]
-        new = [cell for cell in members if cell.questions[0] == title]
-        states = [state(cell) for cell in members]
+        states = [state(cell) for cell in cells if title in cell.questions]
+        new = [cell.minutes for cell in cells if cell.questions[0] == title]
         counts = ", ".join(f"{states.count(word)} {word}" for word in ("finished", "published", "failed", "missing"))
-        hours = sum(cell.minutes for cell in new) / 60
         where = "GPU" if question.get("gpu") else "CPU"
-        yield f"{title:20} {len(members):3} cells ({len(new)} of its own, {hours:.1f} h {where}): {counts}"
+        print(f"{title:20} {len(states):3} cells ({len(new)} of its own, {sum(new) / 60:.1f} h {where}): {counts}")
+    minutes = [cell.minutes for cell in cells if not cell.gpu]
+    print(f"{len(minutes)} cells without GPU, {sum(minutes) / 60:.1f} hours")
 
 
 def main(words=None):
@@ -171,32 +157,27 @@ def main(words=None):
     parser.add_argument("--threads", type=int, default=2, help="cores of an attempt")
     given = parser.parse_args(words)
     grid = read_grid(given.grid)
-    cells = expand(grid)
+    cells = {cell.name: cell for cell in expand(grid)}
     if given.action in ("command", "attempt"):
-        named = [name for name in given.names if "=" not in name or name in {cell.name for cell in cells}]
-        folders = dict(name.split("=", 1) for name in given.names if name not in named)
-        found = [cell for cell in cells if cell.name in named]
-        if not named or len(found) != len(named) or (given.action == "attempt" and len(named) != 1):
+        folders = dict(name.split("=", 1) for name in given.names if "=" in name and name not in cells)
+        named = [name for name in given.names if name.partition("=")[0] not in folders]
+        if not named or not set(named) <= set(cells) or (given.action == "attempt" and len(named) > 1):
             sys.exit(f"no such cell: {' '.join(named) or 'give its name'}; `python -m study.grid list` shows them")
-        for cell in found:
+        if given.action == "attempt":
+            watch.end_on_signals()
+            cell = cells[named[0]]
+            sys.exit(attempt(cell, folders.get(cell.options["dataset"]), given.threads))
+        for cell in map(cells.get, named):
             dataset = cell.options["dataset"]
-            if given.action == "attempt":
-                watch.end_on_signals()
-                sys.exit(attempt(cell, folders.get(dataset), given.threads))
             print(shlex.join(command(cell, None if dataset == "synthetic" else folders.get(dataset, "DIR"))))
         return
     for name in given.names:
         if name not in grid["questions"]:
             sys.exit(f"unknown question {name!r}: choose from {', '.join(grid['questions'])}")
     if given.action == "publish":
-        print(f"{publish(cells, questions=given.names, runs=given.runs)} runs copied into results/runs/")
-        return
-    for cell in cells:
-        if not given.names or set(given.names) & set(cell.questions):
-            print(f"{cell.minutes:6.1f} min  {state(cell):9}  {cell.name}")
-    print("\n".join(_overview(grid, cells)))
-    small = [cell for cell in cells if not cell.gpu]
-    print(f"{len(small)} cells without GPU, {sum(cell.minutes for cell in small) / 60:.1f} hours")
+        print(f"{publish(cells.values(), questions=given.names, runs=given.runs)} runs copied into results/runs/")
+    else:
+        list_cells(grid, list(cells.values()), given.names)
 
 
 if __name__ == "__main__":

@@ -12,72 +12,82 @@ command goes on with the rest.
 import argparse
 import multiprocessing
 import os
+import statistics
 import time
 import traceback
 from multiprocessing.connection import wait
-from pathlib import Path
 
 import yaml
 
-from study.cells import FACES, RUNS, TUNED, expand, parameters, read_grid, read_tuned, selected
+from study.cells import ROOT, RUNS, TUNED, expand, parameters, read_grid, read_tuned, selected
 from study.choices import choose
 from study.grid import note, state
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 def work(channel, memory):
-    """A slot: trains what it is told, one cell after another, until it is told nothing.
+    """What a slot does: train what it is told, one cell after another, until it is ended.
 
-    :param channel: gets `(name, options)` or None, and sends `(name, problem)`, None where it went well.
+    :param channel: gets a run's options; sends None once it can begin, then for each run the problem, "" where it went well.
     :param memory: share of the card's memory that this process may take.
     """
     os.environ.update(XLA_PYTHON_CLIENT_PREALLOCATE="false", XLA_PYTHON_CLIENT_MEM_FRACTION=f"{memory:.3f}")
     from palcore.runs.options import check_options
     from palcore.runs.training import train
 
-    channel.send((None, None))
-    while (task := channel.recv()) is not None:
-        name, options = task
+    channel.send(None)
+    while True:
+        options = channel.recv()
         try:
             train(check_options(**options), verbose=2)
-            problem = None
+            channel.send("")
         except Exception:
-            problem = traceback.format_exc()
-        channel.send((name, problem))
+            channel.send(traceback.format_exc())
 
 
-def cost(cell):
-    """What a cell takes, in the time of an epoch of its data set at 48 pixels."""
-    options = cell.options
-    return options["epochs"] * options.get("train_share", 1.0) * (options["image_size"] / 48) ** 2 * FACES[options["dataset"]][0]
+def cells_to_run(questions, folders, grid, tuned):
+    """The cells that are asked for and have no record, in the grid's order, and all choices by now.
+
+    :param tuned: choices so far, from `read_tuned`.
+    """
+    while True:
+        cells = expand(grid, tuned=tuned)
+        chosen = choose(grid, cells, (ROOT / RUNS, ROOT / "results" / "runs"), tuned)
+        if chosen == tuned:
+            break
+        tuned = chosen
+        TUNED.write_text("# Written by study/side_by_side.py from the records of the tries.\n" + yaml.safe_dump(tuned))
+        print(f"chosen: {tuned}", flush=True)
+    asked = selected(cells, questions, folders, grid)
+    return [cell for cell in asked if state(cell, ROOT) in ("missing", "failed")], tuned
 
 
-class Queue:
-    """The cells that are asked for, in the grid's order, and what has become of them."""
+class Slot:
+    """One process, and the cell that it trains; None before it can begin, and between two cells."""
 
-    def __init__(self, questions, folders, grid):
-        self.questions, self.folders, self.grid, self.begun = questions, folders, grid, {}
-        self.tuned = read_tuned()
+    def __init__(self, memory):
+        context = multiprocessing.get_context("spawn")
+        self.channel, there = context.Pipe()
+        self.process = context.Process(target=work, args=(there, memory), daemon=True)
+        self.process.start()
+        self.cell, self.ready, self.begun = None, False, 0.0
 
-    def look(self):
-        """Choose what can be chosen by now; the cells that are not begun, and whether choices are still open."""
-        while True:
-            cells = expand(self.grid, tuned=self.tuned)
-            tuned = choose(self.grid, cells, (ROOT / RUNS, ROOT / "results" / "runs"), self.tuned)
-            if tuned == self.tuned:
-                break
-            self.tuned = tuned
-            TUNED.write_text("# Written by study/side_by_side.py from the records of the tries.\n" + yaml.safe_dump(tuned))
-            print(f"chosen: {tuned}", flush=True)
-        asked = selected(cells, self.questions, self.folders, self.grid)
-        return [cell for cell in asked if cell.name not in self.begun and state(cell, ROOT) in ("missing", "failed")]
+    def begin(self, cell, data_dir):
+        self.cell, self.ready, self.begun = cell, False, time.monotonic()
+        note(cell, "started")
+        self.channel.send(parameters(cell, data_dir))
 
-
-def _end(cell_of, slot, problem):
-    cell = cell_of.pop(slot)
-    note(cell, "failed" if problem else "finished")
-    print(f"{cell.name}: {problem or 'finished'}", flush=True)
+    def end(self):
+        """Take what the process says; seconds for each minute that was expected of a finished cell, else None."""
+        try:
+            problem = self.channel.recv()
+        except EOFError:
+            raise RuntimeError(f"a slot has died, with {self.cell and self.cell.name}: fewer slots, or less memory each?") from None
+        cell, self.cell, self.ready = self.cell, None, True
+        if problem is None:
+            return None
+        note(cell, "failed" if problem else "finished")
+        print(f"{cell.name}: {problem or 'finished'}", flush=True)
+        return None if problem else (time.monotonic() - self.begun) / cell.minutes
 
 
 def run(questions, folders, slots, seconds):
@@ -87,46 +97,27 @@ def run(questions, folders, slots, seconds):
     :param seconds: after which no process goes on; a cell that would not end before is not begun.
     :return: how many cells were finished.
     """
-    started, queue = time.monotonic(), Queue(questions, folders, read_grid())
-    context = multiprocessing.get_context("spawn")
-    channels, processes = [], []
-    for _ in range(slots):
-        here, there = context.Pipe()
-        processes.append(context.Process(target=work, args=(there, 0.95 / slots), daemon=True))
-        processes[-1].start()
-        channels.append(here)
-    idle, cell_of, begun, paces, finished = set(), {}, {}, [], 0
-    while time.monotonic() - started < seconds:
-        waiting = queue.look()
-        left = seconds - (time.monotonic() - started)
-        pace = sorted(paces)[len(paces) // 2] if paces else 0.0
-        for slot in sorted(idle):
-            cell = next((cell for cell in waiting if cost(cell) * pace < left), None)
-            if cell is None:
-                break
-            waiting.remove(cell)
-            idle.remove(slot)
-            queue.begun[cell.name], cell_of[slot], begun[slot] = cell, cell, time.monotonic()
-            note(cell, "started")
-            channels[slot].send((cell.name, parameters(cell, folders.get(cell.options["dataset"]))))
-        if not cell_of and not waiting and len(idle) == slots:
-            break
-        for channel in wait(channels, timeout=1.0):
-            slot = channels.index(channel)
-            try:
-                name, problem = channel.recv()
-            except EOFError:
-                raise RuntimeError(f"slot {slot} has died, with {cell_of.get(slot)}: fewer slots, or less memory each?") from None
-            if name is not None:
-                paces += [] if problem else [(time.monotonic() - begun[slot]) / cost(cell_of[slot])]
-                finished += not problem
-                _end(cell_of, slot, problem)
-            idle.add(slot)
-    for slot, process in enumerate(processes):
-        if slot in cell_of:
-            print(f"{cell_of[slot].name}: not ended in {seconds} s; the same command goes on with it", flush=True)
-        process.terminate()
-    return finished
+    started, grid, tuned = time.monotonic(), read_grid(), read_tuned()
+    places, begun, paces = [Slot(0.95 / slots) for _ in range(slots)], set(), []
+    while (left := seconds - (time.monotonic() - started)) > 0:
+        waiting, tuned = cells_to_run(questions, folders, grid, tuned)
+        waiting = [cell for cell in waiting if cell.name not in begun]
+        pace = statistics.median(paces) if paces else 0.0
+        for slot in (slot for slot in places if slot.ready):
+            cell = next((cell for cell in waiting if cell.minutes * pace < left), None)
+            if cell is not None:
+                waiting.remove(cell)
+                begun.add(cell.name)
+                slot.begin(cell, folders.get(cell.options["dataset"]))
+        if all(slot.ready for slot in places):
+            break  # nothing is left, or nothing that would end in time
+        spoken = wait([slot.channel for slot in places], timeout=1.0)
+        paces += filter(None, [slot.end() for slot in places if slot.channel in spoken])
+    for slot in places:
+        if slot.cell:
+            print(f"{slot.cell.name}: not ended in {seconds} s; the same command goes on with it", flush=True)
+        slot.process.terminate()
+    return len(paces)
 
 
 def main():

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import psutil
 
@@ -22,8 +22,7 @@ IDLE = 0.01
 """Processor seconds a second below which a process does nothing: papermill and a kernel that sleeps use 0.0007, both together."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a command ended: its exit code, seconds, processor seconds of all its processes, and whether it was given up."""
 
     code: int
@@ -32,7 +31,7 @@ class Outcome:
     stuck: bool
 
 
-def tree(pid):
+def _tree(pid):
     """A process and all below it, as a list."""
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
@@ -40,54 +39,26 @@ def tree(pid):
     return []
 
 
-def processor_seconds(processes):
-    """What processes have used so far, with those below them that have ended."""
-    total = 0.0
+def _state(processes, files):
+    """What moves: processor seconds so far, with those of ended children, and size and time of each file that is there."""
+    seconds, states = 0.0, []
     for process in processes:
         with contextlib.suppress(psutil.Error):
-            total += sum(process.cpu_times()[:4])
-    return total
-
-
-class Stillness:
-    """How long a process and all below it have done nothing: `look` every `poll` seconds, then read `seconds`.
-
-    Looks are counted and not time, so that a machine that sleeps, or a process that is suspended with its watcher, is not still.
-
-    :param files: paths; one that grows, or is written anew, is movement.
-    """
-
-    def __init__(self, pid, files=(), poll=POLL):
-        self.pid, self.files, self.poll = pid, files, poll
-        self.seconds = 0.0
-        self.processes, self.used, self.written = [], 0.0, None
-        self.look()
-
-    def look(self):
-        self.processes = tree(self.pid) or self.processes
-        used, written = processor_seconds(self.processes), [self._state(path) for path in self.files]
-        # A process that ends unseen takes its time along: less is movement too.
-        moved = abs(used - self.used) >= IDLE * self.poll or written != self.written
-        self.seconds = 0.0 if moved else self.seconds + self.poll
-        self.used, self.written = used, written
-        return self.seconds
-
-    @staticmethod
-    def _state(path):
+            seconds += sum(process.cpu_times()[:4])
+    for path in files:
         with contextlib.suppress(OSError):
-            found = os.stat(path)
-            return found.st_size, found.st_mtime_ns
-        return None
+            states.append((path, os.stat(path).st_size, os.stat(path).st_mtime_ns))
+    return seconds, states
 
 
-def stop(process, known=()):
+def _stop(process, known):
     """Kill a started process and all below it, at once and whatever they do, and wait for its end.
 
     :param known: processes that were below it before; a kernel whose parent has died is below nothing.
     """
     with contextlib.suppress(psutil.Error):
         psutil.Process(process.pid).suspend()  # it must not start another meanwhile
-    for other in {*tree(process.pid), *known}:
+    for other in {*_tree(process.pid), *known}:
         with contextlib.suppress(psutil.Error):
             if other.pid != process.pid:
                 other.kill()
@@ -111,16 +82,20 @@ def run(words, files=(), patience=PATIENCE, poll=POLL, **options):
     """
     start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(words, start_new_session=True, preexec_fn=_die_with_parent, **options)
-    code, stillness = None, None
+    code, processes, still, (used, states) = None, [], 0.0, _state((), files)
     try:
-        stillness = Stillness(process.pid, files, poll)
-        while code is None and stillness.seconds < patience:
+        # Looks are counted and not time, so that a machine that sleeps, or that suspends both processes, is not still.
+        while code is None and still < patience:
             try:
                 code = process.wait(poll)
             except subprocess.TimeoutExpired:
-                stillness.look()
+                processes = _tree(process.pid) or processes
+                earlier, (used, states) = (used, states), _state(processes, files)
+                # A process that ends unseen takes its time along: less is movement too.
+                moved = abs(used - earlier[0]) >= IDLE * poll or states != earlier[1]
+                still = 0.0 if moved else still + poll
     finally:
-        stop(process, stillness.processes if stillness else ())
+        _stop(process, processes)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Outcome(process.returncode, time.monotonic() - start, used, code is None)

@@ -16,25 +16,21 @@ from palcore.files import write_json
 from palcore.runs.records import commit
 
 
-def doubtful_rows(train, test, found):
-    """`{"faces": n, "copies": rows, "guessed": rows}` of the test faces.
-
-    :param train: `palcore.data.table.Faces`.
-    :param test: likewise.
-    :param found: `{file: whether a face was found in it}`.
-    """
-
-    def digests(faces):
-        return [hashlib.sha256(image.tobytes()).digest() for image in faces.images]
-
-    known = set(digests(train))
-    copies = [row for row, digest in enumerate(digests(test)) if digest in known]
-    return {"faces": len(test), "copies": copies, "guessed": guessed_rows(test, found)}
-
-
 def guessed_rows(faces, detected):
-    """Rows of the faces whose landmarks the detector guessed, since it found no face there."""
+    """Rows of the faces whose landmarks the detector guessed.
+
+    :param faces: `palcore.data.table.Faces`.
+    :param detected: `{file: whether a face was found in it}`.
+    """
     return [row for row, file in enumerate(faces.files) if not detected[file]]
+
+
+def doubtful_rows(train, test, detected):
+    """`{"faces": n, "copies": rows, "guessed": rows}` of the test faces: those whose picture is a training face's, and guesses."""
+    digests = [[hashlib.sha256(image.tobytes()).digest() for image in faces.images] for faces in (train, test)]
+    trained = set(digests[0])
+    copies = [row for row, digest in enumerate(digests[1]) if digest in trained]
+    return {"faces": len(test), "copies": copies, "guessed": guessed_rows(test, detected)}
 
 
 def main(folder):

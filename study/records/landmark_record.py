@@ -27,11 +27,11 @@ def quantiles(distances):
     return {str(level): round(float(value), 5) for level, value in zip(LEVELS, np.percentile(distances, LEVELS), strict=True)}
 
 
-def agreement(image, found, landmarks, detect):
+def agreement(image, detected, landmarks, detect):
     """Distances between the table's landmarks and the detector's in some faces drawn at random, by who found a face."""
-    rows = np.sort(np.random.default_rng(SEED).choice(len(found), FACES, replace=False))
+    rows = np.sort(np.random.default_rng(SEED).choice(len(detected), FACES, replace=False))
     seen, points = zip(*(detect(image(row)) for row in tqdm(rows, unit="face")), strict=True)
-    seen, there = np.array(seen), found[rows]
+    seen, there = np.array(seen), detected[rows]
     distances = np.linalg.norm(np.stack(points) - landmarks[rows], axis=2)  # (faces, 68)
     both, neither = seen & there, ~seen & ~there
     return {
@@ -47,14 +47,14 @@ def agreement(image, found, landmarks, detect):
     }
 
 
-def shape(found, landmarks):
+def shape(detected, landmarks):
     """Mean and covariance of each of the 68 landmarks over the faces that were found, and how many lie outside."""
-    faces = landmarks[found].astype(float)
+    faces = landmarks[detected].astype(float)
     away = faces - faces.mean(axis=0)
     covariance = np.einsum("nli,nlj->lij", away, away) / len(faces)
     return {
         "faces": len(landmarks),
-        "found": int(found.sum()),
+        "found": int(detected.sum()),
         "coordinates_outside": round(float(((landmarks < 0) | (landmarks > 1)).mean()), 5),
         "mean": np.round(faces.mean(axis=0), 5).tolist(),
         "covariance": [[round(float(value), 7) for value in (c[0, 0], c[0, 1], c[1, 1])] for c in covariance],
@@ -62,7 +62,7 @@ def shape(found, landmarks):
 
 
 def main(folder):
-    files, found, landmarks = read_landmark_table(Path(folder) / "landmarks.csv.gz", (SIDE, SIDE))
+    files, detected, landmarks = read_landmark_table(Path(folder) / "landmarks.csv.gz", (SIDE, SIDE))
     parts = [load("fer2013", folder, split, landmarks=False) for split in SPLITS]
     places = {str(name): (part, row) for part in parts for row, name in enumerate(part.files)}
 
@@ -75,8 +75,8 @@ def main(folder):
         "commit": commit(),
         "versions": detector_versions(),
         "licence": LICENCE,
-        "agreement": agreement(image, found, landmarks, dlib_detector()),
-        "shape": shape(found, landmarks),
+        "agreement": agreement(image, detected, landmarks, dlib_detector()),
+        "shape": shape(detected, landmarks),
     }
     write_json(Path(__file__).resolve().parents[2] / "results" / "landmarks" / "fer2013.json", record)
     print(record["agreement"])

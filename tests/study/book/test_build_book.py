@@ -53,7 +53,7 @@ def study(tmp_path):
         "study/results/arms.py": "from study.cells import GRID\n",
         "study/cells.py": 'GRID = "grid.yml"\n',
         "study/grid.yml": "questions: {}\n",
-        "study/lock.py": "A = 1\n",
+        "study/other.py": "A = 1\n",
         "results/runs/one.json": "{}\n",
         "results/cost/notebooks.json": '{"processor": "a slow one", "processor_seconds": {"first": 65}}\n',
         "requirements.lock": "numpy==2\n",
@@ -84,7 +84,7 @@ CHANGES = [
     ("results/cost/notebooks.json", "{}\n", set()),
     ("study/cells.py", 'GRID = "grid.yml"\nA = 1\n', {"pages"}),
     ("study/grid.yml", "questions: {a: b}\n", {"pages"}),
-    ("study/lock.py", "A = 2\n", set()),
+    ("study/other.py", "A = 2\n", set()),
 ]
 
 
