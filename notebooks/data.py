@@ -164,8 +164,8 @@ outside = ((faces.landmarks < 0) | (faces.landmarks > 1)).mean()
 Markdown(
     f"The faces of FER2013 fill their images, and {shape['coordinates_outside']:.1%} of the coordinates lie outside; of the drawn "
     f"faces, {outside:.1%}. A face was found in {shape['found'] / shape['faces']:.1%} of FER2013. The others keep the predictor's "
-    "answer to a box at the centre, and are marked. `undetected='leave_out'` takes their landmarks away: PAL then ignores "
-    "the face, and the cross-entropy does not."
+    "answer to a box at the centre, and are marked. In a table whose cells are empty for them, PAL ignores the face, and the "
+    "cross-entropy does not."
 )
 
 # %% [markdown]

@@ -45,7 +45,8 @@ from IPython.display import Markdown
 from palcore.data import geometry, load
 from palcore.data.changes import augmented, crop_faces
 from palcore.data.changes.augmentation import DRAWS
-from palcore.heatmaps import REGIONS, SIGMA, blurred_heatmap, gaussian_heatmap, region_weights
+from palcore.heatmaps import SIGMA, blurred_heatmap, gaussian_heatmap, region_weights
+from palcore.landmarks import REGIONS
 from study.book import figures as plots
 from study.book.figures import draw_grid, draw_landmarks
 from study.book.slider import FrameSlider, to_png

@@ -125,11 +125,6 @@ def landmarks(
     path, summary = landmark_dataset(dataset, data_dir, out)
     print(f"{path}: {summary.faces:,} faces, {summary.new:,} of them new; a face was found in {summary.found:,}")
     print(LICENCE)
-    if summary.unreadable:
-        raise ValueError(
-            f"{len(summary.unreadable)} images could not be read and are not in the table, {summary.unreadable[0]} first: "
-            f"`python -m palcore check {dataset} --data-dir {data_dir}` says why"
-        )
 
 
 @app.command()

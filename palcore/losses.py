@@ -11,7 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from palcore.heatmaps import MIDDLE, SIGMA, SPAN, _check_sigma, face_extents, gaussian_heatmap, landmark_fault, median_face
+from palcore.heatmaps import SIGMA, _check_sigma, gaussian_heatmap
+from palcore.landmarks import MIDDLE, SPAN, face_extents, landmark_fault, median_face
 
 FLAT, TINY = 1e-5, 1e-25
 """A map is flat when its standard deviation is below this share of its largest value (rounding of a constant map in float32 gives
@@ -111,7 +112,7 @@ def _refuse(landmarks):
 
 
 def checked_landmarks(landmarks, told: bool = True) -> tuple:
-    """Refuse a batch of landmarks that cannot be fractions of the image's sides, as ``palcore.heatmaps.landmark_fault`` does.
+    """Refuse a batch of landmarks that cannot be fractions of the image's sides, as ``palcore.landmarks.landmark_fault`` does.
 
     Pixels would cost exactly 0 for ever and teach nothing; those centred on 0 would teach to look at the upper left corner.
 

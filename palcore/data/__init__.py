@@ -29,10 +29,8 @@ def load(name: str, data_dir: str | Path | None = None, split: str = "train", **
     :param split: ``train``, ``validation`` or ``test``.
     :param options: ``image_size``, side in pixels (None: the owner's). For drawn faces those of ``palcore.data.synthetic.load``;
         for real ones ``landmarks`` (a table, or a folder of text files; None for what lies in the folder, False for none),
-        ``undetected`` (``keep`` what a table has where no face was found, or ``leave_out``: NaN), ``seed`` (draws the validation
-        faces where the owner has none), ``index_dir`` (where indexes are kept; None for ``palcore.data.index.INDEX_DIR``), and
-        ``OPTIONS`` of the data set's reader: ``labels`` of fer2013 (``own`` or ``ferplus``), ``landmark_order`` of rafdb
-        (``row_column`` or ``x_y``), ``missing_share`` of affectnet.
+        ``index_dir`` (where indexes are kept; None for ``palcore.data.index.INDEX_DIR``), and ``OPTIONS`` of the data set's
+        reader: ``labels`` of fer2013 (``own`` or ``ferplus``), ``landmark_order`` of rafdb (``row_column`` or ``x_y``).
     :raises ValueError: for an unknown name, split or option, a missing ``data_dir``, or contents that make no sense.
     :raises FileNotFoundError: where ``data_dir`` or a file in it is missing.
     """
@@ -44,22 +42,22 @@ def load(name: str, data_dir: str | Path | None = None, split: str = "train", **
     if name == "synthetic":
         if data_dir is not None:
             raise ValueError(f"data_dir {data_dir} for the synthetic faces: they are drawn, leave it out")
-        return _drawn(data_module(name), split, options)
+        draw = data_module(name).load
+        refuse_unknown(name, options, list(signature(draw).parameters)[1:])
+        return draw(split, **options)
     reader, folder = find_data_set(name, data_dir)
     from palcore.data.opening import faces_of
 
     return faces_of(reader, folder, split, options)
 
 
-def _drawn(module: ModuleType, split: str, options: dict) -> Faces:
+def refuse_unknown(name: str, options: dict, known: list[str]) -> None:
     """
-    :raises ValueError: for an unknown option.
+    :raises ValueError: for an option of a data set that is not among those that it has.
     """
-    known = list(signature(module.load).parameters)[1:]
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ValueError(f"unknown option {unknown[0]!r} of dataset synthetic: choose from {', '.join(known)}")
-    return module.load(split, **options)
+    for option in options:
+        if option not in known:
+            raise ValueError(f"unknown option {option!r} of dataset {name}: choose from {', '.join(known)}")
 
 
 def data_module(name: str) -> ModuleType:
@@ -83,7 +81,7 @@ def find_data_set(name: str, data_dir: str | Path | None) -> tuple[Reader, Path]
     if data_dir is None:
         raise ValueError(f"data_dir is missing for dataset {name}: give the folder that holds it")
     data_dir = Path(data_dir).expanduser()
-    if not data_dir.exists():
+    if not data_dir.is_dir():
         raise FileNotFoundError(f"no folder {data_dir} for dataset {name}: check data_dir")
     return reader, data_dir
 

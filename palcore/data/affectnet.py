@@ -6,7 +6,7 @@ from pathlib import Path
 
 from palcore import EMOTIONS
 from palcore.data.landmark_table import array_points, cell_points, text_pieces
-from palcore.data.readers import Face, FileFinder, Problem, Reader, first_file, image_names, seen_names
+from palcore.data.readers import Face, Problem, Reader, file_finder, first_file, image_names, seen_names
 from palcore.files import read_array
 
 EXPRESSIONS = (
@@ -31,19 +31,19 @@ def _expression(path: Path) -> str:
 
 class AffectNet(Reader):
     """Either ``train_set/`` and ``val_set/`` with ``images/N.jpg``, ``annotations/N_exp.npy`` and ``N_lnd.npy``; or the older form,
-    ``training.csv`` and ``validation.csv`` with whole pictures, which are cut to the face's box, landmarks moved along.
+    ``training.csv`` and ``validation.csv`` with whole pictures, which are cut to the face's box, landmarks moved along. Those come
+    from the web, and copies differ: some may be missing.
 
     The owner's validation set is our test split; our validation split is a twentieth of train.
     """
 
-    NAME, SIDE, VALIDATION_SHARE = "affectnet", 224, 0.05
+    NAME, SIDE, VALIDATION_SHARE, MISSING_SHARE = "affectnet", 224, 0.05, 0.05
     CLASSES = {str(number): name for number, name in enumerate(EXPRESSIONS)}
     PUBLISHED = {
         "train": dict(zip(EMOTIONS, (14090, 6378, 3803, 134415, 25459, 24882, 74874), strict=True)),
         "test": dict.fromkeys(EMOTIONS, 500),
     }
     ONE_SIZE, OWN_LANDMARKS = False, True
-    OPTIONS = {"missing_share": 0.05}  # of the older form's pictures: they come from the web, and copies differ
     LAYOUT = f"data_dir must hold train_set/ and val_set/, or training.csv, validation.csv and {PICTURES}/"
 
     def fits(self, folder: Path) -> bool:
@@ -77,8 +77,7 @@ class AffectNet(Reader):
         for name in image_names(images):
             other = pictures.setdefault(Path(name).stem, name)
             if other != name:
-                sentence = f"both {other} and {name} in {images} are the image of one face: remove one"
-                yield Problem("table", part, str(images / name), sentence)
+                yield Problem("table", f"both {other} and {name} in {images} are the image of one face: remove one", split=part)
         stems = {*pictures, *(name.removesuffix("_exp.npy") for name in seen_names(arrays) if name.endswith("_exp.npy"))}
         for stem in sorted(stems, key=lambda stem: (len(stem), stem)):
             name, number = pictures.get(stem, f"{stem}.jpg"), arrays / f"{stem}_exp.npy"
@@ -87,21 +86,19 @@ class AffectNet(Reader):
 
     def in_table(self, images: Path, part: str, table: Path) -> Iterator[Face | Problem]:
         """With or without a header; pictures that lie outside their folder are never opened."""
-        find, first = FileFinder(images), [name.strip() for name in next(text_pieces(table, "table", nrows=1, header=None)).iloc[0]]
+        find, first = file_finder(images), [name.strip() for name in next(text_pieces(table, nrows=1, header=None)).iloc[0]]
         headed = COLUMNS[0] in first
         missing = [name for name in USED if name not in first] if headed else []
         if missing or not (headed or len(first) == len(COLUMNS)):
             lacking = f"lacks the column {missing[0]!r}" if missing else f"has {len(first)} columns"
             raise ValueError(f"{table} {lacking}: it has {', '.join(USED)}, ...")
-        names = {"header": 0, "names": first} if headed else {"header": None, "names": COLUMNS}
-        for piece in text_pieces(table, "table", **names):
+        for piece in text_pieces(table, header=0 if headed else None, names=first if headed else COLUMNS):
             for row, name, *box, points, label in piece[USED].itertuples(name=None):
                 name, where = name.replace("\\", "/").strip(), f"row {row} of {table}"
                 if any(letter < " " for letter in name):
-                    sentence = f"{where} names {name!r}, which can't be the name of a file: correct it"
-                    yield Problem("table", part, name, sentence)
+                    yield Problem("table", f"{where} names {name!r}, which can't be the name of a file: correct it", split=part)
                 elif name.startswith("/") or ".." in name.split("/") or ":" in name.split("/")[0]:
-                    yield Problem("table", part, name, f"{where} names {name}, which lies outside {images}: correct it")
+                    yield Problem("table", f"{where} names {name}, which lies outside {images}: correct it", split=part)
                 else:
                     yield Face(name, part, where, label, find(name), box=tuple(box), points=partial(cell_points, points, where))
 

@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 from palcore import EMOTIONS
 from palcore.data.changes.augmentation import DRAWS, augmented
 from palcore.data.memory import keep_freed_memory
+from palcore.data.table import Faces
 
 
-def epoch_order(labels, seed, epoch, shuffle=False, balanced=False):
+def epoch_order(labels: np.ndarray, seed: int, epoch: int, shuffle: bool = False, balanced: bool = False) -> np.ndarray:
     """Which face stands at each place of an epoch: ``(N,)`` row numbers, a function of the arguments alone.
 
     :param labels: ``(N,)``.
@@ -27,20 +29,39 @@ def epoch_order(labels, seed, epoch, shuffle=False, balanced=False):
     return rng.permutation(len(labels)) if shuffle else np.arange(len(labels))
 
 
-def reading_threads(faces):
+def reading_threads(faces: Faces) -> int:
     """How many images are read at once: drawn faces are kept once drawn, and several threads would only draw some of them twice."""
     return 1 if faces.name == "synthetic" else min(8, os.cpu_count() or 1)
 
 
-def _label_weights(class_weight):
-    weights = np.ones(len(EMOTIONS), np.float32)
-    for label, weight in class_weight.items():
-        if label not in range(len(EMOTIONS)):
-            raise ValueError(f"class_weight has the key {label!r}: its keys are labels, 0..{len(EMOTIONS) - 1}")
-        if not (np.isfinite(weight) and weight >= 0):
-            raise ValueError(f"class_weight of label {label} is {weight!r}: it must be a number >= 0")
-        weights[label] = weight
-    return weights
+@dataclass(frozen=True, kw_only=True)
+class BatchOptions:
+    """How faces become batches.
+
+    :raises ValueError: for values that make no sense.
+    """
+
+    batch_size: int = 64  # the last batch may be smaller
+    augment: bool = False  # whether to change each face at random, see palcore.data.changes.augmented
+    strength: float = 1.0  # of the augmentation, see palcore.data.changes.augmentation.draw_matrix
+    shuffle: bool = False  # another order in each epoch; else the faces' own
+    balanced: bool = False  # draw each class equally often, with repetition; an epoch keeps its length
+    seed: int = 0  # of order and augmentation
+    drop_remainder: bool = False  # leave out a last batch that is smaller
+    class_weight: dict | None = None  # {label: weight} of the cross-entropy, 1 for labels not named; PAL is not weighted
+    attribution: bool = True  # whether landmarks are among the targets
+    threads: int | None = None  # how many faces of a batch are prepared at once; None for reading_threads
+
+    def __post_init__(self):
+        for name in ("batch_size", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} {value}: it must be at least 1")
+        for label, weight in (self.class_weight or {}).items():
+            if label not in range(len(EMOTIONS)):
+                raise ValueError(f"class_weight has the key {label!r}: its keys are labels, 0..{len(EMOTIONS) - 1}")
+            if not (np.isfinite(weight) and weight >= 0):
+                raise ValueError(f"class_weight of label {label} is {weight!r}: it must be a number >= 0")
 
 
 class FaceBatches(keras.utils.PyDataset):
@@ -57,111 +78,65 @@ class FaceBatches(keras.utils.PyDataset):
     An epoch counts once its last batch has been read. The JAX trainer reads one batch to learn its shape and then ends that
     "epoch"; the TensorFlow trainer does not. With more than one batch, both see the same faces in the same order.
 
-    :param batch_size: faces per batch; the last one may be smaller.
-    :param augment: whether to change each face at random, see ``palcore.data.changes.augmented``.
-    :param shuffle: another order in each epoch; else the faces' own.
-    :param seed: of order and augmentation.
-    :param balanced: draw each class equally often, with repetition; an epoch keeps its length.
-    :param drop_remainder: leave out a last batch that is smaller.
-    :param class_weight: ``{label: weight}`` of the cross-entropy, 1 for labels not named; PAL is not weighted.
-    :param attribution: whether landmarks are among the targets.
-    :param threads: how many faces of a batch are prepared at once; None for ``reading_threads``.
-    :param strength: of the augmentation, see ``palcore.data.changes.augmentation.draw_matrix``.
-    :param share: ``(which, of)``: of each batch only this one of so many equal parts, where several processes read one batch.
-    :raises ValueError: for no faces, an empty batch, or arguments that make no sense.
+    :param options: see ``BatchOptions``.
+    :raises ValueError: for no faces, no batch, or options that make no sense.
     """
 
-    def __init__(
-        self,
-        faces,
-        batch_size=64,
-        augment=False,
-        shuffle=False,
-        seed=0,
-        balanced=False,
-        drop_remainder=False,
-        class_weight=None,
-        attribution=True,
-        threads=None,
-        share=(0, 1),
-        strength=1.0,
-    ):
+    def __init__(self, faces: Faces, batch_size: int = 64, **options):
         super().__init__(workers=1)
+        self.faces, self.batch_size, self.options = faces, batch_size, BatchOptions(batch_size=batch_size, **options)
         if len(faces) == 0:
             raise ValueError(f"{faces.name} {faces.split}: no faces to make batches of")
-        if batch_size < 1:
-            raise ValueError(f"batch_size {batch_size}: it must be at least 1")
-        if drop_remainder and len(faces) < batch_size:
+        if len(self) == 0:
             raise ValueError(f"batch_size {batch_size} for {len(faces)} faces: with drop_remainder no batch is left")
-        threads = reading_threads(faces) if threads is None else threads
-        if threads < 1:
-            raise ValueError(f"threads {threads}: it must be at least 1")
-        if share[1] > 1 and (batch_size % share[1] or not drop_remainder):
-            raise ValueError(
-                f"share {share} of batches of {batch_size}: it needs batches that {share[1]} divides, and drop_remainder"
-            )
-        self.faces = faces
-        self.batch_size = batch_size
-        self.augment = augment
-        self.shuffle = shuffle
-        self.seed = seed
-        self.balanced = balanced
-        self.drop_remainder = drop_remainder
-        self.class_weight = None if class_weight is None else _label_weights(class_weight)
-        self.attribution = attribution
-        self.threads = threads
-        self.share = share
-        self.strength = strength
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self.threads = self.options.threads or reading_threads(faces)
+        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self.set_epoch(0)
 
-    def set_epoch(self, epoch):
-        """Go to an epoch, counted from 0: where a run is continued, say."""
-        self.epoch = epoch
-        self.order = epoch_order(self.faces.labels, self.seed, epoch, self.shuffle, self.balanced)
-        if self.augment:
-            # One line of numbers for each place of the epoch, not for each face: a balanced epoch shows a face repeatedly.
-            self.draws = np.random.default_rng([self.seed, epoch, 1]).random((len(self.order), DRAWS))
-        self._complete = False
+    def _order(self, epoch: int) -> np.ndarray:
+        options = self.options
+        return epoch_order(self.faces.labels, options.seed, epoch, options.shuffle, options.balanced)
 
-    def files_of(self, epoch, index):
+    def set_epoch(self, epoch: int) -> None:
+        """Go to an epoch, counted from 0: where a run is continued, say."""
+        self.epoch, self.order, self._complete = epoch, self._order(epoch), False
+        if self.options.augment:
+            # One line of numbers for each place of the epoch, not for each face: a balanced epoch shows a face repeatedly.
+            self.draws = np.random.default_rng([self.options.seed, epoch, 1]).random((len(self.order), DRAWS))
+
+    def files_of(self, epoch: int, index: int) -> list[str]:
         """Names of the faces in a batch of an epoch, whichever epoch it is now."""
-        order = epoch_order(self.faces.labels, self.seed, epoch, self.shuffle, self.balanced)
-        return self.faces.files[order[index * self.batch_size : (index + 1) * self.batch_size]].tolist()
+        size = self.batch_size
+        return self.faces.files[self._order(epoch)[index * size : (index + 1) * size]].tolist()
 
     def __len__(self):
         count = len(self.faces)
-        return count // self.batch_size if self.drop_remainder else -(-count // self.batch_size)
+        return count // self.batch_size if self.options.drop_remainder else -(-count // self.batch_size)
 
     def __getitem__(self, index):
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
         keep_freed_memory()  # here, since what undoes it comes after the first batch was asked for; see there
         places = np.arange(index * self.batch_size, min((index + 1) * self.batch_size, len(self.order)))
-        which, of = self.share
-        places = np.array_split(places, of)[which]
         images, labels, landmarks = self._prepared(self.order[places], places)
         self._complete = self._complete or index == len(self) - 1
-        targets = {"expression": labels, "attribution": landmarks} if self.attribution else labels
-        if self.class_weight is None:
+        targets = {"expression": labels, "attribution": landmarks} if self.options.attribution else labels
+        if self.options.class_weight is None:
             return images, targets
-        weights = self.class_weight[labels]
-        if self.attribution:
+        weights = np.array([self.options.class_weight.get(label, 1) for label in labels.tolist()], np.float32)
+        if self.options.attribution:
             weights = {"expression": weights, "attribution": np.ones(len(labels), np.float32)}
         return images, targets, weights
 
     def _prepared(self, rows, places):
         """Images, labels and landmarks of the faces in ``rows``, augmented by the random numbers of their ``places``."""
         faces = self.faces.subset(rows)
-        if self.augment:
-            faces = augmented(faces, self.draws[places], self.strength)
+        if self.options.augment:
+            faces = augmented(faces, self.draws[places], self.options.strength)
         images = np.empty((len(rows), faces.images.size, faces.images.size, 3), np.uint8)
-
-        def fill(positions):
-            faces.images.read_into(positions, images[positions[0] : positions[-1] + 1] if len(positions) else images[:0])
-
+        parts = [part for part in np.array_split(np.arange(len(rows)), self.threads) if len(part)]
         each = map if self._pool is None else self._pool.map
-        list(each(fill, np.array_split(np.arange(len(rows)), self.threads)))
+        list(each(lambda part: faces.images.read_into(part, images[part[0] : part[-1] + 1]), parts))
         return images, faces.labels, faces.landmarks
 
     def on_epoch_end(self):

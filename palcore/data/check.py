@@ -19,11 +19,10 @@ SHOWN = 10
 class Report:
     """What the check has found: ``problems`` by split, those that concern all under ``all``, and ``facts``, as the record has them.
 
-    - ``faces``: faces per split; ``counts``: faces of each expression per split; ``published``: likewise, as the owner gives
-      them. Where the owner has no validation split, the study's is part of ``train`` in both.
-    - ``dropped``: faces per part that are none of the seven-class task, by reason.
-    - ``copies``: how often pictures are repeated, see ``palcore.data.faults.find_copies``; ``near_copies``: how many of a later
-      split have nearly the picture of one of an earlier split, or its mirror image, and are no copies: ``train/test``.
+    - ``faces``: faces per split; ``counts``: of each expression; ``published``: likewise, as the owner gives them. Where the owner
+      has no validation split, the study's is part of ``train`` in both. ``dropped``: those of other classes, by part and reason.
+    - ``copies``: see ``palcore.data.faults.find_copies``; ``near_copies``: how many of a later split have nearly the picture of one
+      of an earlier split, or its mirror image, and are no copies: ``train/test``.
     - ``labels``: what other labels than the owner's there are, ``{split: {name: facts}}``, such as FER+'s.
     """
 
@@ -40,6 +39,15 @@ class Report:
         """The problems that would break or bias a run."""
         return [problem for problems in self.problems.values() for problem in problems if problem.fatal]
 
+    def by_kind(self, fatal: bool) -> dict[str, dict[str, list[str]]]:
+        """``{kind: {split: sentences}}`` of those that would break or bias a run, or of the others."""
+        kinds = {}
+        for split, problems in self.problems.items():
+            for problem in problems:
+                if problem.fatal is fatal:
+                    kinds.setdefault(problem.kind, {}).setdefault(split, []).append(problem.sentence)
+        return kinds
+
 
 def check(name: str, data_dir: str | Path, landmarks: str | Path | bool | None = None, **options) -> Report:
     """Look at every face of a data set and say all that is wrong; nothing is kept.
@@ -52,19 +60,10 @@ def check(name: str, data_dir: str | Path, landmarks: str | Path | bool | None =
     own = check_options(reader, options)
     with tempfile.TemporaryDirectory(prefix="palcore-check-") as index:
         opened = open_data_set(reader, folder, landmarks, Path(index), copied=False, **own)
-        splits = opened.pictures.arrays["splits"]
-        faces = {split: int(np.sum(splits == split)) for split in SPLITS}
+        faces = {split: int(np.sum(opened.arrays["splits"] == split)) for split in SPLITS}
     problems = {split: [problem for problem in opened.problems if problem.split == split] for split in ("", *SPLITS)}
-    return Report(
-        name, {"faces": faces, **opened.pictures.facts}, {split or "all": told for split, told in problems.items() if told}
-    )
-
-
-def _by_kind(problems: list[Problem]) -> dict[str, list[str]]:
-    kinds = {}
-    for problem in problems:
-        kinds.setdefault(problem.kind, []).append(problem.sentence)
-    return kinds
+    facts = {name: opened.facts[name] for name in ("counts", "published", "dropped", "copies", "near_copies", "labels")}
+    return Report(name, {"faces": faces, **facts}, {split or "all": told for split, told in problems.items() if told})
 
 
 def report_lines(report: Report, shown: int | None = SHOWN) -> list[str]:
@@ -74,15 +73,14 @@ def report_lines(report: Report, shown: int | None = SHOWN) -> list[str]:
     """
     lines = _count_lines(report.facts) if any(report.faces.values()) else []
     for title, fatal in (("note", False), ("PROBLEM", True)):
-        for split, problems in report.problems.items():
-            for kind, sentences in _by_kind([problem for problem in problems if problem.fatal is fatal]).items():
-                lines.append(f"{title}: {split}, {kind}: {len(sentences):,}")
-                lines += [f"  {sentence}" for sentence in sentences[:shown]]
+        for kind, splits in report.by_kind(fatal).items():
+            for split, sentences in splits.items():
+                lines += [f"{title}: {split}, {kind}: {len(sentences):,}", *(f"  {sentence}" for sentence in sentences[:shown])]
                 if shown is not None and len(sentences) > shown:
                     lines.append(f"  and {len(sentences) - shown:,} more: --json lists all")
     count = len(report.fatal)
-    found = f"{count:,} problem{'s' if count > 1 else ''}" if count else "nothing"
-    return [*lines, f"{found} that would break or bias a run"]
+    many = f"{count:,} problem{'s' if count > 1 else ''}" if count else "nothing"
+    return [*lines, f"{many} that would break or bias a run"]
 
 
 def _count_lines(facts: dict) -> list[str]:
@@ -99,13 +97,10 @@ def _count_lines(facts: dict) -> list[str]:
         f"{copies['crossing']:,} pictures stand in more than one split, {copies['crossing_with_other_label']:,} of them with "
         f"different labels; {copies['repeated_within']:,} faces repeat an earlier one of their split"
     )
-    for pair, count in copies.items():
-        if "/" in pair and count:
-            lines.append(f"{count:,} {pair.split('/')[1]} faces are also {pair.split('/')[0]} faces")
-    for pair, count in facts["near_copies"].items():
-        if count:
-            earlier, later = pair.split("/")
-            lines.append(f"{count:,} {later} faces have nearly the picture of a {earlier} face, or its mirror image")
+    same = "{:,} {} faces are also {} faces"
+    near = "{:,} {} faces have nearly the picture of a {} face, or its mirror image"
+    for sentence, pairs in ((same, copies), (near, facts["near_copies"])):
+        lines += [sentence.format(count, *pair.split("/")[::-1]) for pair, count in pairs.items() if "/" in pair and count]
     for split, others in facts["labels"].items():
         for name, seen in others.items():
             share = f"{seen['agreement']:.1%} of those are the owner's too"
@@ -115,12 +110,10 @@ def _count_lines(facts: dict) -> list[str]:
 
 def report_record(report: Report, data_dir: str | Path) -> dict:
     """The report as what JSON can hold. Paths are given from the data set's folder, so that the record can be shared."""
-
-    def listed(fatal):
-        kinds = {}
-        for split, problems in report.problems.items():
-            for kind, sentences in _by_kind([problem for problem in problems if problem.fatal is fatal]).items():
-                kinds.setdefault(kind, {})[split] = [sentence.replace(f"{data_dir}", "DATA_DIR") for sentence in sentences]
-        return kinds
-
-    return {"dataset": report.name, **report.facts, "problems": listed(True), "notes": listed(False)}
+    record = {"dataset": report.name, **report.facts}
+    for title, fatal in (("problems", True), ("notes", False)):
+        record[title] = {
+            kind: {split: [text.replace(f"{data_dir}", "DATA_DIR") for text in sentences] for split, sentences in splits.items()}
+            for kind, splits in report.by_kind(fatal).items()
+        }
+    return record

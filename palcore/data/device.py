@@ -2,7 +2,7 @@
 
 A small network takes more faces a second on a GPU than its processor's cores can move. The random numbers are those of
 ``FaceBatches``; what differs is the interpolation, which OpenCV does in steps of 1/32 of a pixel and this does exactly: some pixels
-differ by a few grey levels (``tests/data/test_device.py``).
+differ by a few grey levels (``tests/data/test_batches.py``).
 """
 
 from functools import cache
@@ -11,27 +11,9 @@ import keras
 import numpy as np
 
 from palcore.data.batches import FaceBatches
-from palcore.data.changes.augmentation import ANGLE, FLIP, SCALE, SHIFT
-from palcore.data.geometry import FLIP_INDEX, flip_matrix
-
-
-def draw_matrices(draws: np.ndarray, strength: float = 1.0) -> np.ndarray:
-    """``palcore.data.changes.augmentation.draw_matrix`` of many faces at once: ``(N, DRAWS)`` to ``(N, 3, 3)`` float64."""
-    angle, scale, *shift = ((2 * draws[:, :4] - 1) * (ANGLE, SCALE, SHIFT, SHIFT) * strength).T
-    cosine, sine = (1 + scale) * np.cos(angle), (1 + scale) * np.sin(angle)
-    matrices = np.tile(np.eye(3), (len(draws), 1, 1))
-    matrices[:, :2, :2] = np.stack([[cosine, -sine], [sine, cosine]]).transpose(2, 0, 1)
-    matrices[:, :2, 2] = 0.5 + np.stack(shift, axis=-1) - 0.5 * matrices[:, :2, :2].sum(axis=2)
-    mirrored = draws[:, 7] < FLIP
-    matrices[mirrored] = matrices[mirrored] @ flip_matrix()
-    return matrices
-
-
-def moved_landmarks(landmarks: np.ndarray, matrices: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-    """Landmarks ``(N, 68, 2)`` moved by a map of fractions each, ``(N, 3, 3)``; mirrored faces exchange left and right, float32."""
-    moved = np.einsum("nij,nlj->nli", matrices[:, :2, :2], landmarks) + matrices[:, None, :2, 2]
-    moved[mirrored] = moved[mirrored][:, FLIP_INDEX]
-    return moved.astype(np.float32)
+from palcore.data.changes.augmentation import draw_matrix
+from palcore.data.geometry import transform_landmarks
+from palcore.data.table import Faces
 
 
 @cache
@@ -73,10 +55,10 @@ class DeviceBatches(FaceBatches):
     :raises ValueError: on another backend than JAX.
     """
 
-    def __init__(self, faces, pal_weight=1.0, **settings):
+    def __init__(self, faces: Faces, pal_weight: float = 1.0, **options):
         if keras.backend.backend() != "jax":
             raise ValueError(f"option warp is 'device' on the backend {keras.backend.backend()}: it needs KERAS_BACKEND=jax")
-        super().__init__(faces, **settings)
+        super().__init__(faces, **options)
         self.pal_weight = pal_weight
         import jax
 
@@ -86,7 +68,7 @@ class DeviceBatches(FaceBatches):
 
     def __getitem__(self, index):
         images, targets, *weights = super().__getitem__(index)
-        if not self.attribution:
+        if not self.options.attribution:
             return images, targets, *weights
         ones = np.ones(len(targets["expression"]), np.float32)
         given = weights[0] if weights else {"expression": ones}
@@ -95,8 +77,8 @@ class DeviceBatches(FaceBatches):
     def _prepared(self, rows, places):
         faces = self.faces.subset(rows)
         landmarks, matrices = faces.landmarks, np.broadcast_to(np.eye(3), (len(rows), 3, 3))
-        if self.augment:
-            matrices = draw_matrices(self.draws[places], self.strength)
-            landmarks = moved_landmarks(landmarks, matrices, self.draws[places][:, 7] < FLIP)
+        if self.options.augment:
+            matrices = draw_matrix(self.draws[places], self.options.strength)
+            landmarks = transform_landmarks(landmarks, matrices)
         inverses = np.linalg.inv(matrices)[:, :2].astype(np.float32)
         return _warp()(self._pixels, rows.astype(np.int32), inverses), faces.labels, landmarks

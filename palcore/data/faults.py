@@ -23,7 +23,7 @@ correlate so well at least: the hash is quick, but two faces cut out alike may s
 
 ANOTHER_ORDER = (0.12, 3)
 """Labels are in another order where the shares of the expressions are at least so far from the owner's (total variation), and in
-the best other order at most a third of that. RAF-DB's are 0.18 away by the alphabet; large classes cut to size fit none better."""
+the best other order at most a third of that. RAF-DB's are 0.18 away by the alphabet."""
 
 LEAST_AGREEMENT, FEWEST = 0.4, 100
 """Share of faces on which second labels and the owner's must agree, and faces from which on that is asked. It is 0.72 on FER2013;
@@ -60,17 +60,17 @@ def look_at(image: np.ndarray) -> Look:
     return Look(digest, np.packbits(bits.reshape(2, 64), axis=1).view(np.uint64)[:, 0], small)
 
 
-def find_copies(splits: np.ndarray, labels: np.ndarray, digests: list[bytes]) -> tuple[pd.DataFrame, dict[str, int]]:
+def find_copies(splits: np.ndarray, labels: np.ndarray, digests: list[bytes]) -> tuple[dict[int, int], dict[str, int]]:
     """Pictures that occur in more than one split, or more than once in one.
 
     :param splits: ``(N,)`` of ``SPLITS``; ``labels``: ``(N,)``; ``digests``: of ``N`` pictures, empty for one that was not read.
-    :return: ``(copies, counts)``. ``copies`` has a row for each face whose picture stands in an earlier split too, with columns
-        ``row`` and ``first``, the row of the first such face. ``counts`` says how many distinct pictures cross the splits
-        (``crossing``), how many of those carry different labels (``crossing_with_other_label``), how many faces repeat an earlier
-        one of their own split (``repeated_within``), and how many faces of a later split stand in an earlier one (``train/test``).
+    :return: ``({row: first row}, counts)``: each face whose picture stands in an earlier split too, and the first such face.
+        ``counts`` says how many distinct pictures cross the splits (``crossing``), how many of those carry different labels
+        (``crossing_with_other_label``), how many faces repeat an earlier one of their own split (``repeated_within``), and how
+        many faces of a later split stand in an earlier one (``train/test``).
     """
     order = np.array([SPLITS.index(split) for split in splits], int)
-    pictures = pd.DataFrame({"row": np.arange(len(splits)), "order": order, "label": labels, "digest": digests})
+    pictures = pd.DataFrame({"order": order, "label": labels, "digest": digests, "row": np.arange(len(splits))})
     pictures = pictures[pictures["digest"] != b""].sort_values("order", kind="stable")
     same = pictures.groupby("digest", sort=False)
     crossing = same["order"].nunique() > 1
@@ -82,11 +82,8 @@ def find_copies(splits: np.ndarray, labels: np.ndarray, digests: list[bytes]) ->
     for earlier, later in combinations(range(len(SPLITS)), 2):
         there, here = (pictures.loc[pictures["order"] == place, "digest"] for place in (earlier, later))
         counts[f"{SPLITS[earlier]}/{SPLITS[later]}"] = int(here.isin(there).sum())
-    first = (
-        pictures.drop_duplicates("digest").set_index("digest")[["row", "order"]].rename(columns={"row": "first", "order": "from"})
-    )
-    joined = pictures.join(first, on="digest")
-    return joined.loc[joined["order"] != joined["from"], ["row", "first"]].reset_index(drop=True), counts
+    later = pictures["order"] > same["order"].transform("first")
+    return dict(zip(pictures["row"][later].tolist(), same["row"].transform("first")[later].tolist(), strict=True)), counts
 
 
 def near_copies(hashes: np.ndarray, grey: np.ndarray, rows: np.ndarray, earlier: np.ndarray) -> dict[int, tuple[int, bool]]:
@@ -108,38 +105,35 @@ def near_copies(hashes: np.ndarray, grey: np.ndarray, rows: np.ndarray, earlier:
     return pairs
 
 
-def _copy_problems(reader: Reader, arrays: dict, copies: pd.DataFrame, shipped: bool) -> list[Problem]:
+def _copy_problems(reader: Reader, arrays: dict, copies: dict[int, int], shipped: bool) -> list[Problem]:
     """One for each face whose picture stands in an earlier split: notes for validation faces, or where the owner ``shipped`` them.
 
     A test face that was trained on counts as recognised; a validation face chooses no more than when to stop.
     """
-    problems = []
-    files, splits, labels = arrays["files"], arrays["splits"], arrays["labels"]
-    for row, first in copies.itertuples(index=False):
+    problems, files, splits, labels = [], arrays["files"], arrays["splits"], arrays["labels"]
+    for row, first in copies.items():
         sentence = f"{files[row]} of {splits[row]} is the same picture as {files[first]} of {splits[first]}"
         if labels[row] != labels[first] and min(labels[row], labels[first]) >= 0:
             sentence += f", but labelled {EMOTIONS[labels[row]]}, not {EMOTIONS[labels[first]]}"
         level = "bias" if splits[row] == "test" and not shipped else "note"
-        problems.append(Problem("copy", str(splits[row]), str(files[row]), sentence, level, int(row)))
+        problems.append(Problem("copy", sentence, level, row, str(splits[row])))
     if shipped and (count := sum(problem.split == "test" for problem in problems)):
         sentence = f"{reader.NAME} comes from its owner with {count:,} test faces that stand in another split"
-        problems.insert(0, Problem("copy", "test", "test", f"{sentence}: results on its splits include them", "note"))
+        problems.insert(0, Problem("copy", f"{sentence}: results on its splits include them", "note", split="test"))
     return problems
 
 
-def _near_problems(arrays: dict, copies: pd.DataFrame) -> tuple[list[Problem], dict[str, int]]:
+def _near_problems(arrays: dict, copies: dict[int, int]) -> tuple[list[Problem], dict[str, int]]:
     """A note for each face that is nearly one of an earlier split and no copy, and how many there are."""
     problems, counts, files, splits = {}, {}, arrays["files"], arrays["splits"]
-    same = dict(copies.itertuples(index=False))
     for earlier, later in combinations(SPLITS, 2):
-        rows, others = (np.flatnonzero(splits == split) for split in (later, earlier))
-        pairs = near_copies(arrays["hashes"], arrays["grey"], rows, others) if len(others) else {}
-        pairs = {row: pair for row, pair in pairs.items() if row not in same or splits[same[row]] != earlier}
+        pairs = near_copies(arrays["hashes"], arrays["grey"], *(np.flatnonzero(splits == split) for split in (later, earlier)))
+        pairs = {row: pair for row, pair in pairs.items() if row not in copies or splits[copies[row]] != earlier}
         counts[f"{earlier}/{later}"] = len(pairs)
         for row, (other, mirrored) in pairs.items():
             how = "the mirror image of" if mirrored else "nearly the picture of"
             sentence = f"{files[row]} of {later} is {how} {files[other]} of {earlier}"
-            problems.setdefault(row, Problem("near copy", later, str(files[row]), sentence, "note", row))
+            problems.setdefault(row, Problem("near copy", sentence, "note", row, later))
     return list(problems.values()), counts
 
 
@@ -164,15 +158,15 @@ def _count_problems(reader: Reader, counts: dict[str, dict]) -> list[Problem]:
             continue  # why the whole split lacks is told where it was looked for
         for emotion in [emotion for emotion, count in there.items() if not count]:
             sentence = f"{reader.NAME} {split} has no face of {emotion}: every split needs all seven expressions"
-            problems.append(Problem("counts", split, split, sentence, "bias"))
+            problems.append(Problem("counts", sentence, "bias", split=split))
         wanted = reader.PUBLISHED.get(split, there)
         differing = [f"{name} {there[name]} for {wanted[name]}" for name in EMOTIONS if there[name] != wanted[name]]
         if differing:
             sentence = f"{reader.NAME} {split} has other counts than published: {', '.join(differing)}"
-            problems.append(Problem("counts", split, split, sentence, "note"))
+            problems.append(Problem("counts", sentence, "note", split=split))
         if clause := order_fault(there, wanted):
             sentence = f"{reader.NAME} {split}: {clause}; compare the numbers of the labels with data/README.md"
-            problems.append(Problem("label order", split, split, sentence, "bias"))
+            problems.append(Problem("label order", sentence, "bias", split=split))
     return problems
 
 
@@ -183,41 +177,17 @@ def _second_labels(arrays: dict) -> tuple[dict, list[Problem]]:
         names, labels = (arrays[column][arrays["splits"] == split] for column in ("second", "labels"))
         if not (names != "").any():
             continue
-        both = np.isin(names, EMOTIONS) & (labels >= 0)
+        there = np.isin(names, EMOTIONS)
+        both = there & (labels >= 0)
         agree = float((names[both] == np.array(EMOTIONS)[labels[both]]).mean()) if both.any() else 1.0
-        reasons, numbers = np.unique(names[~np.isin(names, EMOTIONS)], return_counts=True)
-        counts = class_counts(np.array([EMOTIONS.index(name) for name in names[np.isin(names, EMOTIONS)]], int))
-        dropped = dict(zip(reasons.tolist(), numbers.tolist(), strict=True))
-        facts[split] = {
-            "ferplus": {"faces": sum(counts.values()), "counts": counts, "agreement": round(agree, 4), "dropped": dropped}
-        }
+        counts = {emotion: int((names == emotion).sum()) for emotion in EMOTIONS}
+        dropped = dict(zip(*(column.tolist() for column in np.unique(names[~there], return_counts=True)), strict=True))
+        facts[split] = {"ferplus": {"faces": int(there.sum()), "counts": counts, "agreement": round(agree, 4), "dropped": dropped}}
         if both.sum() >= FEWEST and agree < LEAST_AGREEMENT:
             seen = f"second labels agree with the owner's in {agree:.0%} of {both.sum():,} faces of {split}"
             sentence = f"{seen}: the rows are in another order in one of the two files, take them as they were published"
-            problems.append(Problem("second labels", split, split, sentence, "note"))
+            problems.append(Problem("second labels", sentence, "note", split=split))
     return facts, problems
-
-
-def whole_problems(reader: Reader, arrays: dict, digests: list[bytes]) -> tuple[list[Problem], dict]:
-    """All that is wrong with the faces together, landmarks aside, and what the check counts.
-
-    :param arrays: of ``palcore.data.pictures.Pictures``.
-    :param digests: of ``Look``, of each face.
-    """
-    splits, labels = arrays["splits"], arrays["labels"]
-    owned = {split: class_counts(labels[splits == split]) for split in SPLITS}
-    if reader.VALIDATION_SHARE:  # cut from train by this study
-        owned["train"] = class_counts(labels[splits != "test"])
-        del owned["validation"]
-    problems = _size_problems(reader, arrays) + _count_problems(reader, owned)
-    copies, repeated = find_copies(splits, labels, digests)
-    known = reader.KNOWN_COPIES
-    shipped = bool(known) and owned == reader.PUBLISHED and all(repeated[pair] <= count for pair, count in known.items())
-    near, near_counts = _near_problems(arrays, copies)
-    second, other_rows = _second_labels(arrays)
-    problems += [*_copy_problems(reader, arrays, copies, shipped), *near, *other_rows]
-    facts = {"counts": owned, "published": reader.PUBLISHED, "copies": repeated, "near_copies": near_counts, "labels": second}
-    return problems, facts
 
 
 def _size_problems(reader: Reader, arrays: dict) -> list[Problem]:
@@ -229,7 +199,28 @@ def _size_problems(reader: Reader, arrays: dict) -> list[Problem]:
     values, counts = np.unique(sizes[read], axis=0, return_counts=True)
     usual, problems = values[np.argmax(counts)], []
     for row in np.flatnonzero(read & (sizes != usual).any(axis=1)).tolist():
-        (width, height), file = sizes[row], str(arrays["files"][row])
-        sentence = f"image {file} of {reader.NAME} has {width}x{height} pixels: the others have {usual[0]}x{usual[1]}"
-        problems.append(Problem("image size", str(arrays["splits"][row]), file, sentence, row=row))
+        has = f"image {arrays['files'][row]} of {reader.NAME} has {sizes[row, 0]}x{sizes[row, 1]} pixels"
+        sentence = f"{has}: the others have {usual[0]}x{usual[1]}"
+        problems.append(Problem("image size", sentence, row=row, split=str(arrays["splits"][row])))
     return problems
+
+
+def whole_problems(reader: Reader, arrays: dict, digests: list[bytes]) -> tuple[list[Problem], dict]:
+    """All that is wrong with the faces together, landmarks aside, and what the check counts.
+
+    :param arrays: see ``palcore.data.pictures.import_pictures``; ``digests``: of ``Look``, of each face.
+    """
+    splits, labels = arrays["splits"], arrays["labels"]
+    owned = {split: class_counts(labels[splits == split]) for split in SPLITS}
+    if reader.VALIDATION_SHARE:  # cut from train by this study
+        owned["train"] = class_counts(labels[splits != "test"])
+        del owned["validation"]
+    copies, repeated = find_copies(splits, labels, digests)
+    known = reader.KNOWN_COPIES
+    shipped = bool(known) and owned == reader.PUBLISHED and all(repeated[pair] <= count for pair, count in known.items())
+    near, near_counts = _near_problems(arrays, copies)
+    second, other_rows = _second_labels(arrays)
+    problems = _size_problems(reader, arrays) + _count_problems(reader, owned)
+    problems += [*_copy_problems(reader, arrays, copies, shipped), *near, *other_rows]
+    facts = {"counts": owned, "published": reader.PUBLISHED, "copies": repeated, "near_copies": near_counts, "labels": second}
+    return problems, facts

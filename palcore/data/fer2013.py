@@ -14,16 +14,8 @@ from palcore import EMOTIONS
 from palcore.data.landmark_table import strictly, text_pieces, whole_table
 from palcore.data.readers import Face, Problem, Reader, first_file
 
-FOLDERS = {
-    "angry": "anger",
-    "disgust": "disgust",
-    "fear": "fear",
-    "happy": "happiness",
-    "neutral": "neutral",
-    "sad": "sadness",
-    "surprise": "surprise",
-}
-"""The expression that each folder holds."""
+FOLDERS = dict(zip(("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"), sorted(EMOTIONS), strict=True))
+"""The expression that each folder holds; both are in the order of the alphabet."""
 
 CSV_LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 """The expression that each number in the column ``emotion`` means."""
@@ -64,12 +56,11 @@ def majority(votes: np.ndarray) -> np.ndarray:
 
     :param votes: ``(N, 10)`` in the order of ``VOTES``.
     """
-    most = votes.argmax(axis=1)
-    agreed = 2 * votes[np.arange(len(votes)), most] > votes.sum(axis=1)
-    return np.where(agreed, np.array([*VOTES[:-1], "no face"])[most], "no majority")
+    agreed = 2 * votes.max(axis=1) > votes.sum(axis=1)
+    return np.where(agreed, np.array([*VOTES[:-1], "no face"])[votes.argmax(axis=1)], "no majority")
 
 
-def ferplus_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def ferplus_labels(path: Path) -> tuple[list[str], list[str]]:
     """FER+'s ``majority`` of each row of the csv file, and the usage that it has there.
 
     :raises FileNotFoundError: where there is no such file.
@@ -84,7 +75,7 @@ def ferplus_labels(path: Path) -> tuple[np.ndarray, np.ndarray]:
     for row, column in np.argwhere(~np.isin(votes, np.arange(11)))[:1]:
         cell = f"{table[VOTES[column]].iat[row]!r} for {VOTES[column]} in row {row}"
         raise ValueError(f"{path} has {cell}: it must be a number of votes, 0..10")
-    return majority(votes), table["Usage"].to_numpy(str)
+    return majority(votes).tolist(), table["Usage"].tolist()
 
 
 class Fer2013(Reader):
@@ -93,9 +84,8 @@ class Fer2013(Reader):
     The validation split is the challenge's ``PublicTest``, the test split its ``PrivateTest``. Faces are called
     ``validation/angry/NAME.jpg``, or ``fer2013.csv:ROW``, counted from 0.
 
-    In a quarter of the faces the landmark detector finds none. They keep what the table has for them: in the table made with
-    this study's FER2013, the predictor's answer to a box at the centre, which lies on the face more often than not, since the
-    faces were cut out alike. Leaving those faces out would change the benchmark.
+    In a quarter of the faces the landmark detector finds none. They keep what the table has for them: in this study's, the
+    predictor's answer to a box at the centre, which lies on the face more often than not, since the faces were cut out alike.
     """
 
     NAME, SIDE = "fer2013", SIDE
@@ -113,47 +103,39 @@ class Fer2013(Reader):
     def fits(self, folder: Path) -> bool:
         return (folder / "train" / "happy").is_dir() or first_file(folder, *TABLES) is not None
 
-    def table(self, data_dir: Path) -> Path | None:
-        """The csv file, where there is one."""
-        return data_dir if not data_dir.is_dir() else first_file(data_dir, *TABLES)
-
     def sources(self, data_dir: Path) -> list[Path]:
-        csv = self.table(data_dir)
-        return [csv, csv.parent / FERPLUS] if csv else [data_dir / split for split in USAGES]
-
-    def landmark_places(self, data_dir: Path) -> list[Path]:
-        return super().landmark_places(data_dir if data_dir.is_dir() else data_dir.parent)
+        csv = first_file(data_dir, *TABLES)
+        return [csv, data_dir / FERPLUS] if csv else [data_dir / split for split in USAGES]
 
     def faces(self, data_dir: Path) -> Iterator[Face | Problem]:
-        csv = self.table(data_dir)
+        csv = first_file(data_dir, *TABLES)
         yield from self.in_csv(csv) if csv else self.in_folders(data_dir)
 
     def in_csv(self, csv: Path) -> Iterator[Face | Problem]:
-        splits, seconds, usages, moved = {usage: split for split, usage in USAGES.items()}, [], [], 0
+        votes, splits, second, voted, seen = csv.parent / FERPLUS, {usage: split for split, usage in USAGES.items()}, [], [], []
         try:
-            seconds, usages = ferplus_labels(csv.parent / FERPLUS)
+            second, voted = ferplus_labels(votes)
         except FileNotFoundError:
             pass
         except ValueError as problem:
-            yield Problem("second labels", "", str(csv.parent / FERPLUS), str(problem), "note")
-        for piece in text_pieces(csv, "table", 2000):
+            yield Problem("second labels", str(problem), "note")
+        for piece in text_pieces(csv, chunksize=2000):
             missing = {"emotion", "pixels", "Usage"} - set(piece.columns)
             if missing:
                 raise ValueError(f"{csv} lacks the column {min(missing)!r}: it has emotion, pixels and Usage")
             for row, emotion, pixels, usage in piece[["emotion", "pixels", "Usage"]].itertuples(name=None):
-                name, where = f"fer2013.csv:{row}", f"row {row} of {csv}"
-                if usage not in splits:
-                    sentence = f"Usage {usage!r} in {where}: it must be one of {', '.join(splits)}"
-                    yield Problem("label", "", name, sentence)
-                    continue
-                fits = row < len(usages) and usages[row] == usage
-                moved += len(usages) > 0 and not fits
-                second = str(seconds[row]) if fits else ""
-                yield Face(name, splits[usage], where, emotion, pixels=partial(cell_pixels, pixels, where), second=second)
-        if moved or (len(usages) and row + 1 != len(usages)):
-            sentence = f"{csv.parent / FERPLUS} has {len(usages):,} rows and {csv.name} {row + 1:,}, and not the same ones"
+                where = f"row {row} of {csv}"
+                seen.append(usage)
+                if usage in splits:
+                    label = second[row] if voted[row : row + 1] == [usage] else ""
+                    pixels = partial(cell_pixels, pixels, where)
+                    yield Face(f"{self.ROW_NAMES}{row}", splits[usage], where, emotion, pixels=pixels, second=label)
+                else:
+                    yield Problem("label", f"Usage {usage!r} in {where}: it must be one of {', '.join(splits)}")
+        if voted and voted != seen:
+            sentence = f"{votes} has {len(voted):,} rows and {csv.name} {len(seen):,}, and not the same ones"
             remedy = "rows were removed or moved in one of the two, take the files as they were published"
-            yield Problem("second labels", "", str(csv.parent / FERPLUS), f"{sentence}: {remedy}", "note")
+            yield Problem("second labels", f"{sentence}: {remedy}", "note")
 
     def in_folders(self, data_dir: Path) -> Iterator[Face | Problem]:
         """Copies without ``validation/`` hold those faces in ``test/``, and say so in their names."""
@@ -161,16 +143,13 @@ class Fer2013(Reader):
         lacking = self.lacking(data_dir, data_dir / "train", data_dir / "test")
         yield from lacking
         for split, usage in USAGES.items() if not lacking else ():
-            root, count = data_dir / ("test" if merged and split != "train" else split), 0
-            for item in self.labelled(root, split, list(FOLDERS)):
-                if isinstance(item, Problem):
-                    yield item
-                elif not merged or split == "train" or item[0].name.startswith(f"{usage}_"):
-                    count += 1
-                    yield Face(f"{split}/{item[1]}/{item[0].name}", split, str(item[0].parent), item[1], item[0])
-            if not count:
-                sentence = f"no images called {usage}_* in {root} for the {split} split of fer2013: check data_dir"
-                yield Problem("layout", split, str(root), sentence)
+            root = data_dir / ("test" if merged and split != "train" else split)
+            items = list(self.labelled(root, split, list(FOLDERS)))
+            if merged and split != "train":
+                items = [item for item in items if isinstance(item, Problem) or item.path.name.startswith(f"{usage}_")]
+            yield from items
+            if not any(isinstance(item, Face) for item in items):
+                yield Problem("layout", f"no images called {usage}_* in {root} for the {split} split of fer2013: check data_dir")
 
 
 READER = Fer2013()

@@ -99,9 +99,8 @@ def cut_out(image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
     :param box: ``(4,)`` x, y, width and height in pixels, which are rounded.
     """
     x, y, width, height = np.round(box).astype(int)
-    left, top, right, bottom = max(x, 0), max(y, 0), min(x + width, image.shape[1]), min(y + height, image.shape[0])
-    if left >= right or top >= bottom:
+    face = image[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
+    if not face.size:
         return None
-    edges = top - y, y + height - bottom, left - x, x + width - right
-    face = image[top:bottom, left:right]
+    edges = max(-y, 0), max(y + height - image.shape[0], 0), max(-x, 0), max(x + width - image.shape[1], 0)
     return cv2.copyMakeBorder(face, *edges, cv2.BORDER_REPLICATE) if any(edges) else face

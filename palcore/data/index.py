@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,8 @@ import numpy as np
 INDEX_DIR = Path("runs") / "index"
 """Where indexes are kept if no other folder is given, from the working directory."""
 
-FORM = 4
+FORM = 5
 """Which form indexes have; another number makes them again."""
-
-HEADER = 128
-"""Bytes of a ``.npy`` file before its values."""
-
-_elsewhere = {}  # folders of indexes that could not be kept, for this process: {(home, key, version): folder}
 
 
 def _stamps(folder: str | Path) -> Iterator[str]:
@@ -45,27 +41,30 @@ def _stamps(folder: str | Path) -> Iterator[str]:
                 yield f"{entry.name} {state.st_size} {state.st_mtime_ns}"
 
 
+def _digest(text: str, digits: int) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:digits]
+
+
 def signature(paths: list[Path], *options: object) -> str:
     """Sixteen hexadecimal digits that change with the options, and with names, sizes and times of any of the files.
 
     :param paths: files or folders, looked through with all that is below them; those that are missing count as such.
     :raises ValueError: for a folder that may not be read.
     """
-    digest = hashlib.sha256(f"{FORM} {options}".encode())
+    lines = [f"{FORM} {options}"]
     try:
         for path in paths:
-            stamps = sorted(_stamps(path)) if path.is_dir() else []
+            lines += [str(path), *(sorted(_stamps(path)) if path.is_dir() else [])]
             if path.is_file():
-                stamps = [f"{path.stat().st_size} {path.stat().st_mtime_ns}"]
-            digest.update("\n".join([str(path), *stamps]).encode("utf-8", "surrogateescape"))
+                lines.append(f"{path.stat().st_size} {path.stat().st_mtime_ns}")
     except PermissionError as problem:
         raise ValueError(f"no permission to read {problem.filename}: change its mode or owner") from None
-    return digest.hexdigest()[:16]
+    return _digest("\n".join(lines), 16)
 
 
 def index_key(name: str, path: Path) -> str:
     """``NAME-1a2b3c4d``: the name helps people, and the digits, of the whole path, tell two copies of a data set apart."""
-    return f"{name}-{hashlib.sha256(str(path.resolve()).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    return f"{name}-{_digest(str(path.resolve()), 8)}"
 
 
 def open_index(folder: Path) -> tuple[dict[str, np.ndarray], dict]:
@@ -74,8 +73,8 @@ def open_index(folder: Path) -> tuple[dict[str, np.ndarray], dict]:
     for name, size in kept["sizes"].items():
         if (folder / f"{name}.npy").stat().st_size != size:
             raise ValueError(f"{name}.npy has another size than it had")
-    modes = {name: "r" if size > HEADER else None for name, size in kept["sizes"].items()}  # an empty array can't be mapped
-    return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name, mode in modes.items()}, kept["facts"]
+    arrays = {name: np.lib.format.open_memmap(folder / f"{name}.npy", "r") for name in kept["sizes"]}
+    return arrays, kept["facts"]
 
 
 def write_index(folder: Path, arrays: dict[str, np.ndarray], facts: dict) -> None:
@@ -84,6 +83,14 @@ def write_index(folder: Path, arrays: dict[str, np.ndarray], facts: dict) -> Non
         np.save(folder / f"{name}.npy", array)
     sizes = {path.stem: path.stat().st_size for path in folder.glob("*.npy")}
     (folder / "facts.json").write_text(json.dumps({"sizes": sizes, "facts": facts}))
+
+
+@cache
+def _of_this_process() -> Path:
+    """A folder that goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="palcore-index-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def indexed(build: Callable[[Path], None], key: str, version: str, home: Path | None = None) -> Path:
@@ -95,8 +102,8 @@ def indexed(build: Callable[[Path], None], key: str, version: str, home: Path | 
     :param home: folder of all indexes, created where it is missing; None for ``INDEX_DIR``. Where nothing can be written to it, a
         warning says so, and the index is kept for this process alone.
     """
-    home = Path(home or INDEX_DIR) / key
-    kept = home / version
+    place = Path(home or INDEX_DIR) / key
+    kept = place / version
     if kept.is_dir():
         try:
             open_index(kept)
@@ -104,33 +111,25 @@ def indexed(build: Callable[[Path], None], key: str, version: str, home: Path | 
         except Exception as problem:  # damaged bytes make JSON's and NumPy's readers raise whatever their parts raise
             warnings.warn(f"index {kept} is damaged ({problem}): it is made again", stacklevel=2)
             shutil.rmtree(kept, ignore_errors=True)
-    if (home, version) in _elsewhere:
-        return _elsewhere[home, version]
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f"{version}.", dir=home))
+        place.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f"{version}.", dir=place))
     except OSError as problem:
-        warnings.warn(f"no index kept in {home} ({problem.strerror}): the files will be read again next time", stacklevel=2)
-        draft = Path(tempfile.mkdtemp(prefix="palcore-index-"))
-        atexit.register(shutil.rmtree, draft, ignore_errors=True)
-        build(draft)
-        _elsewhere[home, version] = draft
-        return draft
+        if home == _of_this_process():
+            raise
+        warnings.warn(f"no index kept in {place} ({problem.strerror}): the files will be read again next time", stacklevel=2)
+        return indexed(build, key, version, _of_this_process())
     try:
-        try:
-            build(draft)
-        except OSError as problem:
-            if problem.errno != errno.ENOSPC:
-                raise
-            raise OSError(f"no room for the index in {home}: make some, or give a folder on another disk") from None
-        for old in home.iterdir():
+        build(draft)
+        for old in place.iterdir():
             if not old.name.startswith(version):
                 shutil.rmtree(old, ignore_errors=True)
-        try:
-            draft.rename(kept)
-        except OSError:  # another process was faster
-            if not kept.is_dir():
-                raise
+        draft.rename(kept)
+    except OSError as problem:
+        if problem.errno == errno.ENOSPC:
+            raise OSError(f"no room for the index in {place}: make some, or give a folder on another disk") from None
+        if not kept.is_dir():  # else another process was faster
+            raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return kept

@@ -12,18 +12,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from palcore.data.readers import Problem
+from palcore.data.readers import Problem, problem_of
 from palcore.files import one_line, opened_table, read_array, read_text
 
 ORDERS = ("row_column", "x_y")
 """What the two numbers of a line of a text file are: the row and then the column, or the other way round."""
 
 COORDINATES = [f"{axis}{landmark}" for landmark in range(68) for axis in "xy"]
-COLUMNS = ["file", "found", *COORDINATES]
-"""Header of the study's own form: fractions of the image's sides, from the top-left corner."""
-
-PIXEL_COLUMNS = ["file", "detected", *COORDINATES]
-"""Header of the other form: pixels, the first pixel's centre at (0, 0)."""
+COLUMNS, PIXEL_COLUMNS = ["file", "found", *COORDINATES], ["file", "detected", *COORDINATES]
+"""Headers of the study's own form, fractions of the image's sides from the top-left corner, and of the one in pixels, the first
+pixel's centre at (0, 0)."""
 
 MAKE = "`python -m palcore landmarks`"
 
@@ -32,13 +30,14 @@ class Landmarks(NamedTuple):
     """Landmarks of some faces as they stand in their source, and what is wrong with it.
 
     - ``points``: ``(N, 68, 2)``, NaN where there are none; ``pixels``: whether those are pixels, not fractions.
-    - ``found``: ``(N,)`` bool, whether a detector found a face; ``problems``: with the faces' rows.
+    - ``problems``: with the faces' rows; ``where`` they come from, for sentences, and the ``remedy`` where x and y are exchanged.
     """
 
     points: np.ndarray
-    found: np.ndarray
     pixels: bool
     problems: list[Problem]
+    where: str
+    remedy: str
 
 
 def as_points(values: np.ndarray | list, where: str) -> np.ndarray:
@@ -58,15 +57,13 @@ def as_points(values: np.ndarray | list, where: str) -> np.ndarray:
 
 
 def array_points(path: Path) -> np.ndarray:
-    """From a ``.npy`` file, float32."""
-    with np.errstate(over="ignore"):
-        return as_points(read_array(path, "annotation"), str(path)).astype(np.float32)
+    """From a ``.npy`` file."""
+    return as_points(read_array(path, "annotation"), str(path))
 
 
 def cell_points(text: str, where: str) -> np.ndarray:
-    """From a cell of a table, with semicolons or spaces between the numbers, float32."""
-    with np.errstate(over="ignore"):
-        return as_points(re.findall(r"[^;\s]+", text), where).astype(np.float32)
+    """From a cell of a table, with semicolons or spaces between the numbers."""
+    return as_points(re.findall(r"[^;\s]+", text), where)
 
 
 def landmarks_in_files(files: np.ndarray, folder: Path, order: str) -> Landmarks:
@@ -80,10 +77,11 @@ def landmarks_in_files(files: np.ndarray, folder: Path, order: str) -> Landmarks
         path = folder / f"{Path(name).stem}_aligned.txt"
         try:
             points[row] = as_points(read_text(path, "landmark file").split(), str(path))
-        except (FileNotFoundError, ValueError) as problem:
-            kind = "landmarks missing" if isinstance(problem, FileNotFoundError) else "landmarks unreadable"
-            problems.append(Problem(kind, "", name, str(problem), row=row))
-    return Landmarks(points[..., ::-1] if order == "row_column" else points, np.ones(len(files), bool), True, problems)
+        except (FileNotFoundError, ValueError) as error:
+            problems.append(problem_of(error, "landmarks missing", "landmarks unreadable", row=row))
+    points = points[..., ::-1] if order == "row_column" else points
+    other = ORDERS[1 - ORDERS.index(order)]
+    return Landmarks(points, True, problems, f"landmarks in {folder} read as {order}", f"give landmark_order {other}")
 
 
 def strictly(read: Callable, *arguments: object, **options: object) -> pd.DataFrame:
@@ -107,10 +105,11 @@ def whole_table(path: str | Path, what: str, form: str) -> Iterator[object]:
             raise ValueError(f"{what} {path} cannot be read ({one_line(problem)}): it must be {form}") from None
 
 
-def text_pieces(path: Path, what: str, count: int = 5000, **options) -> Iterator[pd.DataFrame]:
+def text_pieces(path: Path, chunksize: int = 5000, **options) -> Iterator[pd.DataFrame]:
     """A csv file's rows as text, nothing guessed, so many at a time."""
     as_text = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False, "encoding": "utf-8-sig"}
-    with whole_table(path, what, "a whole csv file") as file, pd.read_csv(file, chunksize=count, **as_text, **options) as pieces:
+    with whole_table(path, "table", "a whole csv file") as file:
+        pieces = pd.read_csv(file, chunksize=chunksize, **as_text, **options)
         while (piece := strictly(next, pieces, None)) is not None:
             yield piece
 
@@ -128,8 +127,7 @@ def _cells(path: Path, key: Callable[[str], str]) -> tuple[pd.DataFrame, list[Pr
     repeated = names.duplicated() & ~nameless
     sentences = [f"landmark table {path} names {name} more than once: remove a row" for name in names[repeated].unique()]
     sentences += [f"row {row} of landmark table {path} names no file: remove it" for row in np.flatnonzero(nameless)]
-    problems = [Problem("table", "", str(path), sentence) for sentence in sentences]
-    return cells.assign(file=names)[~repeated & ~nameless], problems
+    return cells.assign(file=names)[~repeated & ~nameless], [Problem("table", sentence) for sentence in sentences]
 
 
 def landmarks_in_table(files: np.ndarray, path: Path, key: Callable[[str], str] = str, numbered: str = "") -> Landmarks:
@@ -146,29 +144,26 @@ def landmarks_in_table(files: np.ndarray, path: Path, key: Callable[[str], str] 
     if 0 < len(gone) < len(cells):
         sentence = f"landmark table {path} has {len(gone):,} rows that the data set lacks, {gone[0]} first"
         remedy = "its numbers may mean other faces now; take the file as it was published, or make the table again"
-        problems.append(Problem("landmarks elsewhere", "", str(path), f"{sentence}: rows were removed, and {remedy}"))
-    mark = cells.columns[1]
-    places = pd.Index(cells["file"]).get_indexer(pd.Index(files))
-    cells = cells.iloc[np.maximum(places, 0)] if len(cells) else cells.reindex(range(len(files)))
-    there, marks = places >= 0, pd.to_numeric(cells[mark], errors="coerce").to_numpy()
+        problems.append(Problem("landmarks elsewhere", f"{sentence}: rows were removed, and {remedy}"))
+    mark, named = cells.columns[1], cells["file"].to_numpy()
+    cells = cells.set_index("file").reindex(files)
+    there, marks = np.isin(files, named), pd.to_numeric(cells[mark], errors="coerce").to_numpy()
     points = cells[COORDINATES].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, copy=True)
     unread = np.isnan(points) & cells[COORDINATES].notna().to_numpy()
-    points[~there], unread[~there] = np.nan, False
     infinite = (marks == 1) & ~np.isfinite(points).all(axis=1)
-    for row in np.flatnonzero(~there | ~np.isin(marks, (0, 1)) | unread.any(axis=1) | infinite):
-        name, kind = str(files[row]), "landmarks unreadable"
+    for row in np.flatnonzero(~there | ~np.isin(marks, (0, 1)) | unread.any(axis=1) | infinite).tolist():
+        name, kind = files[row], "landmarks unreadable"
         if not there[row]:
             kind, sentence = "landmarks missing", f"landmark table {path} lacks {name}: {MAKE} adds it"
         elif marks[row] not in (0, 1):
             sentence = f"column {mark} of landmark table {path} is {cells[mark].iat[row]} for {name}: it must be 0 or 1"
         elif unread[row].any():
             column = COORDINATES[int(np.argmax(unread[row]))]
-            value = cells[column].iat[row]
-            sentence = f"landmark table {path} has {value!r} for {column} of {name}: it must be a number"
+            sentence = f"landmark table {path} has {cells[column].iat[row]!r} for {column} of {name}: it must be a number"
         else:
             sentence = f"landmarks of {name} in {path} are not finite: correct the row, or set {mark} to 0"
-        problems.append(Problem(kind, "", name, sentence, row=int(row)))
-    return Landmarks(points.reshape(-1, 68, 2), there & (marks == 1), mark == "detected", problems)
+        problems.append(Problem(kind, sentence, row=row))
+    return Landmarks(points.reshape(-1, 68, 2), mark == "detected", problems, f"landmark table {path}", "make the table again")
 
 
 def read_landmark_table(path: str | Path, size: tuple[int, int] | None = None) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -178,14 +173,14 @@ def read_landmark_table(path: str | Path, size: tuple[int, int] | None = None) -
     :raises FileNotFoundError: where there is no such table.
     :raises ValueError: for the first thing that is wrong with it, or pixels without a size.
     """
-    files = _cells(Path(path), str)[0]["file"].to_numpy(str)
-    landmarks = landmarks_in_table(files, Path(path))
-    for problem in landmarks.problems:
-        raise problem.error()
+    cells, problems = _cells(Path(path), str)
+    landmarks = landmarks_in_table(cells["file"].to_numpy(str), Path(path))
+    for problem in problems + landmarks.problems:
+        raise problem.error(problem.sentence)
     if landmarks.pixels and size is None:
         raise ValueError(f"landmark table {path} is in pixels (column detected): give the images' size to read it")
     points = (landmarks.points + 0.5) / size if landmarks.pixels else landmarks.points
-    return files.tolist(), landmarks.found, points.astype(np.float32)
+    return cells["file"].tolist(), cells.iloc[:, 1].to_numpy() == 1, points.astype(np.float32)
 
 
 def append_rows(path: str | Path, files=(), found=(), landmarks=()) -> None:

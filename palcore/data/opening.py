@@ -2,7 +2,6 @@
 
 import warnings
 from collections import Counter
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -10,23 +9,26 @@ from typing import NamedTuple
 import numpy as np
 
 from palcore import EMOTIONS
+from palcore.data import refuse_unknown
 from palcore.data.index import index_key, indexed, open_index, signature
 from palcore.data.landmark_fit import import_landmarks
 from palcore.data.landmark_table import MAKE, ORDERS
-from palcore.data.pictures import Pictures, StoredPictures, import_pictures, open_pictures
+from palcore.data.pictures import StoredPictures, import_pictures
 from palcore.data.readers import Problem, Reader
-from palcore.data.splits import with_validation
 from palcore.data.table import Faces, LazyImages
 
-LABELS = ("own", "ferplus")
-UNDETECTED = ("keep", "leave_out")
+CHOICES = {"landmark_order": ORDERS, "labels": ("own", "ferplus")}
+"""What some options of readers may be."""
 
 
 class Opened(NamedTuple):
-    """``pictures``, ``{"landmarks", "found"}`` of all faces (none without), and all ``problems``."""
+    """``folder`` of the index of pictures, its ``arrays`` and ``facts`` (see ``palcore.data.pictures.import_pictures``); landmarks
+    ``(N, 68, 2)`` of all faces in fractions, NaN without; and all ``problems``."""
 
-    pictures: Pictures
-    landmarks: dict
+    folder: Path
+    arrays: dict
+    facts: dict
+    landmarks: np.ndarray
     problems: list[Problem]
 
 
@@ -35,20 +37,11 @@ def _landmark_source(reader: Reader, data_dir: Path, given: str | Path | None) -
     places = [Path(given).expanduser()] if given else reader.landmark_places(data_dir)
     if len(places) > 1:
         sentence = f"both {places[0]} and {places[1]} hold landmarks of {reader.NAME}: give the path of one as landmarks"
-        return Problem("layout", "", str(places[1]), sentence)
+        return Problem("layout", sentence)
     if not places and not reader.OWN_LANDMARKS:
         remedy = f"give their path as landmarks, or make a table with {MAKE}"
-        return Problem("landmarks missing", "", str(data_dir), f"no landmarks.csv.gz in {data_dir} for {reader.NAME}: {remedy}")
+        return Problem("landmarks missing", f"no landmarks.csv.gz in {data_dir} for {reader.NAME}: {remedy}")
     return places[0] if places else None
-
-
-def _tolerated(problems: list[Problem], splits: np.ndarray, share: float) -> list[Problem]:
-    """Problems of which missing pictures cost no more than those faces, where they are few enough of their part."""
-    parts = np.where(splits == "validation", "train", splits)
-    missing = Counter(parts[problem.row] for problem in problems if problem.kind == "image missing")
-    few = {part for part, count in missing.items() if count <= share * (parts == part).sum()}
-    lost = [problem.kind == "image missing" and parts[problem.row] in few for problem in problems]
-    return [replace(problem, level="loss") if cost else problem for problem, cost in zip(problems, lost, strict=True)]
 
 
 def open_data_set(
@@ -63,23 +56,22 @@ def open_data_set(
     :param options: ``reader.OPTIONS``.
     """
     version, key = signature(reader.sources(data_dir), reader.NAME), index_key(reader.NAME, data_dir)
-    pictures = open_pictures(indexed(partial(import_pictures, reader, data_dir, copied), key, version, index_dir), data_dir)
-    problems = _tolerated(pictures.problems, pictures.arrays["splits"], options.get("missing_share", 0))
-    if not len(pictures.arrays["files"]):
-        return Opened(pictures, {}, problems)
-    if landmarks is False:
-        return Opened(pictures, {}, [problem for problem in problems if not problem.kind.startswith("landmarks")])
-    source = _landmark_source(reader, data_dir, landmarks)
+    folder = indexed(partial(import_pictures, reader, data_dir, copied), key, version, index_dir)
+    arrays, facts = open_index(folder)
+    problems = [Problem(**problem) for problem in facts["problems"]]
+    none = np.full((len(arrays["files"]), 68, 2), np.nan, np.float32)
+    source = _landmark_source(reader, data_dir, landmarks) if landmarks is not False and len(none) else False
     if isinstance(source, Problem):
-        return Opened(pictures, {}, [*problems, source])
-    if source is not None:
+        return Opened(folder, arrays, facts, none, [*problems, source])
+    if source is not None:  # what is wrong with the owner's does not matter
         problems = [problem for problem in problems if not problem.kind.startswith("landmarks")]
+    if source is False:
+        return Opened(folder, arrays, facts, none, problems)
     order = options.get("landmark_order", ORDERS[0])
-    build = partial(import_landmarks, reader, pictures, source, order)
-    own = index_key("landmarks", source or data_dir)
-    kept = indexed(build, f"{key}-{own}-{order}", signature([source] if source else [], version), index_dir)
-    arrays, facts = open_index(kept)
-    return Opened(pictures, arrays, [*problems, *(Problem(**problem) for problem in facts["problems"])])
+    build = partial(import_landmarks, reader, arrays, source, order)
+    version = signature([source] if source else [], version)
+    kept, told = open_index(indexed(build, f"{key}-{index_key('landmarks', source or data_dir)}-{order}", version, index_dir))
+    return Opened(folder, arrays, facts, kept["landmarks"], [*problems, *(Problem(**problem) for problem in told["problems"])])
 
 
 def check_options(reader: Reader, options: dict) -> dict:
@@ -87,12 +79,9 @@ def check_options(reader: Reader, options: dict) -> dict:
 
     :raises ValueError: for an unknown option or value.
     """
-    known = ["image_size", "landmarks", "undetected", "seed", "index_dir", *reader.OPTIONS]
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ValueError(f"unknown option {unknown[0]!r} of dataset {reader.NAME}: choose from {', '.join(known)}")
-    for option, choices in (("landmark_order", ORDERS), ("labels", LABELS), ("undetected", UNDETECTED)):
-        value = options.get(option, choices[0])
+    refuse_unknown(reader.NAME, options, ["image_size", "landmarks", "index_dir", *reader.OPTIONS])
+    for option, value in options.items():
+        choices = CHOICES.get(option, [value])
         if value not in choices:
             raise ValueError(f"{option} {value!r} of dataset {reader.NAME}: choose from {', '.join(choices)}")
     return {option: options.get(option, default) for option, default in reader.OPTIONS.items()}
@@ -101,21 +90,21 @@ def check_options(reader: Reader, options: dict) -> dict:
 def _told(reader: Reader, split: str, problems: list[Problem]) -> list[Problem]:
     """Warns of what would bias a run, or has cost a face; raises what refuses the data set; the costly ones are returned."""
     refused = [problem for problem in problems if problem.level == "refused"]
+    told = refused or [problem for problem in problems if problem.level in ("bias", "loss") and problem.split in ("", split)]
+    more = f" ({len(told) - 1} more: `python -m palcore check {reader.NAME}` lists all)" if len(told) > 1 else ""
     if refused:
-        raise refused[0].error(len(refused) - 1)
-    told = [problem for problem in problems if problem.level in ("bias", "loss") and problem.split in ("", split)]
+        raise refused[0].error(refused[0].sentence + more)
     if told:
-        others = f" ({len(told) - 1} more: `python -m palcore check {reader.NAME}` lists all)" if len(told) > 1 else ""
-        warnings.warn(f"{reader.NAME} {split}: {told[0].sentence}{others}", stacklevel=5)
+        warnings.warn(f"{reader.NAME} {split}: {told[0].sentence}{more}", stacklevel=5)
     return [problem for problem in told if problem.level == "loss" and problem.kind != "note"]
 
 
 def _second_labels(reader: Reader, opened: Opened, data_dir: Path) -> np.ndarray:
-    """Labels of all faces by others; ``UNKNOWN`` for faces that have none."""
+    """Labels of all faces by others; -1 for faces that have none."""
     for problem in opened.problems:
         if problem.kind == "second labels":
             raise ValueError(problem.sentence)
-    names = opened.pictures.arrays["second"]
+    names = opened.arrays["second"]
     if not (names != "").any():
         remedy = "FER+'s fer2013new.csv must lie beside fer2013.csv, by whose rows it goes"
         raise FileNotFoundError(f"no labels ferplus for {reader.NAME} in {data_dir}: {remedy}")
@@ -126,22 +115,16 @@ def faces_of(reader: Reader, data_dir: Path, split: str, options: dict) -> Faces
     """One split of a data set, see ``palcore.data.load``."""
     own = check_options(reader, options)
     opened = open_data_set(reader, data_dir, options.get("landmarks"), options.get("index_dir"), **own)
-    costly, arrays = _told(reader, split, opened.problems), opened.pictures.arrays
-    splits, labels, seed = np.array(arrays["splits"]), np.array(arrays["labels"]), options.get("seed", 0)
-    if seed and reader.VALIDATION_SHARE:
-        parts = np.where(splits == "validation", "train", splits)
-        splits = with_validation(arrays["files"], parts, labels, reader.VALIDATION_SHARE, seed)
-    here = splits == split
+    costly, arrays = _told(reader, split, opened.problems), opened.arrays
+    labels, here = np.array(arrays["labels"]), np.array(arrays["splits"] == split)
     here[[problem.row for problem in costly if problem.row >= 0]] = False
-    dropped = Counter({} if reader.VALIDATION_SHARE and split == "validation" else opened.pictures.facts["dropped"].get(split, {}))
+    dropped = Counter({} if reader.VALIDATION_SHARE and split == "validation" else opened.facts["dropped"].get(split, {}))
     dropped.update(problem.kind for problem in costly)
     if own.get("labels", "own") != "own":
         labels = _second_labels(reader, opened, data_dir)
         dropped.update(sorted(arrays["second"][here & (labels < 0)].tolist()))
         here &= labels >= 0
     rows = np.flatnonzero(here)
-    points = opened.landmarks["landmarks"][rows] if opened.landmarks else np.full((len(rows), 68, 2), np.nan, np.float32)
-    if opened.landmarks and options.get("undetected") == "leave_out":
-        points[~opened.landmarks["found"][rows]] = np.nan
-    images = LazyImages(rows, StoredPictures(opened.pictures.folder, data_dir), options.get("image_size") or reader.SIDE)
-    return Faces(reader.NAME, split, images, np.asarray(points), labels[rows], np.array(arrays["files"][rows]), dict(dropped))
+    images = LazyImages(rows, StoredPictures(opened.folder, data_dir), options.get("image_size") or reader.SIDE)
+    landmarks, files = np.array(opened.landmarks[rows]), np.array(arrays["files"][rows])
+    return Faces(reader.NAME, split, images, landmarks, labels[rows], files, dict(dropped))

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import joblib
@@ -17,7 +16,7 @@ from palcore import EMOTIONS
 from palcore.data import faults
 from palcore.data.images import cut_out, decoded, read_image
 from palcore.data.index import open_index, write_index
-from palcore.data.readers import SPLITS, Face, Problem, Reader
+from palcore.data.readers import SPLITS, Face, Problem, Reader, problem_of
 from palcore.data.splits import with_validation
 from palcore.progress import progress_bar
 
@@ -39,33 +38,18 @@ class _Seen:
     """What the pass keeps of one face."""
 
     file: str
-    face: Face | None
+    face: Face
     label: int
     path: str
-    problems: list = field(default_factory=list)  # (kind, sentence, level)
+    problems: list = field(default_factory=list)
     pixels: np.ndarray | None = None
     box: np.ndarray = field(default_factory=lambda: np.zeros(4))  # x, y, width and height in the picture
     points: np.ndarray = field(default_factory=lambda: np.full((68, 2), np.nan, np.float32))
     look: faults.Look = faults.NOTHING
 
-
-class Pictures(NamedTuple):
-    """The faces of a data set whose pictures were looked at; all arrays have a row a face, in the owner's order.
-
-    - ``folder`` of the index; ``data_dir`` of the pictures; ``problems``; ``facts``: what the check counts; ``boxed``: whether
-      faces are parts of their pictures.
-    - ``arrays``: ``files``, ``splits``, ``labels`` (``UNKNOWN`` where it makes no sense), ``second`` labels, ``paths`` in
-      ``data_dir``, ``boxes (N, 4)`` of the face in its picture (x, y, width and height; 0 where there is none), ``hashes (N, 2)``
-      and ``grey (N, 48, 48)`` of ``faults.Look``; perhaps the owner's ``points (N, 68, 2)`` in pixels, and ``pixels
-      (N, H, W, C)`` where they are copied.
-    """
-
-    folder: Path
-    data_dir: Path
-    arrays: dict
-    problems: list
-    facts: dict
-    boxed: bool
+    @property
+    def missing(self) -> bool:
+        return any(problem.kind == "image missing" for problem in self.problems)
 
 
 class StoredPictures:
@@ -76,9 +60,9 @@ class StoredPictures:
 
     def __init__(self, folder: Path, data_dir: Path):
         self.folder, self.data_dir = Path(folder).resolve(), Path(data_dir).resolve()
-        arrays, kept = open_index(self.folder)
+        arrays, facts = open_index(self.folder)
         self.paths, self.pixels = arrays["paths"], np.asarray(arrays["pixels"]) if "pixels" in arrays else None
-        self.boxes = arrays["boxes"] if kept["boxed"] else None
+        self.boxes = arrays["boxes"] if facts["boxed"] else None
 
     def __reduce__(self):
         return StoredPictures, (self.folder, self.data_dir)
@@ -86,7 +70,7 @@ class StoredPictures:
     def __call__(self, row: int) -> np.ndarray:
         if self.pixels is not None:
             image = self.pixels[row]
-            return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.shape[-1] == 1 else image
+            return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image
         path = self.data_dir / str(self.paths[row])
         try:
             image = decoded(path.read_bytes())
@@ -95,13 +79,13 @@ class StoredPictures:
         return image if self.boxes is None else cut_out(image, self.boxes[row])
 
 
-def _listed(reader: Reader, data_dir: Path) -> Iterator[Face | Problem]:
-    """What a reader yields, up to where it cannot go on."""
+@contextmanager
+def _noted(problems: list[Problem], *kinds: str) -> Iterator[None]:
+    """Within it, what cannot be read becomes a problem of one of two kinds, see ``problem_of``."""
     try:
-        yield from reader.faces(data_dir)
-    except (FileNotFoundError, ValueError) as problem:
-        kind = "layout" if isinstance(problem, FileNotFoundError) else "table"
-        yield Problem(kind, "", str(data_dir), str(problem))
+        yield
+    except (FileNotFoundError, ValueError) as error:
+        problems.append(problem_of(error, *kinds))
 
 
 def _accepted(reader: Reader, data_dir: Path, problems: list[Problem], dropped: dict[str, Counter]) -> Iterator[_Seen]:
@@ -111,32 +95,31 @@ def _accepted(reader: Reader, data_dir: Path, problems: list[Problem], dropped: 
 
     :param problems: what is wrong besides is added to it; ``dropped``: the faces of other classes, by part.
     """
-    named, places, root = Counter(), {}, data_dir if data_dir.is_dir() else data_dir.parent
-    for face in _listed(reader, data_dir):
-        if isinstance(face, Problem):
-            problems.append(face)
-            continue
-        wrong, name = [], ""
-        try:
-            text = face.label if isinstance(face.label, str) else face.label()
-            name = reader.CLASSES.get(text.strip(), "")
-            if not name:
-                sentence = f"label {text!r} of {face.file} in {face.where}: it must be one of {', '.join(reader.CLASSES)}"
-                wrong.append(("label", sentence, "refused"))
-        except (FileNotFoundError, ValueError) as problem:
-            wrong.append(("label missing" if isinstance(problem, FileNotFoundError) else "label", str(problem), "refused"))
-        if name and name not in EMOTIONS:
-            dropped[face.part][name] += 1
-            continue
-        earlier = places.setdefault((face.file, face.box), face.where)
-        if earlier != face.where:
-            sentence = f"{face.where} names {face.file} a second time, after {earlier}: remove one"
-            problems.append(Problem("repeated", face.part, f"{face.file} again", sentence, "loss" if face.box else "refused"))
-            continue
-        named[face.file] += 1
-        file = f"{face.file}#{named[face.file]}" if named[face.file] > 1 else face.file
-        path = os.path.relpath(face.path, root) if face.path else ""
-        yield _Seen(file, face, EMOTIONS.index(name) if name else UNKNOWN, path, wrong)
+    named, places = Counter(), {}
+    with _noted(problems):
+        for face in reader.faces(data_dir):
+            if isinstance(face, Problem):
+                problems.append(face)
+                continue
+            wrong, name = [], ""
+            with _noted(wrong, "label missing", "label"):
+                text = face.label if isinstance(face.label, str) else face.label()
+                name = reader.CLASSES.get(text.strip(), "")
+                if not name:
+                    classes = ", ".join(reader.CLASSES)
+                    raise ValueError(f"label {text!r} of {face.file} in {face.where}: it must be one of {classes}")
+            if name and name not in EMOTIONS:
+                dropped[face.part][name] += 1
+                continue
+            earlier = places.setdefault((face.file, face.box), face.where)
+            if earlier != face.where:
+                sentence = f"{face.where} names {face.file} a second time, after {earlier}: remove one"
+                problems.append(Problem("repeated", sentence, "loss" if face.box else "refused", split=face.part))
+                continue
+            named[face.file] += 1
+            file = f"{face.file}#{named[face.file]}" if named[face.file] > 1 else face.file
+            path = os.path.relpath(face.path, data_dir) if face.path else ""
+            yield _Seen(file, face, EMOTIONS.index(name) if name else UNKNOWN, path, wrong)
 
 
 def _boxed(face: Face, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -153,45 +136,30 @@ def _boxed(face: Face, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return box, cut
 
 
-@contextmanager
-def _noted(seen: _Seen, kind: str, ending: str = " unreadable") -> Iterator[None]:
-    """Within it, what cannot be read is noted of the face."""
-    try:
-        yield
-    except (FileNotFoundError, ValueError) as problem:
-        missing = isinstance(problem, FileNotFoundError)
-        seen.problems.append((kind + (" missing" if missing else ending), str(problem), "refused"))
-
-
 def _look(seen: _Seen) -> _Seen:
     """Everything there is to see of one face by itself."""
-    face, picture, seen.face = seen.face, None, replace(seen.face, points=None, pixels=None)  # those hold half of a face's memory
-    with _noted(seen, "image"):
+    face, picture = seen.face, None
+    seen.face = replace(face, points=None, pixels=None)  # those hold half of a face's memory
+    with _noted(seen.problems, "image missing", "image unreadable"):
         picture = read_image(face.path) if face.path else face.pixels()
-    with _noted(seen, "landmarks"):
-        seen.points = face.points() if face.points else seen.points
-    with _noted(seen, "face box", ""):
+    with _noted(seen.problems, "landmarks missing", "landmarks unreadable"), np.errstate(over="ignore"):
+        seen.points = face.points().astype(np.float32) if face.points else seen.points
+    with _noted(seen.problems, "", "face box"):
         if picture is not None:
             seen.box, seen.pixels = _boxed(face, picture)
             seen.look = faults.look_at(seen.pixels)
             if not seen.look.hashes[0]:
                 sentence = f"image {seen.file} has one colour all over: there is no face to see"
-                seen.problems.append(("image blank", sentence, "note"))
+                seen.problems.append(Problem("image blank", sentence, "note"))
     return seen
-
-
-def expected_bytes(reader: Reader) -> int:
-    """How large the pixels of the owner's data set are, copied; 0 where nobody has counted its faces."""
-    return sum(sum(counts.values()) for counts in reader.PUBLISHED.values()) * reader.SIDE**2 * 3
 
 
 def _copies(reader: Reader, data_dir: Path, folder: Path) -> bool:
     """Whether pixels are copied; says so, and what the pass will take."""
-    size = expected_bytes(reader)
+    size = sum(sum(counts.values()) for counts in reader.PUBLISHED.values()) * reader.SIDE**2 * 3
     copied = reader.ONE_SIZE and size <= MOST_COPIED
-    place = (
-        f"their pixels take up to {size / 1e6:,.0f} MB in {folder.parent}" if copied else "they are read where they are later on"
-    )
+    room = f"their pixels take up to {size / 1e6:,.0f} MB in {folder.parent}"
+    place = room if copied else "they are read where they are later on"
     print(f"{reader.NAME} in {data_dir}: every picture is looked at once, {place}", file=sys.stderr)
     return copied
 
@@ -200,55 +168,33 @@ def _write_pixels(faces: list[_Seen], path: Path) -> None:
     """``pixels.npy``, a row a face, 0 where there are none; nothing where they have several sizes."""
     shapes = {seen.pixels.shape for seen in faces if seen.pixels is not None}
     if len(shapes) == 1:
-        shape = shapes.pop()
-        array = np.lib.format.open_memmap(path, "w+", np.uint8, (len(faces), *shape[:2], 3 if len(shape) == 3 else 1))
+        array = np.lib.format.open_memmap(path, "w+", np.uint8, (len(faces), *shapes.pop()))
         for row, seen in enumerate(faces):
-            array[row] = 0 if seen.pixels is None else seen.pixels.reshape(array.shape[1:])
-
-
-def _looked_at(reader: Reader, listed: Iterator[_Seen], copied: bool) -> list[_Seen]:
-    """Faces whose pictures were read, with their pixels if they are to be ``copied`` and not too many."""
-    faces, size = [], 0
-    pool = joblib.Parallel(THREADS, prefer="threads", return_as="generator", batch_size=32)
-    looks = pool(joblib.delayed(_look)(seen) for seen in listed)
-    for seen in progress_bar(looks, desc=reader.NAME, unit="face", delay=PATIENCE):
-        faces.append(seen)
-        size += 0 if seen.pixels is None else seen.pixels.size
-        for other in [] if copied and size <= MOST_COPIED else faces if copied else [seen]:
-            other.pixels = None
-        copied = copied and size <= MOST_COPIED
-    return faces
+            array[row] = 0 if seen.pixels is None else seen.pixels
 
 
 def import_pictures(reader: Reader, data_dir: Path, copied: bool, folder: Path) -> None:
     """Look at every picture of a data set, and write an index of what is there and all that is wrong with it.
 
+    All arrays of the index have a row a face, in the owner's order: ``files``, ``splits``, ``labels`` (``UNKNOWN`` where one makes
+    no sense), ``second`` labels, ``paths`` in ``data_dir``, ``boxes (N, 4)`` of the face in its picture (x, y, width and height; 0
+    where there is none), ``hashes (N, 2)`` and ``grey (N, 48, 48)`` of ``faults.Look``, the owner's ``points (N, 68, 2)`` in
+    pixels, NaN without; perhaps ``pixels (N, H, W, 3)`` or ``(N, H, W)``. Its facts: what the check counts, ``boxed``: whether
+    faces are parts of their pictures, and ``problems``.
+
     :param copied: whether pixels may be copied, where they have one size and are not too many.
-    :param folder: of the index, see ``Pictures``.
     """
-    problems, dropped = [], {part: Counter() for part in SPLITS}
+    problems, dropped, faces, size = [], {part: Counter() for part in SPLITS}, [], 0
     copied = copied and _copies(reader, data_dir, folder)
-    faces = _looked_at(reader, _accepted(reader, data_dir, problems, dropped), copied)
-    _write_pixels(faces, folder / "pixels.npy")
-    arrays, parts = _arrays(faces, reader.OWN_LANDMARKS), np.array([seen.face.part for seen in faces], "U10")
-    try:
-        arrays["splits"] = with_validation(arrays["files"], parts, arrays["labels"], reader.VALIDATION_SHARE, 0)
-    except ValueError as problem:
-        arrays["splits"] = parts
-        problems.append(Problem("label", "", str(data_dir), f"no validation split of {reader.NAME}: {problem}"))
-    for row, (seen, split) in enumerate(zip(faces, arrays["splits"].tolist(), strict=True)):
-        problems += [Problem(kind, split, seen.file, sentence, level, row) for kind, sentence, level in seen.problems]
-    boxed, digests = any(seen.face.box for seen in faces), [seen.look.digest for seen in faces]
-    if not faces and not problems:
-        problems.append(Problem("layout", "", str(data_dir), f"no faces in {data_dir} for {reader.NAME}: {reader.LAYOUT}"))
-    del faces
-    more, facts = faults.whole_problems(reader, arrays, digests)
-    facts["dropped"] = {part: dict(names) for part, names in dropped.items() if names}
-    write_index(folder, arrays, {"facts": facts, "boxed": boxed, "problems": [asdict(problem) for problem in problems + more]})
-
-
-def _arrays(faces: list[_Seen], with_points: bool) -> dict[str, np.ndarray]:
-    """The columns of all faces, but for ``splits``."""
+    pool = joblib.Parallel(THREADS, prefer="threads", return_as="generator", batch_size=32)
+    looks = pool(joblib.delayed(_look)(seen) for seen in _accepted(reader, data_dir, problems, dropped))
+    for seen in progress_bar(looks, desc=reader.NAME, unit="face", delay=PATIENCE):
+        faces.append(seen)
+        size += 0 if seen.pixels is None else seen.pixels.size
+        if not copied or size > MOST_COPIED:
+            seen.pixels = None
+    if copied and size <= MOST_COPIED:
+        _write_pixels(faces, folder / "pixels.npy")
     arrays = {
         "files": np.array([seen.file for seen in faces], str),
         "labels": np.array([seen.label for seen in faces], np.int64),
@@ -257,13 +203,23 @@ def _arrays(faces: list[_Seen], with_points: bool) -> dict[str, np.ndarray]:
         "boxes": np.array([seen.box for seen in faces], np.float64).reshape(-1, 4),
         "hashes": np.array([seen.look.hashes for seen in faces], np.uint64).reshape(-1, 2),
         "grey": np.array([seen.look.grey for seen in faces], np.uint8).reshape(-1, faults.SIDE, faults.SIDE),
+        "points": np.array([seen.points for seen in faces], np.float32).reshape(-1, 68, 2),
+        "splits": np.array([seen.face.part for seen in faces], "U10"),
     }
-    points = [seen.points for seen in faces] if with_points else []
-    return arrays | ({"points": np.array(points, np.float32).reshape(-1, 68, 2)} if with_points else {})
-
-
-def open_pictures(folder: Path, data_dir: Path) -> Pictures:
-    """What ``import_pictures`` has written."""
-    arrays, kept = open_index(folder)
-    problems = [Problem(**problem) for problem in kept["problems"]]
-    return Pictures(folder, data_dir, arrays, problems, kept["facts"], kept["boxed"])
+    try:
+        arrays["splits"] = with_validation(arrays["files"], arrays["splits"], arrays["labels"], reader.VALIDATION_SHARE)
+    except ValueError as error:
+        problems.append(Problem("label", f"no validation split of {reader.NAME}: {error}"))
+    parts, missing = (Counter(seen.face.part for seen in some) for some in (faces, [seen for seen in faces if seen.missing]))
+    for row, (seen, split) in enumerate(zip(faces, arrays["splits"].tolist(), strict=True)):
+        few = seen.missing and missing[seen.face.part] <= reader.MISSING_SHARE * parts[seen.face.part]
+        for problem in seen.problems:
+            level = "loss" if few and problem.kind == "image missing" else problem.level
+            problems.append(replace(problem, row=row, split=split, level=level))
+    boxed, digests = any(seen.face.box for seen in faces), [seen.look.digest for seen in faces]
+    if not faces and not problems:
+        problems.append(Problem("layout", f"no faces in {data_dir} for {reader.NAME}: {reader.LAYOUT}"))
+    del faces
+    more, facts = faults.whole_problems(reader, arrays, digests)
+    facts["dropped"] = {part: dict(names) for part, names in dropped.items() if names}
+    write_index(folder, arrays, {**facts, "boxed": boxed, "problems": [asdict(problem) for problem in problems + more]})

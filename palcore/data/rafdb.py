@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from palcore.data.readers import Face, FileFinder, Problem, Reader
+from palcore.data.readers import Face, Problem, Reader, file_finder
 from palcore.files import read_text
 
 LABELS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
@@ -12,7 +13,7 @@ LABELS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutr
 
 COUNTS = {"train": (1290, 281, 717, 4772, 1982, 705, 2524), "test": (329, 74, 160, 1185, 478, 162, 680)}
 LIST = "list_patition_label.txt"  # the owner's spelling
-FILE = re.compile(r"(train|test)_\d+\.\w+")
+LINE = re.compile(r"((train|test)_\d+\.\w+)\s+(\S+)")
 LINES = "it must have lines such as `train_00001.jpg 5`"
 
 
@@ -64,28 +65,24 @@ class RafDb(Reader):
         yield from lacking or (self.in_list(root) if listed else self.in_folders(root))
 
     def in_list(self, root: Path) -> Iterator[Face | Problem]:
-        table, find, parts = root / "EmoLabel" / LIST, FileFinder(root / "Image" / "aligned"), set()
+        table, find, parts = root / "EmoLabel" / LIST, file_finder(root / "Image" / "aligned"), set()
         for number, line in enumerate(read_text(table, f"list of labels ({LINES})").splitlines(), start=1):
-            if FILE.fullmatch((line.split() or [""])[0]) and len(line.split()) == 2:
-                name, label = line.split()
-                name, part = self.face_name(name), name.partition("_")[0]
+            if match := LINE.fullmatch(line.strip()):
+                name, part, label = match.groups()
+                name = self.face_name(name)
                 parts.add(part)
                 yield Face(name, part, f"line {number} of {table}", label, find(name.replace(".", "_aligned.")))
             elif line.strip():
-                yield Problem("table", "", str(table), f"line {number} of {table} is {line.strip()!r}: {LINES}")
+                yield Problem("table", f"line {number} of {table} is {line.strip()!r}: {LINES}")
         for part in sorted({"train", "test"} - parts):
-            yield Problem("layout", part, str(table), f"{table} names no {part} faces: {LINES}")
+            yield Problem("layout", f"{table} names no {part} faces: {LINES}", split=part)
 
     def in_folders(self, root: Path) -> Iterator[Face | Problem]:
         for part in ("train", "test"):
-            images = []
-            for item in self.labelled(root / part, part, list(self.CLASSES)):
-                if isinstance(item, Problem):
-                    yield item
-                else:
-                    images.append((self.face_name(item[0].name), *item))
-            for name, path, label in sorted(images):
-                yield Face(name, part, str(path.parent), label, path)
+            items = list(self.labelled(root / part, part, list(self.CLASSES)))
+            yield from (item for item in items if isinstance(item, Problem))
+            faces = [replace(item, file=self.face_name(item.file)) for item in items if isinstance(item, Face)]
+            yield from sorted(faces, key=lambda face: (face.file, face.path))
 
 
 READER = RafDb()

@@ -9,6 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,10 +19,6 @@ SPLITS = ("train", "validation", "test")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 """Ends of image files, in upper or lower case."""
 
-LEVELS = ("refused", "bias", "loss", "note")
-"""How bad a problem is: the data set is refused; it would bias a run, so ``load`` warns and the check fails; it costs that face and
-``load`` warns; it is mentioned by the check alone."""
-
 SEARCHED = 1000
 """Folders that are looked into for a layout that is not where it should be."""
 
@@ -30,28 +27,32 @@ SEARCHED = 1000
 class Problem:
     """One thing that is wrong.
 
-    - ``kind``: such as ``image missing``; ``split``: the one that it concerns, or "" for all.
-    - ``file``: the face or the path that it concerns; ``sentence``: what is wrong, where, and what would be right.
-    - ``level``: one of ``LEVELS``; ``row``: the face's place among all faces, or -1.
+    - ``kind``: such as ``image missing``; ``sentence``: what is wrong, where, and what would be right.
+    - ``level``: ``refused``: the data set is; ``bias``: it would bias a run, so ``load`` warns and the check fails; ``loss``: it
+      costs that face, and ``load`` warns; ``note``: the check alone mentions it.
+    - ``row``: the face's place among all faces, or -1; ``split``: the one that it concerns, or "" for all.
     """
 
     kind: str
-    split: str
-    file: str
     sentence: str
     level: str = "refused"
     row: int = -1
+    split: str = ""
 
     @property
     def fatal(self) -> bool:
         """Whether it would break or bias a run."""
         return self.level in ("refused", "bias")
 
-    def error(self, more: int = 0) -> Exception:
-        """What ``load`` raises, with the number of the others."""
-        others = f" ({more} more: `python -m palcore check` lists all)" if more else ""
-        missing = self.kind == "layout" or self.kind.endswith("missing")
-        return (FileNotFoundError if missing else ValueError)(self.sentence + others)
+    @property
+    def error(self) -> type[Exception]:
+        """What ``load`` raises for it."""
+        return FileNotFoundError if self.kind == "layout" or self.kind.endswith("missing") else ValueError
+
+
+def problem_of(error: Exception, kind: str = "layout", damaged: str = "table", **place) -> Problem:
+    """What an error says as a ``Problem``: of one ``kind`` where a file is missing, of the other where it is ``damaged``."""
+    return Problem(kind if isinstance(error, FileNotFoundError) else damaged, str(error), **place)
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Reader(ABC):
     PUBLISHED: ClassVar[dict] = {}  # {split: {expression: count}}, where the owner has counted
     KNOWN_COPIES: ClassVar[dict] = {}  # {"train/test": count} of pictures that the owner ships twice
     VALIDATION_SHARE: ClassVar[float] = 0  # of train, where the owner has no validation split
+    MISSING_SHARE: ClassVar[float] = 0  # of a part's pictures that may be missing, at the cost of those faces
     ONE_SIZE: ClassVar[bool] = True  # whether all pictures have one size
     OWN_LANDMARKS: ClassVar[bool] = False  # whether the owner ships 68
     OPTIONS: ClassVar[dict[str, str]] = {}  # options that ``load`` takes for this data set alone, with their defaults
@@ -119,23 +121,26 @@ class Reader(ABC):
     def lacking(self, data_dir: Path, *paths: Path) -> list[Problem]:
         """A problem for each of some paths that is not there, the first with where the layout is instead."""
         gone = [path for path in paths if not path.exists()]
-        where = elsewhere(data_dir, self.fits) if gone and not self.fits(data_dir) else ""
         sentences = [f"no {'file' if path.suffix else 'folder'} {path} for {self.NAME}: {self.LAYOUT}" for path in gone]
-        sentences[:1] = [sentence + where for sentence in sentences[:1]]
-        return [Problem("layout", "", str(path), sentence) for path, sentence in zip(gone, sentences, strict=True)]
+        if gone and not self.fits(data_dir):
+            sentences[0] += elsewhere(data_dir, self.fits)
+        return [Problem("layout", sentence) for sentence in sentences]
 
-    def labelled(self, root: Path, part: str, folders: list[str]) -> Iterator[tuple[Path, str] | Problem]:
-        """``(path, folder)`` of the images in ``folders`` of ``root``, and a problem for each that lacks, is empty or unknown."""
+    def labelled(self, root: Path, part: str, folders: list[str]) -> Iterator[Face | Problem]:
+        """``PART/FOLDER/NAME`` of each image in ``folders`` of ``root``, and a problem for each that lacks, is empty or unknown."""
+        if not root.is_dir():
+            return  # which ``lacking`` tells
         wanted = f"each part has {', '.join(folders)}"
         for folder in seen_names(root):
             if folder not in folders and (root / folder).is_dir():
-                yield Problem("label", part, str(root / folder), f"unknown folder {folder!r} in {root}: {wanted}")
+                yield Problem("label", f"unknown folder {folder!r} in {root}: {wanted}", split=part)
         for folder in folders:
             images = image_names(root / folder) if (root / folder).is_dir() else None
             if not images:
-                lacks = f"no folder {root / folder}" if images is None else f"no images in {root / folder}"
-                yield Problem("layout", part, str(root / folder), f"{lacks} for {self.NAME}: {wanted}")
-            yield from ((root / folder / image, folder) for image in images or ())
+                lacks = "folder" if images is None else "images in"
+                yield Problem("layout", f"no {lacks} {root / folder} for {self.NAME}: {wanted}", split=part)
+            for image in images or ():
+                yield Face(f"{part}/{folder}/{image}", part, str(root / folder), folder, root / folder / image)
 
 
 def seen_names(folder: Path) -> list[str]:
@@ -173,24 +178,21 @@ def elsewhere(data_dir: Path, fits: Callable[[Path], bool]) -> str:
     """The end of a sentence that says where a layout is that ``data_dir`` lacks: up to two folders below or above, or nothing."""
     level, below = [data_dir], []
     for _ in range(2):
-        readable = [place for place in level if os.access(place, os.R_OK)]
-        level = [place / name for place in readable for name in seen_names(place)][:SEARCHED]
-        level = [place for place in level if place.is_dir()]
+        names = [place / name for place in level if os.access(place, os.R_OK) for name in seen_names(place)]
+        level = [place for place in names[:SEARCHED] if place.is_dir()]
         below += level
     place = next(filter(fits, [*below, *data_dir.resolve().parents[:2]]), None)
     return f"; {place} does: give that as data_dir" if place else ""
 
 
-class FileFinder:
-    """The file of a name in a folder, or the one beside it that differs in suffix or case only."""
+def file_finder(folder: Path) -> Callable[[str], Path]:
+    """A function that gives the file of a name in a folder, or the one beside it that differs in suffix or case only."""
+    by_stem = cache(lambda place: {Path(name).stem.lower(): name for name in image_names(folder / place)})
 
-    def __init__(self, folder: Path):
-        self.folder, self.stems = folder, {}
-
-    def __call__(self, name: str) -> Path:
+    def find(name: str) -> Path:
         place, _, last = name.rpartition("/")
-        if not os.path.lexists(self.folder / name) and os.path.isdir(self.folder / place):  # pathlib's raises for too long names
-            if place not in self.stems:
-                self.stems[place] = {Path(other).stem.lower(): other for other in image_names(self.folder / place)}
-            last = self.stems[place].get(Path(last).stem.lower(), last)
-        return self.folder / place / last
+        if not os.path.lexists(folder / name) and os.path.isdir(folder / place):  # pathlib's raises for too long names
+            last = by_stem(place).get(Path(last).stem.lower(), last)
+        return folder / place / last
+
+    return find

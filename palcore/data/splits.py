@@ -20,18 +20,17 @@ def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.nd
         raise ValueError(f"class {classes[counts.argmin()]} has a single face: a stratified split needs two of each class")
     smaller = min(share, 1 - share) * len(labels)
     if smaller < len(classes):
-        raise ValueError(
-            f"share {share!r} of {len(labels)} faces leaves {smaller:.3g} in a part: it must hold each of {len(classes)} classes"
-        )
+        needs = f"it must hold each of {len(classes)} classes"
+        raise ValueError(f"share {share!r} of {len(labels)} faces leaves {smaller:.3g} in a part: {needs}")
     first, second = train_test_split(np.arange(len(labels)), test_size=share, random_state=seed, stratify=labels)
     return np.sort(first), np.sort(second)
 
 
-def with_validation(files: np.ndarray, parts: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+def with_validation(files: np.ndarray, parts: np.ndarray, labels: np.ndarray, share: float) -> np.ndarray:
     """The split of each face: the owner's part, or where the owner has no validation split, a part of train.
 
-    The validation faces are a function of names, labels and seed alone, whatever the order of the names. Small sets hold out more
-    than ``share``, so that there is a face of each class. A face whose label makes no sense is train.
+    The validation faces are a function of names and labels alone, whatever the order of the names: the same in every run. Small
+    sets hold out more than ``share``, so that there is a face of each class. A face whose label makes no sense is train.
 
     :param files: ``(N,)`` names; ``parts``: ``(N,)`` str; ``labels``: ``(N,)``, negative where they make no sense.
     :param share: of train that is held out; 0 where the owner has a validation split.
@@ -40,6 +39,6 @@ def with_validation(files: np.ndarray, parts: np.ndarray, labels: np.ndarray, sh
     splits, rows = parts.copy(), np.flatnonzero((parts == "train") & (labels >= 0))
     if share and rows.size:
         rows = rows[np.argsort(files[rows], kind="stable")]
-        _, held_out = stratified_split(labels[rows], max(share, min(0.5, len(np.unique(labels[rows])) / len(rows))), seed)
+        _, held_out = stratified_split(labels[rows], max(share, min(0.5, len(np.unique(labels[rows])) / len(rows))), 0)
         splits[rows[held_out]] = "validation"
     return splits

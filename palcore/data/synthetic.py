@@ -38,33 +38,22 @@ EXPRESSIONS = {
 """How far each movement goes in each expression, in the order of ``MOVEMENTS``."""
 
 PATCH_COLOURS = (
-    (230, 40, 40),
-    (40, 90, 230),
-    (40, 180, 60),
-    (240, 200, 40),
-    (160, 50, 200),
-    (40, 200, 210),
-    (240, 130, 30),
-)
+    (230, 40, 40), (40, 90, 230), (40, 180, 60), (240, 200, 40), (160, 50, 200), (40, 200, 210), (240, 130, 30)
+)  # fmt: skip
 """RGB of the patch that says each label."""
 
 PATCH_SIDE = 0.14
-"""Side of the patch in the lower left corner, as a fraction of the image side."""
-
 PATCH_BOX = (0.0, 1 - PATCH_SIDE, PATCH_SIDE, 1.0)
-"""Left, top, right and bottom of the patch, as fractions of the image's sides."""
+"""Left, top, right and bottom of the patch in the lower left corner, as fractions of the image's sides."""
 
-SMALLEST = 16
-"""Side in pixels below which features are smaller than a pixel."""
-
-OVERSAMPLING = 4
-"""Faces are drawn at so many times their side and then shrunk by area, which smooths their edges."""
+SMALLEST, OVERSAMPLING = 16, 4
+"""Side in pixels below which features are smaller than a pixel; how many times larger faces are drawn, to be shrunk by area."""
 
 KEPT_BYTES = 256 * 2**20
 """Bytes in which the drawn faces of a split are kept; those beyond are drawn anew each time."""
 
 
-def _brows(movement):
+def _brows(movement: dict) -> np.ndarray:
     along = np.linspace(0, 1, 5)  # from the outer to the inner end
     x = -0.78 + 0.58 * along + 0.06 * movement["brow_lower"] * along
     y = -0.56 - 0.09 * np.sin(np.pi * along)
@@ -74,7 +63,7 @@ def _brows(movement):
     return np.concatenate([left, (left * [-1, 1])[::-1]])
 
 
-def _eyes(movement):
+def _eyes(movement: dict) -> np.ndarray:
     half = np.clip(0.085 * (1 + 0.7 * movement["lid_open"]), 0.02, 0.17)
     lower = 0.06 * (1 - 0.3 * max(-movement["lid_open"], 0))
     left = np.array([[-0.62, 0], [-0.49, -half], [-0.35, -half], [-0.22, 0.01], [-0.35, lower], [-0.49, lower]])
@@ -83,7 +72,7 @@ def _eyes(movement):
     return np.concatenate([left, right])
 
 
-def _nose(movement):
+def _nose(movement: dict) -> np.ndarray:
     lift = -0.09 * movement["nose_wrinkle"]
     bridge = np.stack([np.zeros(4), np.linspace(-0.3, 0.12 + lift, 4)], axis=-1)
     x = np.linspace(-0.2, 0.2, 5) * (1 + 0.2 * movement["nose_wrinkle"])
@@ -91,7 +80,7 @@ def _nose(movement):
     return np.concatenate([bridge, np.stack([x, y], axis=-1)])
 
 
-def _mouth(movement):
+def _mouth(movement: dict) -> np.ndarray:
     half = 0.33 * (1 + 0.22 * movement["lip_stretch"] + 0.15 * max(movement["lip_corner"], 0))
     middle = 0.57 - 0.05 * movement["nose_wrinkle"] + 0.05 * movement["mouth_open"]
     gap = max(0.01 + 0.17 * movement["mouth_open"], 0.005)
@@ -101,28 +90,19 @@ def _mouth(movement):
         return np.stack([half * u, middle - 0.17 * movement["lip_corner"] * u**2 + height * (1 - u**2)], axis=-1)
 
     outer, inner = np.linspace(-1, 1, 7), np.linspace(-0.88, 0.88, 5)
-    return np.concatenate(
-        [
-            arc(outer, -gap - lip),
-            arc(outer[-2:0:-1], gap + lip),
-            arc(inner, -gap),
-            arc(inner[-2:0:-1], gap),
-        ]
-    )
+    lips = [arc(outer, -gap - lip), arc(outer[-2:0:-1], gap + lip), arc(inner, -gap), arc(inner[-2:0:-1], gap)]
+    return np.concatenate(lips)
 
 
-def _jaw(movement):
+def _jaw(movement: dict) -> np.ndarray:
     angle = np.linspace(-1.5, 1.5, 17)
     drop = 0.12 * max(movement["mouth_open"], 0)
     return np.stack([np.sin(angle), -0.25 + (1.35 + drop) * np.cos(angle)], axis=-1)
 
 
 def _describe(seed, split, row, label):
-    """Everything about one face but its patch.
-
-    :return: landmarks ``(68, 2)`` in fractions; the function that takes points of the upright face, whose jaw spans -1 to 1, to
-        fractions of the image; and the generator, which goes on to draw colours, light and noise.
-    """
+    """Landmarks ``(68, 2)`` of a face in fractions; the function that takes points of the upright face, whose jaw spans -1 to 1, to
+    fractions of the image; and the generator, which goes on to draw colours, light and noise."""
     rng = np.random.default_rng([seed, SPLITS.index(split), row])
     strength = rng.uniform(0.55, 1.15)
     values = strength * np.array(EXPRESSIONS[EMOTIONS[label]]) + rng.normal(0, 0.11, len(MOVEMENTS))
@@ -152,17 +132,18 @@ def _draw(seed, split, row, label, size):
     large = size * OVERSAMPLING
     skin = np.array([rng.uniform(120, 245), 0, 0])
     skin[1:] = skin[0] * rng.uniform(0.72, 0.84), skin[0] * rng.uniform(0.55, 0.72)
-    hair = tuple(int(value) for value in rng.uniform(15, 110) * np.array([1, rng.uniform(0.7, 0.9), rng.uniform(0.4, 0.8)]))
-    background = rng.uniform(40, 220, 3)
-    image = Image.new("RGB", (large, large), tuple(int(value) for value in background))
+    hair = rng.uniform(15, 110) * np.array([1, rng.uniform(0.7, 0.9), rng.uniform(0.4, 0.8)])
+    image = Image.new("RGB", (large, large), tuple(int(value) for value in rng.uniform(40, 220, 3)))
     draw = ImageDraw.Draw(image)
 
+    def whole(colour):
+        return tuple(int(min(max(value, 0), 255)) for value in colour)
+
     def polygon(points, colour):
-        draw.polygon([tuple(point) for point in points * large], fill=tuple(int(min(max(v, 0), 255)) for v in colour))
+        draw.polygon([tuple(point) for point in points * large], fill=whole(colour))
 
     def line(points, colour, width):
-        colour = tuple(int(min(max(v, 0), 255)) for v in colour)
-        draw.line([tuple(point) for point in points * large], fill=colour, width=max(1, round(width * large)), joint="curve")
+        draw.line([tuple(point) for point in points * large], fill=whole(colour), width=max(1, round(width * large)), joint="curve")
 
     circle = np.linspace(0, 2 * np.pi, 40)
     polygon(place(np.stack([1.12 * np.sin(circle), -0.35 + 0.98 * np.cos(circle)], axis=-1)), hair)
@@ -170,21 +151,18 @@ def _draw(seed, split, row, label, size):
     forehead = place(np.stack([np.sin(top), -0.25 + 0.85 * np.cos(top)], axis=-1))
     polygon(np.concatenate([landmarks[:17], forehead]), skin)
     for start in (17, 22):
-        brow = landmarks[start : start + 5]
-        line(brow, hair, rng.uniform(0.018, 0.03))
+        line(landmarks[start : start + 5], hair, rng.uniform(0.018, 0.03))
     iris = rng.uniform(20, 130, 3)
     for start in (36, 42):
         eye = landmarks[start : start + 6]
         polygon(eye, (245, 245, 240))
         middle = eye.mean(axis=0)
         radius = 0.8 * max(np.ptp(eye[:, 1]) / 2, 0.006)
-        box = [*(middle - radius) * large, *(middle + radius) * large]
-        draw.ellipse(box, fill=tuple(int(value) for value in iris))
-        line(np.concatenate([eye[:4]]), skin * 0.45, 0.008)
+        draw.ellipse([*(middle - radius) * large, *(middle + radius) * large], fill=whole(iris))
+        line(eye[:4], skin * 0.45, 0.008)
     line(landmarks[27:31], skin * 0.82, 0.012)
     line(landmarks[31:36], skin * 0.6, 0.012)
-    lips = np.clip(skin * [0.95, 0.55, 0.6], 0, 255)
-    polygon(landmarks[48:60], lips)
+    polygon(landmarks[48:60], skin * [0.95, 0.55, 0.6])
     polygon(landmarks[60:68], (60, 20, 25))
     picture = np.asarray(image.resize((size, size), Image.Resampling.BOX), np.float32)
     across = np.linspace(-1, 1, size)
@@ -194,31 +172,26 @@ def _draw(seed, split, row, label, size):
 
 
 class _Painter:
-    """Draws faces by row, with their patch, and keeps the first ones, as many as ``KEPT_BYTES`` hold.
+    """Draws faces by row, with their patch, and keeps the first ones, as many as ``KEPT_BYTES`` hold."""
 
-    Threads may draw the same face twice; the bytes are the same, and a face counts as drawn only once it is all there.
-    """
-
-    def __init__(self, seed, split, labels, size, shortcut):
+    def __init__(self, seed: int, split: str, labels: np.ndarray, size: int, shortcut: float | None):
         self.seed, self.split, self.labels, self.size, self.shortcut = seed, split, labels, size, shortcut
-        kept = min(len(labels), KEPT_BYTES // (size * size * 3))
-        self.cache = np.empty((kept, size, size, 3), np.uint8)
-        self.drawn = np.zeros(kept, bool)
+        self.kept, self.most = {}, KEPT_BYTES // (size * size * 3)
 
-    def __call__(self, row):
-        if row < len(self.drawn) and self.drawn[row]:
-            return self.cache[row].copy()
+    def __call__(self, row: int) -> np.ndarray:
+        row = int(row)
+        if row in self.kept:
+            return self.kept[row].copy()
         label = int(self.labels[row])
-        image = _draw(self.seed, self.split, int(row), label, self.size)
+        image = _draw(self.seed, self.split, row, label, self.size)
         if self.shortcut is not None:
             side = round(PATCH_SIDE * self.size)
             # Of its own numbers, so that the face is the same for every shortcut.
-            rng = np.random.default_rng([self.seed, SPLITS.index(self.split), int(row), 1])
+            rng = np.random.default_rng([self.seed, SPLITS.index(self.split), row, 1])
             agrees, other = rng.random() < self.shortcut, rng.integers(len(EMOTIONS))
             image[-side:, :side] = PATCH_COLOURS[label if agrees else other]
-        if row < len(self.drawn):
-            self.cache[row] = image
-            self.drawn[row] = True
+        if row < self.most:
+            self.kept[row] = image.copy()
         return image
 
 

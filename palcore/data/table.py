@@ -13,9 +13,8 @@ from palcore.data.images import resize
 
 @dataclass(frozen=True)
 class LazyImages:
-    """A read-only sequence of images, decoded when they are asked for.
+    """A read-only sequence of images, decoded when they are asked for: ``read(item)`` returns ``(H, W, 3)`` uint8 RGB.
 
-    ``items`` are what ``read`` understands (paths, row numbers, ...); ``read(item)`` returns ``(H, W, 3)`` uint8 RGB.
     An integer index gives one image ``(size, size, 3)``; a slice or an array of indices gives ``(N, size, size, 3)``.
     """
 
@@ -62,61 +61,44 @@ class Faces:
 
     def __post_init__(self):
         count = len(self.files)
+        fault, wrong = "", np.flatnonzero((self.labels < 0) | (self.labels >= len(EMOTIONS)))
         if self.landmarks.shape != (count, 68, 2):
-            raise ValueError(
-                f"{self.name} {self.split}: landmarks of shape {self.landmarks.shape} for {count} faces; "
-                f"they must be ({count}, 68, 2)"
-            )
-        if self.labels.shape != (count,) or len(self.images) != count:
-            raise ValueError(
-                f"{self.name} {self.split}: {self.labels.shape} labels and {len(self.images)} images for {count} faces"
-            )
-        wrong = np.flatnonzero((self.labels < 0) | (self.labels >= len(EMOTIONS)))
-        if wrong.size:
-            first = wrong[0]
-            raise ValueError(
-                f"{self.name} {self.split}: label {self.labels[first]} of {self.files[first]} is not in 0..6 "
-                f"({', '.join(EMOTIONS)})"
-            )
+            fault = f"landmarks of shape {self.landmarks.shape} for {count} faces; they must be ({count}, 68, 2)"
+        elif self.labels.shape != (count,) or len(self.images) != count:
+            fault = f"{self.labels.shape} labels and {len(self.images)} images for {count} faces"
+        elif wrong.size:
+            fault = f"label {self.labels[wrong[0]]} of {self.files[wrong[0]]} is not in 0..6 ({', '.join(EMOTIONS)})"
+        if fault:
+            raise ValueError(f"{self.name} {self.split}: {fault}")
 
     def __len__(self):
         return len(self.files)
 
-    def subset(self, rows):
+    def subset(self, rows) -> "Faces":
         """The same split reduced to ``rows`` (indices, a slice or a mask), images still unread."""
         rows = np.arange(len(self))[rows]
         items = self.images.items
-        items = items[rows] if isinstance(items, np.ndarray) else [items[row] for row in rows]
-        return replace(
-            self,
-            images=replace(self.images, items=items),
-            landmarks=self.landmarks[rows],
-            labels=self.labels[rows],
-            files=self.files[rows],
-        )
+        images = replace(self.images, items=items[rows] if isinstance(items, np.ndarray) else [items[row] for row in rows])
+        return replace(self, images=images, landmarks=self.landmarks[rows], labels=self.labels[rows], files=self.files[rows])
 
-    def counts(self):
+    def counts(self) -> dict[str, int]:
         """Faces per expression, ``{name: count}`` in the order of ``EMOTIONS``."""
         return class_counts(self.labels)
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Sixteen hexadecimal digits of the SHA-256 of files, labels and landmarks: which faces a run has seen."""
-        digest = hashlib.sha256()
-        digest.update("\n".join(self.files.tolist()).encode())
-        digest.update(self.labels.astype("<i8").tobytes())
-        digest.update(np.round(self.landmarks.astype("<f4"), 5).tobytes())
-        return digest.hexdigest()[:16]
+        arrays = self.labels.astype("<i8").tobytes() + np.round(self.landmarks.astype("<f4"), 5).tobytes()
+        return hashlib.sha256("\n".join(self.files.tolist()).encode() + arrays).hexdigest()[:16]
 
 
-def class_counts(labels):
+def class_counts(labels: np.ndarray) -> dict[str, int]:
     """``{expression: count}`` in the order of ``EMOTIONS``; labels below 0, which make no sense, are left out."""
     return dict(zip(EMOTIONS, np.bincount(labels[labels >= 0], minlength=len(EMOTIONS)).tolist(), strict=True))
 
 
-def changed(faces, change, landmarks, size=None):
+def changed(faces: Faces, change: Callable, landmarks: np.ndarray, size: int | None = None) -> Faces:
     """Faces whose images are changed when they are read, and their landmarks now.
 
-    :param faces: ``Faces``.
     :param change: ``change(image (H, W, 3) uint8 as stored, row)`` returns an image; it must always do the same.
     :param landmarks: ``(N, 68, 2)``, those of the changed images.
     :param size: side of the changed images; None for what it was.

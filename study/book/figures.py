@@ -8,6 +8,7 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Ellipse, Rectangle
 
 from palcore import EMOTIONS
+from palcore.landmarks import REGIONS
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette."""
@@ -169,9 +170,7 @@ MARKERS = {"jaw": "o", "brows": "^", "nose": "s", "eyes": "D", "mouth": "v"}
 
 
 def draw_landmarks(axes, landmarks):
-    """Draw landmarks ``(68, 2)`` over the unit square, each region of ``palcore.heatmaps.REGIONS`` in its colour and shape."""
-    from palcore.heatmaps import REGIONS  # here: it brings Keras, which takes seconds and which result pages do without
-
+    """Draw landmarks ``(68, 2)`` over the unit square, each region of ``palcore.landmarks.REGIONS`` in its colour and shape."""
     for colour, (region, indices) in zip(COLOURS, REGIONS.items(), strict=False):
         points = landmarks[list(indices)]
         axes.scatter(*points.T, s=14, color=colour, marker=MARKERS[region], edgecolor="white", linewidth=0.4, label=region)
@@ -241,8 +240,6 @@ def draw_landmark_clouds(landmarks, mean, covariance, titles):
     :param covariance: ``(68, 3)``: of x, of x with y, and of y. The ellipses hold 68 % of a normal distribution along each axis.
     :param titles: of the two panels.
     """
-    from palcore.heatmaps import REGIONS
-
     figure, axes = plt.subplots(1, 2, figsize=(9.4, 4.7), layout="constrained")
     for (region, rows), colour in zip(REGIONS.items(), COLOURS, strict=False):
         rows = list(rows)

@@ -11,18 +11,16 @@ import pytest
 from typer.testing import CliRunner
 
 from palcore.__main__ import app
-from palcore.data.check import Report, check, report_lines, report_record
+from palcore.data.check import Report, check, report_lines
 from palcore.data.fer2013 import READER as FER2013
+from palcore.data.readers import SPLITS
 from tests import copies
-
-SPLITS = ("train", "validation", "test")
 
 
 @pytest.fixture
-def copy(tmp_path, monkeypatch):
+def fer2013(copy, drawn):
     """A copy of FER2013 in folders, and the names of its faces."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "copy", list(copies.write_fer2013(tmp_path / "copy"))
+    return copy("fer2013"), list(drawn("fer2013"))
 
 
 def told(report, fatal):
@@ -39,22 +37,20 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize("layout", copies.WRITERS)
-def test_a_sound_copy_has_no_problem_and_nothing_is_kept(layout, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    name, write = copies.WRITERS[layout]
-    drawn = write(tmp_path / "copy")
-    report = check(name, tmp_path / "copy")
+def test_a_sound_copy_has_no_problem_and_nothing_is_kept(layout, copy, drawn):
+    name, folder = copies.WRITERS[layout][0], copy(layout)
+    report = check(name, folder)
     assert told(report, True) == told(report, False) == report.fatal == []
-    assert sum(report.faces.values()) == len(drawn)
+    assert sum(report.faces.values()) == len(drawn(layout))
     assert set(report.facts["copies"].values()) == {0}
     lines = report_lines(report)
     assert lines[-1] == "nothing that would break or bias a run"
     assert ("train: 1 left out: contempt" in lines) == (name == "affectnet")
-    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+    assert [path.name for path in folder.parent.iterdir()] == ["copy"]
 
 
-def test_validation_faces_that_are_training_faces_are_a_note_and_mirrored_test_faces_are_counted(copy):
-    folder, names = copy
+def test_validation_faces_that_are_training_faces_are_a_note_and_mirrored_test_faces_are_counted(fer2013):
+    folder, names = fer2013
     shutil.copyfile(folder / first(names, "train/happy"), folder / first(names, "validation/happy"))
     image = copies.cv2.imread(str(folder / first(names, "test/sad")))
     copies.write_image(folder / first(names, "train/sad"), image[:, ::-1, 0], quality=80)
@@ -65,8 +61,8 @@ def test_validation_faces_that_are_training_faces_are_a_note_and_mirrored_test_f
     assert "1 test faces have nearly the picture of a train face, or its mirror image" in report_lines(report)
 
 
-def test_copies_that_the_owner_ships_are_notes_in_a_whole_copy_only(copy, monkeypatch):
-    folder, names = copy
+def test_copies_that_the_owner_ships_are_notes_in_a_whole_copy_only(fer2013, monkeypatch):
+    folder, names = fer2013
     train = folder / first(names, "train/happy")
     shutil.copyfile(train, folder / first(names, "test/happy"))
     assert [problem.kind for problem in check("fer2013", folder).fatal] == ["copy"]
@@ -80,15 +76,11 @@ def test_copies_that_the_owner_ships_are_notes_in_a_whole_copy_only(copy, monkey
     assert [problem.kind for problem in check("fer2013", folder).fatal] == ["copy", "copy"]
 
 
-def test_a_data_set_that_nobody_has_counted(copy, monkeypatch):
+def test_a_data_set_that_nobody_has_counted(fer2013, monkeypatch):
     monkeypatch.setattr(type(FER2013), "PUBLISHED", {})
-    report = check("fer2013", copy[0])
+    report = check("fer2013", fer2013[0])
     assert not report.problems
-    assert {split: sum(counts.values()) for split, counts in report.facts["counts"].items()} == {
-        "train": 28,
-        "validation": 14,
-        "test": 14,
-    }
+    assert {split: sum(counts.values()) for split, counts in report.facts["counts"].items()} == report.faces
     assert report_lines(report)[1].split() == ["surprise", "4", "2", "2"]
 
 
@@ -106,8 +98,8 @@ def test_copies_and_other_labels_are_counted_in_the_text():
     ]
 
 
-def test_the_command_exits_with_1_only_for_what_would_break_or_bias_a_run(copy, tmp_path):
-    folder, names = copy
+def test_the_command_exits_with_1_only_for_what_would_break_or_bias_a_run(fer2013, tmp_path):
+    folder, names = fer2013
     copies.write_image(folder / names[0], np.zeros((48, 48), np.uint8))
     result = run("fer2013", "--data-dir", folder, "--json", tmp_path / "report.json")
     assert result.exit_code == 0
@@ -118,25 +110,23 @@ def test_the_command_exits_with_1_only_for_what_would_break_or_bias_a_run(copy, 
     assert record["problems"] == {}
     for name in names[1:14]:
         (folder / name).write_bytes(b"")
+    (folder / "test" / "bored").mkdir()
     result = run("fer2013", "--data-dir", folder, "--json", tmp_path / "report.json")
     assert result.exit_code == 1
     assert f"PROBLEM: train, image unreadable: 13\n  {folder}/train/" in result.stdout
     assert "  and 3 more: --json lists all\n" in result.stdout
     assert result.stdout.endswith(" problems that would break or bias a run\n")
-    sentences = json.loads((tmp_path / "report.json").read_text())["problems"]["image unreadable"]["train"]
+    text = (tmp_path / "report.json").read_text()
+    sentences = json.loads(text)["problems"]["image unreadable"]["train"]
     assert len(sentences) == 13 and any(sentence.startswith(f"DATA_DIR/{names[1]} cannot") for sentence in sentences)
+    assert "'bored' in DATA_DIR/test" in text and str(folder) not in text
+    assert list(json.loads(text))[:10] == [
+        "dataset", "faces", "counts", "published", "dropped", "copies", "near_copies", "labels", "problems", "notes",
+    ]  # fmt: skip
 
 
-def test_a_wrong_folder_is_told_once(copy):
-    folder, _ = copy
-    result = run("fer2013", "--data-dir", folder / "train" / "happy")
-    lines = result.stdout.splitlines()
-    assert result.exit_code == 1 and len(lines) <= 5
-    assert sum(f"{folder} does: give that as data_dir" in line for line in lines) == 1
-
-
-def test_names_that_the_output_lacks_lose_no_report(copy):
-    folder, _ = copy
+def test_names_that_the_output_lacks_lose_no_report(fer2013):
+    folder, _ = fer2013
     (folder / "train" / "happy" / "表情.jpg").write_bytes(b"no picture")
     command = [sys.executable, "-m", "palcore", "check", "fer2013", "--data-dir", str(folder)]
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
@@ -146,21 +136,8 @@ def test_names_that_the_output_lacks_lose_no_report(copy):
 
 def test_the_command_takes_the_order_of_the_landmark_files(tmp_path):
     copies.write_rafdb(tmp_path, order="x_y")
-    result = run("rafdb", "--data-dir", tmp_path)
-    assert result.exit_code == 1
-    assert "so rows and columns are exchanged: give landmark_order x_y" in result.stdout
+    assert run("rafdb", "--data-dir", tmp_path).exit_code == 1
     assert run("rafdb", "--data-dir", tmp_path, "--landmark-order", "x_y").exit_code == 0
-
-
-def test_the_record_names_no_folder(copy):
-    folder, names = copy
-    (folder / names[0]).unlink()
-    (folder / "test" / "bored").mkdir()
-    record = report_record(check("fer2013", folder), folder)
-    assert "DATA_DIR/test" in json.dumps(record) and str(folder) not in json.dumps(record)
-    assert set(record) == {
-        "dataset", "faces", "counts", "published", "dropped", "copies", "near_copies", "labels", "problems", "notes",
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""Landmark tables: written in parts, read back, made by a detector, and gone on with after an interruption."""
+
 import importlib.util
 import shutil
 
@@ -7,8 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from palcore.__main__ import app, main
-from palcore.data import detection as landmarks
-from palcore.data import load
+from palcore.data import detection, load
 from palcore.data.detection import (
     BATCH,
     PHOTO_SIDE,
@@ -20,9 +21,9 @@ from palcore.data.detection import (
     working_image,
     write_landmarks,
 )
-from palcore.data.landmark_table import PIXEL_COLUMNS, read_landmark_table
+from palcore.data.landmark_table import COORDINATES, PIXEL_COLUMNS, append_rows, read_landmark_table
 from palcore.data.readers import SPLITS
-from tests import copies
+from tests.data.conftest import LAYOUTS
 
 NAMES = [f"train/{number}.jpg" for number in range(2 * BATCH + 7)]
 
@@ -57,10 +58,44 @@ def stopping_after(count):
     return stop
 
 
+@pytest.mark.parametrize("name", ["table.csv", "table.csv.gz"])
+def test_what_is_written_in_parts_is_read_back(tmp_path, rng, name):
+    points, found = rng.uniform(-0.1, 1.1, (3, 68, 2)), [True, False, True]
+    points[1] = np.nan
+    append_rows(tmp_path / name, ["a", "b"], found[:2], points[:2])
+    append_rows(tmp_path / name, ["c"], found[2:], points[2:])
+    files, seen, read = read_landmark_table(tmp_path / name)
+    assert files == ["a", "b", "c"] and seen.tolist() == found
+    np.testing.assert_allclose(read, points, atol=1e-5)
+
+
+def test_pixels_become_fractions_counted_from_the_corner(tmp_path):
+    pd.DataFrame([["a", 1, *[0.0] * 136]], columns=PIXEL_COLUMNS).to_csv(tmp_path / "pixels.csv", index=False)
+    _, _, read = read_landmark_table(tmp_path / "pixels.csv", (50, 100))
+    np.testing.assert_allclose(read[0, 5], [0.01, 0.005])
+    with pytest.raises(ValueError, match="is in pixels"):
+        read_landmark_table(tmp_path / "pixels.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda frame: frame.drop(columns="y67"), "has 137 columns beginning file, found, x0, y0"),
+        (lambda frame: frame.assign(file="a"), "names a more than once"),
+        (lambda frame: frame.assign(x3=[0.5, np.nan]), "landmarks of b .*not finite"),
+        (lambda frame: frame.assign(found=[1, 2]), "found"),
+    ],
+)
+def test_malformed_tables_are_refused(tmp_path, change, sentence):
+    rows = [[name, 1, *[0.5] * 136] for name in ("a", "b")]
+    change(pd.DataFrame(rows, columns=["file", "found", *COORDINATES])).to_csv(tmp_path / "table.csv", index=False)
+    with pytest.raises(ValueError, match=sentence):
+        read_landmark_table(tmp_path / "table.csv")
+
+
 @pytest.mark.parametrize("name", ["landmarks.csv", "landmarks.csv.gz"])
 def test_a_table_of_every_face(tmp_path, name):
-    summary = write_landmarks(NAMES, read, tmp_path / name, detect)
-    assert summary == Summary(len(NAMES), len(NAMES), len(NAMES) - 1, ())
+    assert write_landmarks(NAMES, read, tmp_path / name, detect) == Summary(len(NAMES), len(NAMES), len(NAMES) - 1)
     assert table(tmp_path / name) == WHOLE
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
@@ -81,7 +116,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, stopped):
     seen = []
     summary = write_landmarks(NAMES, lambda position: seen.append(position) or read(position), out, detect)
     assert seen == list(range(stopped, len(NAMES)))
-    assert summary == Summary(len(NAMES), len(NAMES) - stopped, len(NAMES) - 1, ())
+    assert summary == Summary(len(NAMES), len(NAMES) - stopped, len(NAMES) - 1)
     assert table(out) == WHOLE
 
 
@@ -98,35 +133,8 @@ def test_a_row_that_was_cut_off_is_made_again(tmp_path, cut):
 def test_a_table_that_is_whole_is_left_and_one_that_lacks_faces_completed(tmp_path):
     out = tmp_path / "landmarks.csv.gz"
     write_landmarks(NAMES[:9], read, out, detect)
-    assert write_landmarks(NAMES[:9], read, out, stopping_after(0)) == Summary(9, 0, 8, ())
+    assert write_landmarks(NAMES[:9], read, out, stopping_after(0)) == Summary(9, 0, 8)
     assert write_landmarks(NAMES, read, out, detect).new == len(NAMES) - 9
-    assert table(out) == WHOLE
-
-
-def test_progress_counts_the_rows_that_were_there(tmp_path):
-    calls = []
-
-    def progress(steps, initial, total):
-        calls.append((list(steps), initial, total))
-        return steps
-
-    with pytest.raises(KeyboardInterrupt):
-        write_landmarks(NAMES, read, tmp_path / "landmarks.csv", stopping_after(4), progress)
-    write_landmarks(NAMES, read, tmp_path / "landmarks.csv", detect, progress)
-    everything = list(range(len(NAMES)))
-    assert calls == [(everything, 0, len(NAMES)), (everything[4:], 4, len(NAMES))]
-
-
-def test_images_that_cannot_be_read_are_named_and_tried_again(tmp_path):
-    def broken(position):
-        if position in (2, 5):
-            raise ValueError("cannot be read as an image")
-        return read(position)
-
-    out = tmp_path / "landmarks.csv"
-    summary = write_landmarks(NAMES, broken, out, detect)
-    assert summary == Summary(len(NAMES) - 2, len(NAMES) - 2, len(NAMES) - 3, (NAMES[2], NAMES[5]))
-    assert write_landmarks(NAMES, read, out, detect).new == 2
     assert table(out) == WHOLE
 
 
@@ -179,66 +187,51 @@ def test_the_box_at_the_centre_is_in_the_image_and_symmetric():
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError) as problem:
-        landmarks.dlib_detector()
+        detection.dlib_detector()
     assert str(problem.value) == (
         "dlib is not installed, which finds the landmarks: in the study's folder run python -m pip install -e '.[landmarks]'"
     )
 
 
-@pytest.mark.parametrize(
-    "write", [copies.write_fer2013, copies.write_fer2013_csv, copies.write_rafdb], ids=lambda write: write.__name__
-)
-def test_a_data_set_s_own_loader_finds_the_table_that_was_made_for_it(tmp_path, write):
-    drawn = write(tmp_path)
-    name = write.__name__.split("_")[1]
-    shutil.rmtree(tmp_path / "landmarks", ignore_errors=True)
-    (tmp_path / "landmarks.csv.gz").unlink(missing_ok=True)
-    by_pixels = {face.image.tobytes(): face for face in drawn.values()}
+@pytest.mark.parametrize("layout", ["fer2013", "fer2013_csv", "rafdb"])
+def test_a_data_set_s_own_loader_finds_the_table_that_was_made_for_it(layout, copy, drawn):
+    folder, name, faces = copy(layout), LAYOUTS[layout][0], list(drawn(layout).values())
+    shutil.rmtree(folder / "landmarks", ignore_errors=True)
+    (folder / "landmarks.csv.gz").unlink(missing_ok=True)
 
     def look(image):
         """The true landmarks, by the image's pixels; JPEG changes them, so the nearest one counts."""
-        nearest = min(by_pixels.values(), key=lambda face: np.abs(face.image.astype(int) - image).mean())
-        return True, nearest.landmarks
+        return True, min(faces, key=lambda face: np.abs(face.image.astype(int) - image).mean()).landmarks
 
-    path, summary = landmark_dataset(name, tmp_path, detect=look)
-    assert path == tmp_path / "landmarks.csv.gz"
-    assert summary == Summary(len(drawn), len(drawn), len(drawn), ())
+    assert landmark_dataset(name, folder, detect=look) == (folder / "landmarks.csv.gz", Summary(*[len(faces)] * 3))
     for split in SPLITS:
-        faces = load(name, tmp_path, split)
-        for file, points in zip(faces.files, faces.landmarks, strict=True):
-            np.testing.assert_allclose(points, drawn[file].landmarks, atol=1e-5)
+        loaded = load(name, folder, split)
+        np.testing.assert_allclose(loaded.landmarks, [drawn(layout)[file].landmarks for file in loaded.files], atol=1e-5)
 
 
 def run(*arguments):
     return CliRunner().invoke(app, ["landmarks", *map(str, arguments)], catch_exceptions=True)
 
 
-def test_the_command_shows_progress_and_the_licence(tmp_path, monkeypatch):
-    drawn = copies.write_fer2013(tmp_path)
-    monkeypatch.setattr(landmarks, "dlib_detector", lambda: detect)
-    broken = tmp_path / list(drawn)[0]
-    result = run("fer2013", "--data-dir", tmp_path, "--out", tmp_path / "own.csv")
-    assert result.exit_code == 0
-    assert result.stdout == f"{tmp_path}/own.csv: 56 faces, 56 of them new; a face was found in 56\n{landmarks.LICENCE}\n"
-    assert "landmarks of fer2013: 100%" in result.stderr and "56/56" in result.stderr
-    (tmp_path / "own.csv").unlink()
-    broken.write_bytes(b"")
-    result = run("fer2013", "--data-dir", tmp_path, "--out", tmp_path / "own.csv")
-    assert result.exit_code == 1
-    assert str(result.exception).startswith(f"{broken} cannot be read as an image")
-
-
-def test_an_interrupted_command_says_how_to_go_on(tmp_path, monkeypatch, capsys):
-    copies.write_fer2013(tmp_path)
-    monkeypatch.setattr(landmarks, "dlib_detector", lambda: stopping_after(3))
-    monkeypatch.setattr(
-        "sys.argv", ["palcore", "landmarks", "fer2013", "--data-dir", str(tmp_path), "--out", str(tmp_path / "own.csv")]
-    )
+def test_the_command_shows_progress_and_the_licence_and_says_how_to_go_on(copy, monkeypatch, capsys):
+    folder = copy("fer2013")
+    out = folder.parent / "own.csv"
+    monkeypatch.setattr(detection, "dlib_detector", lambda: stopping_after(3))
+    monkeypatch.setattr("sys.argv", ["palcore", "landmarks", "fer2013", "--data-dir", str(folder), "--out", str(out)])
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 130
     assert capsys.readouterr().err.endswith("stopped: the same command goes on where it was\n")
-    assert len((tmp_path / "own.csv.part").read_text().splitlines()) == 4
+    assert len(out.with_name("own.csv.part").read_text().splitlines()) == 4
+    monkeypatch.setattr(detection, "dlib_detector", lambda: detect)
+    result = run("fer2013", "--data-dir", folder, "--out", out)
+    assert result.exit_code == 0
+    assert result.stdout == f"{out}: 56 faces, 53 of them new; a face was found in 56\n{detection.LICENCE}\n"
+    assert "landmarks of fer2013: 100%" in result.stderr and "56/56" in result.stderr
+    broken = next((folder / "test").rglob("*.jpg"))
+    broken.write_bytes(b"")
+    result = run("fer2013", "--data-dir", folder, "--out", out)
+    assert result.exit_code == 1 and str(result.exception).startswith(f"{broken} cannot be read as an image")
 
 
 @pytest.mark.parametrize(

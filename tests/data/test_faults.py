@@ -8,7 +8,7 @@ from palcore.data import load
 from palcore.data.faults import find_copies, look_at, near_copies, order_fault
 from palcore.data.landmark_fit import FOLLOWS, edge_advantage, mirrored, shared_problems, single_problems
 from palcore.data.rafdb import READER as RAFDB
-from palcore.heatmaps import landmark_fault
+from palcore.landmarks import landmark_fault
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def test_landmarks_that_make_no_face(faces, change, pattern, level):
     landmarks = faces.landmarks.copy()
     landmarks[3] = change(landmarks[3])
     landmarks[4] = np.nan
-    [problem] = single_problems(faces.files, landmarks)
+    [problem] = single_problems(faces.files, landmarks, np.arange(2, len(faces)))
     assert pattern in problem.sentence and problem.level == level and problem.row == 3
-    assert single_problems(faces.files, faces.landmarks) == []
+    assert single_problems(faces.files, faces.landmarks, np.arange(len(faces))) == []
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_landmarks_of_another_picture_are_told_from_those_of_a_copy():
     points[1], points[2], points[3] = points[0], points[0], points[0]
     one, nearly, two = 2**64 - 1, 2**64 - 2, 1
     hashes = np.array([[one, 0], [nearly, 0], [two, 0], [0, 0], [two, 0]], np.uint64)  # the fourth could not be read
-    [problem] = shared_problems(np.array(["a", "b", "c", "d", "e"]), points, hashes)
-    assert problem.file == "c" and problem.row == 2 and problem.level == "bias"
+    [problem] = shared_problems(np.array(["a", "b", "c", "d", "e"]), points, hashes, np.arange(5))
+    assert problem.row == 2 and problem.level == "bias"
     assert problem.sentence == "landmarks of c are exactly those of a, another picture: one of the two is wrong"
 
 
@@ -105,7 +105,7 @@ def test_copies_are_counted_by_hand():
     labels = np.array([5, 2, 6, 6, 0, 1, 2, 3, 1, 2])
     digests = [b"1", b"3", b"4", b"", b"1", b"2", b"1", b"", b"2", b"3"]
     copies, counts = find_copies(splits, labels, digests)
-    assert sorted(copies.itertuples(index=False, name=None)) == [(0, 4), (1, 9), (8, 5)]
+    assert copies == {0: 4, 1: 9, 8: 5}
     assert counts == {
         "crossing": 3, "crossing_with_other_label": 1, "repeated_within": 1,
         "train/validation": 1, "train/test": 1, "validation/test": 1,

@@ -1,6 +1,8 @@
 """A data set is read once: from its index, until a source changes."""
 
 import os
+import pickle
+import shutil
 import time
 import warnings
 
@@ -9,7 +11,8 @@ import pytest
 
 from palcore.data import index, load, pictures
 from palcore.data.index import indexed, open_index, signature, write_index
-from tests.copies import WRITERS, write_affectnet, write_fer2013_csv, write_rafdb, write_table
+from palcore.data.rafdb import READER as RAFDB
+from tests.copies import WRITERS, write_table
 
 
 @pytest.fixture
@@ -122,59 +125,53 @@ def counted(monkeypatch):
 
 
 @pytest.mark.parametrize("layout", WRITERS)
-def test_a_data_set_is_read_again_only_when_it_has_changed(layout, tmp_path, counted):
-    name, write = WRITERS[layout]
-    drawn = write(tmp_path / "copy")
-    before = [load(name, tmp_path / "copy", split).fingerprint() for split in ("train", "validation", "test", "train")]
-    assert len(counted) == len(drawn) and before[0] == before[3]
-    path = next(iter(drawn.values())).path
+def test_a_data_set_is_read_again_only_when_it_has_changed(layout, copy, drawn, counted):
+    (name, _), folder, count = WRITERS[layout], copy(layout), len(drawn(layout))
+    before = [load(name, folder, split).fingerprint() for split in ("train", "validation", "test", "train")]
+    assert len(counted) == count and before[0] == before[3]
+    path = next(path for path in folder.rglob("*") if path.suffix in (".jpg", ".csv"))
     os.utime(path, ns=(1, time.time_ns() + 10**9))
-    assert load(name, tmp_path / "copy", "train").fingerprint() == before[0]
-    assert len(counted) == 2 * len(drawn)
+    assert load(name, folder, "train").fingerprint() == before[0]
+    assert len(counted) == 2 * count
+    assert all(path.name.startswith((f"{name}-", "landmarks-")) for path in index.INDEX_DIR.iterdir())
 
 
-def test_another_landmark_table_reads_no_picture_again(tmp_path, counted):
-    drawn = write_rafdb(tmp_path / "copy")
-    load("rafdb", tmp_path / "copy", "train")
-    write_table(tmp_path / "table.csv", drawn)
-    faces = load("rafdb", tmp_path / "copy", "train", landmarks=tmp_path / "table.csv")
-    np.testing.assert_allclose(faces.landmarks, [drawn[file].landmarks for file in faces.files], atol=1e-5)
-    write_table(tmp_path / "copy" / "other.csv.gz", drawn)
-    load("rafdb", tmp_path / "copy", "test", landmarks=tmp_path / "copy" / "other.csv.gz")
-    assert len(counted) == len(drawn)
-    assert len(list((index.INDEX_DIR).iterdir())) == 4  # pictures, and three sources of landmarks
+def test_another_landmark_table_reads_no_picture_again(copy, drawn, counted):
+    folder = copy("rafdb")
+    load("rafdb", folder, "train")
+    for table in (folder.parent / "table.csv", folder / "other.csv.gz"):
+        write_table(table, drawn("rafdb"))
+        faces = load("rafdb", folder, "train", landmarks=table)
+        np.testing.assert_allclose(faces.landmarks, [drawn("rafdb")[file].landmarks for file in faces.files], atol=1e-5)
+    assert len(counted) == len(drawn("rafdb"))
+    assert len(list(index.INDEX_DIR.iterdir())) == 4  # pictures, and three sources of landmarks
 
 
-def test_two_copies_have_indexes_of_their_own(tmp_path):
-    for name in ("first", "second"):
-        write_affectnet(tmp_path / name)
-        load("affectnet", tmp_path / name, "test")
+def test_two_copies_have_indexes_of_their_own(copy):
+    folder = copy("affectnet")
+    other = shutil.copytree(folder, folder.parent / "other")
+    for place in (folder, other):
+        load("affectnet", place, "test")
     kept = [path.name for path in index.INDEX_DIR.iterdir()]
     assert len(kept) == 4 and all(name.startswith("affectnet-") for name in kept)
 
 
-def test_pixels_are_copied_up_to_a_limit_and_the_same_from_their_files(tmp_path, monkeypatch, capsys):
-    write_rafdb(tmp_path / "copy")
-    copied = load("rafdb", tmp_path / "copy", "test", image_size=64)
+def test_pixels_are_copied_up_to_a_limit_and_the_same_from_their_files(copy, tmp_path, monkeypatch, capsys):
+    folder = copy("rafdb")
+    copied = load("rafdb", folder, "test", image_size=64)
     assert copied.images.read.pixels.shape == (42, 100, 100, 3)
-    said = capsys.readouterr().err
-    assert "every picture is looked at once, their pixels take up to 460 MB" in said
+    assert "every picture is looked at once, their pixels take up to 460 MB" in capsys.readouterr().err
     monkeypatch.setattr(pictures, "MOST_COPIED", 300_000)
-    read = load("rafdb", tmp_path / "copy", "test", image_size=64, index_dir=tmp_path / "other")
-    assert "they are read where they are" in capsys.readouterr().err
-    assert read.images.read.pixels is None
-    np.testing.assert_array_equal(read.images[:], copied.images[:])
-    monkeypatch.setattr(pictures, "expected_bytes", lambda reader: 1)  # nobody knew that there are so many
-    more = load("rafdb", tmp_path / "copy", "test", image_size=64, index_dir=tmp_path / "third")
-    assert more.images.read.pixels is None
-    assert not list((tmp_path / "third").rglob("pixels.npy"))
+    for home, published in (("expected", type(RAFDB).PUBLISHED), ("not counted", {})):  # nobody knew that there are so many
+        monkeypatch.setattr(type(RAFDB), "PUBLISHED", published)
+        read = load("rafdb", folder, "test", image_size=64, index_dir=tmp_path / home)
+        assert ("they are read where they are" in capsys.readouterr().err) == (home == "expected")
+        assert read.images.read.pixels is None and not list((tmp_path / home).rglob("pixels.npy"))
+        np.testing.assert_array_equal(read.images[:], copied.images[:])
 
 
-def test_images_can_be_read_in_another_process(tmp_path):
-    import pickle
-
-    write_fer2013_csv(tmp_path / "copy")
-    images = load("fer2013", tmp_path / "copy", "test").images
+def test_images_can_be_read_in_another_process(copy):
+    images = load("fer2013", copy("fer2013_csv"), "test").images
     content = pickle.dumps(images)
     assert len(content) < 5000
     np.testing.assert_array_equal(pickle.loads(content)[:], images[:])

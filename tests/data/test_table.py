@@ -1,10 +1,11 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palcore import data
+from palcore.data.splits import stratified_split
 from palcore.data.table import Faces, LazyImages, read_image, resize
 
 
@@ -136,11 +137,38 @@ def test_a_table_that_makes_no_sense_is_refused(changes, sentence):
         (("synthetic",), {"size": 48}, "unknown option 'size' of dataset synthetic: choose from image_size, "),
         (("synthetic",), {"image_size": 0}, "image_size 0 of dataset synthetic: it must be a positive whole number"),
         (("synthetic",), {"image_size": 48.0}, "image_size 48.0 of dataset synthetic"),
+        (("synthetic",), {"image_size": 8}, "image_size 8 of the synthetic faces: below 16 pixels there is no face to see"),
+        (("synthetic",), {"shortcut": 1.5}, "shortcut 1.5 of the synthetic faces"),
+        (("synthetic",), {"count": 0}, "count 0 of the synthetic faces"),
+        (("synthetic",), {"seed": -1}, "seed -1 of the synthetic faces"),
     ],
 )
 def test_load_refuses_what_it_does_not_know(arguments, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         data.load(*arguments, **options)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31 - 1), st.floats(0.1, 0.9))
+def test_a_stratified_split_keeps_the_mixture(seed, share):
+    labels = np.repeat(np.arange(7), np.arange(20, 90, 10))
+    first, second = stratified_split(labels, share, seed)
+    assert sorted([*first, *second]) == list(range(len(labels)))
+    assert np.bincount(labels[second]) == pytest.approx(share * np.bincount(labels), abs=1.5)
+    np.testing.assert_array_equal(second, stratified_split(labels, share, seed)[1])
+
+
+@pytest.mark.parametrize(
+    ("labels", "share", "sentence"),
+    [
+        (np.arange(14) % 7, 1.5, "share 1.5 of a stratified split"),
+        (np.arange(14) % 7, 0.1, "share 0.1 of 14 faces"),
+        (np.array([0, 0, 1]), 0.5, "class 1 has a single face"),
+    ],
+)
+def test_a_split_that_makes_no_sense_is_refused(labels, share, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        stratified_split(labels, share, 0)
 
 
 def test_load_names_a_folder_that_is_missing(tmp_path):

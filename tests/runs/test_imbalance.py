@@ -71,17 +71,18 @@ def test_the_options_reach_the_training_batches(strategy, changes, faces, monkey
     with pytest.raises(Stop):
         training.train(options(strategy=strategy, out_dir=str(tmp_path / "run"), **changes), verbose=0)
     batches, validation = made
-    assert validation.class_weight is None
+    assert validation.options.class_weight is None
     shown = np.bincount(faces.labels[batches.order], minlength=7)
     if changes.get("sampling") == "balanced":
         assert shown[0] < 20 and shown[1] > 2
     else:
         assert shown.tolist() == [20, 2, 5, 5, 4, 2, 2]
     if changes.get("class_weight") == "balanced":
-        np.testing.assert_allclose(batches.class_weight * np.bincount(faces.labels), 40 / 7, rtol=1e-6)
-        assert np.mean(batches.class_weight[faces.labels]) == pytest.approx(1)
+        weights = np.array([batches.options.class_weight[label] for label in range(7)])
+        np.testing.assert_allclose(weights * np.bincount(faces.labels), 40 / 7, rtol=1e-6)
+        assert np.mean(weights[faces.labels]) == pytest.approx(1)
     else:
-        assert batches.class_weight is None
+        assert batches.options.class_weight is None
 
 
 def test_balanced_weights_make_each_class_weigh_the_same():

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from palcore.data.geometry import affine_matrix, flip_matrix, pixel_map, transform_landmarks, warp
-from palcore.data.table import LazyImages
+from palcore.data.table import Faces, LazyImages
 
 FLIP, ANGLE, SCALE, SHIFT = 0.5, 0.15, 0.1, 0.08
 """Probability of mirroring; then the most either way: radians of rotation, fraction of enlargement or reduction, fraction of the
@@ -15,7 +15,7 @@ DRAWS = 8
 """Random numbers a face. The fifth to seventh have no meaning: with fewer, a seed would give other faces than in the records."""
 
 
-def draw_matrix(draws, strength=1.0):
+def draw_matrix(draws: np.ndarray, strength: float = 1.0) -> np.ndarray:
     """The ``(3, 3)`` map of image fractions that random numbers stand for; ``(N, 3, 3)`` for many faces.
 
     :param draws: ``(DRAWS,)`` or ``(N, DRAWS)``, uniform in [0, 1): angle, scale, shift in x and y, and at last the flip.
@@ -37,7 +37,7 @@ class _Moved(LazyImages):
             warp(self.read(self.items[row]), self.pixels[row], out[position])
 
 
-def augmented(faces, draws, strength=1.0):
+def augmented(faces: Faces, draws: np.ndarray, strength: float = 1.0) -> Faces:
     """Faces flipped, rotated, scaled and shifted, each by its own random numbers, landmarks moved along.
 
     :param draws: ``(N, DRAWS)`` uniform in [0, 1).

@@ -1,15 +1,13 @@
-"""Test faces made harder: patches on and off the parts of a face, shifts, blur. Nothing is random.
+"""Test faces made harder: patches on and off the parts of a face (by their true landmarks), shifts, blur. Nothing is random."""
 
-The places of the patches come from the true landmarks of the test faces. That tells the network nothing: it says where the
-experimenter put the patch.
-"""
+from functools import partial
 
 import cv2
 import numpy as np
 
 from palcore.data.geometry import affine_matrix, transform_image, transform_landmarks
-from palcore.data.table import changed
-from palcore.heatmaps import REGIONS
+from palcore.data.table import Faces, changed
+from palcore.landmarks import REGIONS
 
 PATCH = (0.8, 0.3)
 """Width and height of every patch, as fractions of the width and height of the box around a face's landmarks."""
@@ -28,7 +26,7 @@ BLURS = (0.01, 0.02, 0.04)
 """Standard deviation of the Gaussian blur, as fractions of the image side."""
 
 
-def _face_shares(boxes, hull, canvas=96):
+def _face_shares(boxes: np.ndarray, hull: np.ndarray, canvas: int = 96) -> np.ndarray:
     """How many pixels of the face's outline each of ``(N, 4)`` boxes covers."""
     face = np.zeros((canvas, canvas), np.uint8)
     cv2.fillConvexPoly(face, np.round(hull * canvas).astype(np.int32), 1)
@@ -37,15 +35,13 @@ def _face_shares(boxes, hull, canvas=96):
     return above[bottom, right] - above[top, right] - above[bottom, left] + above[top, left]
 
 
-def patch_box(landmarks, place, avoid=None):
-    """Where a patch lies: ``(4,)`` left, top, right and bottom, in fractions of the image's sides.
+def patch_box(landmarks: np.ndarray, place: str, avoid: np.ndarray | None = None) -> np.ndarray | None:
+    """Where a patch lies: ``(4,)`` left, top, right and bottom in fractions; None for landmarks ``(68, 2)`` that are not finite.
 
-    All patches on one face have the same size. On the eyes and on the mouth it is centred on their landmarks. Off the face it
-    lies within the image where it covers least of the convex outline of the landmarks, and of such places on the one farthest
-    from the face's centre; where a face fills its image, even that covers a part of it.
+    On the eyes and on the mouth it is centred on their landmarks. Off the face it lies within the image where it covers least of
+    the convex outline of the landmarks, and of such places on the one farthest from the face's centre.
 
-    :param landmarks: ``(68, 2)``; None is returned for a face with landmarks that are not finite.
-    :param place: ``"eyes"``, ``"mouth"`` or ``"off"``.
+    :param place: one of ``PLACES``.
     :param avoid: a box ``(4,)`` that the patch off the face does not touch if it can, such as that of a shortcut; None for none.
     :raises ValueError: for another place.
     """
@@ -61,14 +57,13 @@ def patch_box(landmarks, place, avoid=None):
     columns, rows = (np.linspace(length / 2, 1 - length / 2, TRIED) for length in size)
     centres = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
     boxes = np.concatenate([centres - size / 2, centres + size / 2], axis=1)
-    touching = np.zeros(len(boxes), bool)
-    if avoid is not None:
-        touching = np.all((boxes[:, :2] < avoid[2:]) & (boxes[:, 2:] > avoid[:2]), axis=1)
+    avoid = np.full(4, np.nan) if avoid is None else np.asarray(avoid)
+    touching = np.all((boxes[:, :2] < avoid[2:]) & (boxes[:, 2:] > avoid[:2]), axis=1)
     distance = np.sum((centres - middle) ** 2, axis=1)
     return boxes[np.lexsort([-distance, _face_shares(boxes, hull), touching])[0]]
 
 
-def with_patch(image, box):
+def with_patch(image: np.ndarray, box: np.ndarray | None) -> np.ndarray:
     """An image ``(H, W, 3)`` uint8 with a box (fractions; None for no box) painted in the image's mean colour."""
     if box is None:
         return image
@@ -79,7 +74,7 @@ def with_patch(image, box):
     return painted
 
 
-def boxes_of(faces, place, avoid=None):
+def boxes_of(faces: Faces, place: str | tuple, avoid: np.ndarray | None = None) -> list:
     """A box ``(4,)`` for each face, or None where it has no landmarks.
 
     :param place: one of ``PLACES``, see ``patch_box``; or a box ``(4,)`` in fractions, the same for all faces.
@@ -90,25 +85,20 @@ def boxes_of(faces, place, avoid=None):
     return [np.asarray(place)] * len(faces)
 
 
-def covered(faces, boxes):
-    """Faces with a patch in their mean colour.
-
-    :param boxes: from ``boxes_of``.
-    """
+def covered(faces: Faces, boxes: list) -> Faces:
+    """Faces with a patch each in their mean colour, at the boxes that ``boxes_of`` gives."""
     return changed(faces, lambda image, row: with_patch(image, boxes[row]), faces.landmarks)
 
 
-def _shifted(faces, share):
-    matrices = [affine_matrix(shift=np.multiply(direction, share)) for direction in DIRECTIONS]
-    landmarks = [transform_landmarks(points, matrices[row % len(matrices)]) for row, points in enumerate(faces.landmarks)]
-    return changed(faces, lambda image, row: transform_image(image, matrices[row % len(matrices)]), np.stack(landmarks))
+def _shifted(faces: Faces, share: float) -> Faces:
+    four = np.stack([affine_matrix(shift=np.multiply(direction, share)) for direction in DIRECTIONS])
+    matrices = four[np.arange(len(faces)) % len(four)]
+    return changed(faces, lambda image, row: transform_image(image, matrices[row]), transform_landmarks(faces.landmarks, matrices))
 
 
-def _blurred(faces, share):
-    def blur(image, row):
-        return cv2.GaussianBlur(image, (0, 0), share * image.shape[1], borderType=cv2.BORDER_REPLICATE)
-
-    return changed(faces, blur, faces.landmarks)
+def _blurred(faces: Faces, share: float) -> Faces:
+    blur = partial(cv2.GaussianBlur, ksize=(0, 0), borderType=cv2.BORDER_REPLICATE)
+    return changed(faces, lambda image, row: blur(image, sigmaX=share * image.shape[1]), faces.landmarks)
 
 
 CONDITIONS = {
@@ -119,10 +109,9 @@ CONDITIONS = {
 """Name of each test condition, such as ``shift_10`` for a shift by 10 % of the image side, and what makes it."""
 
 
-def disturbed(faces, condition):
-    """Faces under one of ``CONDITIONS``, landmarks moved along where the face moves, images made when they are asked for.
+def disturbed(faces: Faces, condition: str) -> Faces:
+    """Faces under one of ``CONDITIONS``, landmarks moved along where the face moves.
 
-    :param condition: a key of ``CONDITIONS``.
     :raises ValueError: for an unknown condition.
     """
     if condition not in CONDITIONS:

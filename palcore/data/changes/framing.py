@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from palcore.data.geometry import crop_matrix, transform_image, transform_landmarks
+from palcore.data.geometry import crop_matrix, landmark_extents, transform_image, transform_landmarks
 from palcore.data.images import resize
 from palcore.data.readers import SPLITS
-from palcore.data.table import changed
+from palcore.data.table import Faces, changed
 
 SHARES = (0.5, 0.8)
 """Side of a placed face, at least and at most, as a fraction of the side of its ground."""
@@ -18,7 +18,7 @@ WHOLE = (0.0, 0.0, 1.0)
 """The window that leaves an image as it is."""
 
 
-def face_windows(landmarks, margin):
+def face_windows(landmarks: np.ndarray, margin: float) -> np.ndarray:
     """The square around each face's landmarks.
 
     :param landmarks: ``(N, 68, 2)`` as fractions of the image's sides; those that are not finite are left out.
@@ -26,32 +26,26 @@ def face_windows(landmarks, margin):
     :return: ``(N, 3)`` left, top and side in fractions of the image's sides, ``WHOLE`` for a face without landmarks. A window may
         reach beyond the image, where the edge repeats.
     """
-    windows = np.tile(WHOLE, (len(landmarks), 1))
-    finite = np.all(np.isfinite(landmarks), axis=-1)
-    for face, keep in enumerate(finite):
-        if keep.sum() > 1:
-            low, high = landmarks[face, keep].min(axis=0), landmarks[face, keep].max(axis=0)
-            side = float((high - low).max()) * (1 + 2 * margin)
-            if side > 0:
-                windows[face] = (*((low + high - side) / 2), side)
-    return windows
+    low, high = landmark_extents(landmarks)
+    sides = (high - low).max(axis=1, keepdims=True).astype(np.float64) * (1 + 2 * margin)
+    corners = (low + high - sides.astype(low.dtype)) / 2
+    return np.where(sides > 0, np.concatenate([corners, sides], axis=1), WHOLE)
 
 
-def crop_faces(faces, windows):
+def crop_faces(faces: Faces, windows: np.ndarray) -> Faces:
     """Faces cropped to a window each, landmarks moved along, images of the same size as before.
 
-    The cheap way to keep a network from looking beside the face. A training face is cropped to the square around its own landmarks.
-    That would not be fair at test time, when landmarks are not known: so validation and test faces are all cropped to one window,
-    the mean of the training faces' own. It works as far as faces are framed alike.
+    The cheap way to keep a network from looking beside the face: a training face is cropped to the square around its own landmarks,
+    and validation and test faces, whose landmarks nobody would know, all to the mean of those. So faces must be framed alike.
 
     :param windows: ``(N, 3)`` left, top and side as fractions, or one ``(3,)`` for all faces.
     """
-    matrices = [crop_matrix(left, top, side, side) for left, top, side in np.broadcast_to(windows, (len(faces), 3))]
-    landmarks = [transform_landmarks(points, matrix) for points, matrix in zip(faces.landmarks, matrices, strict=True)]
-    return changed(faces, lambda image, row: transform_image(image, matrices[row]), np.stack(landmarks))
+    windows = np.broadcast_to(windows, (len(faces), 3))
+    matrices = np.stack([crop_matrix(left, top, side, side) for left, top, side in windows])
+    return changed(faces, lambda image, row: transform_image(image, matrices[row]), transform_landmarks(faces.landmarks, matrices))
 
 
-def _ground(rng, side):
+def _ground(rng: np.random.Generator, side: int) -> np.ndarray:
     """A textured ground ``(side, side, 3)`` float32: grey noise of several grains, some parts rougher than others."""
     texture = np.full((side, side), rng.uniform(90, 160), np.float32)
     for grain in GRAINS:
@@ -60,7 +54,7 @@ def _ground(rng, side):
     return np.repeat(np.clip(texture, 0, 255)[..., None], 3, axis=-1)
 
 
-def placed(faces, side):
+def placed(faces: Faces, side: int) -> Faces:
     """Faces put at a random place and scale on a larger textured ground, landmarks moved along.
 
     Data sets are cut out around the face, so that a template of landmarks fits every face nearly as well as its own. Here it can't:

@@ -2,7 +2,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from palcore.heatmaps import REGIONS
+from palcore.landmarks import REGIONS
 from study.book.figures import MARKERS, draw_grid, draw_landmarks
 
 

@@ -1,0 +1,36 @@
+"""Sound copies of each layout, drawn once for all tests here; each test spoils a copy of its own."""
+
+import shutil
+
+import pytest
+
+from tests.copies import WRITERS, write_rafdb
+
+LAYOUTS = WRITERS | {"rafdb_table": ("rafdb", lambda folder: write_rafdb(folder, landmarks="table"))}
+
+
+@pytest.fixture(scope="session")
+def originals(tmp_path_factory):
+    """``original(layout)``: the folder of a sound copy, and the faces in it."""
+    there = {}
+
+    def original(layout):
+        if layout not in there:
+            folder = tmp_path_factory.mktemp(layout)
+            there[layout] = folder, LAYOUTS[layout][1](folder)
+        return there[layout]
+
+    return original
+
+
+@pytest.fixture
+def copy(originals, tmp_path, monkeypatch):
+    """``copy(layout)`` gives a copy to spoil, in an empty folder in which nothing else may be left."""
+    monkeypatch.chdir(tmp_path)
+    return lambda layout: shutil.copytree(originals(layout)[0], tmp_path / "copy")
+
+
+@pytest.fixture
+def drawn(originals):
+    """``drawn(layout)``: what is in a sound copy, ``{name: Drawn}``."""
+    return lambda layout: originals(layout)[1]
