@@ -5,6 +5,7 @@ parts. Faces without a shortcut patch; PNG bytes under the owner's file names wo
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -61,37 +62,25 @@ def write_table(path, drawn):
     append_rows(path, list(drawn), [True] * len(drawn), [face.landmarks for face in drawn.values()])
 
 
-def write_rafdb(folder, landmarks="text", separator="\t", decimals=0, order="row_column"):
-    """``Image/aligned``, ``EmoLabel/list_patition_label.txt``; ``text``: ``landmarks/``; ``table``: ``landmarks.csv.gz``."""
+def write_rafdb(folder, landmarks="text", in_folders=False, **form):
+    """``Image/aligned`` and ``EmoLabel/list_patition_label.txt``, or ``DATASET/train/1/`` and so on.
+
+    :param landmarks: ``text``: ``landmarks/``, in some ``form``; ``table``: ``landmarks.csv.gz``.
+    """
     drawn, lines = {}, []
     for part, digits in (("train", 5), ("test", 4)):
         for number, (image, label, points) in enumerate(zip(*drawn_faces(part, 100), strict=True), start=1):
             stem = f"{part}_{number:0{digits}d}"
-            path = folder / "Image" / "aligned" / f"{stem}_aligned.jpg"
+            place = folder / "DATASET" / part / str(label + 1) if in_folders else folder / "Image" / "aligned"
+            path = place / f"{stem}_aligned.jpg"
             write_image(path, image)
             lines.append(f"{stem}.jpg {label + 1}\n")
             drawn[f"{stem}.jpg"] = Drawn(path, part, label, image, points)
             if landmarks == "text":
-                text = folder / "landmarks" / f"{stem}_aligned.txt"
-                write_landmark_file(text, points, separator=separator, decimals=decimals, order=order)
-    (folder / "EmoLabel").mkdir()
-    (folder / "EmoLabel" / "list_patition_label.txt").write_text("".join(lines))
-    if landmarks == "table":
-        write_table(folder / "landmarks.csv.gz", drawn)
-    return drawn
-
-
-def write_rafdb_folders(folder, landmarks="text"):
-    """``DATASET/train/1/`` to ``7/`` and ``DATASET/test/``, with landmarks beside ``DATASET/``."""
-    drawn = {}
-    for part, digits in (("train", 5), ("test", 4)):
-        for number, (image, label, points) in enumerate(zip(*drawn_faces(part, 100), strict=True), start=1):
-            stem = f"{part}_{number:0{digits}d}"
-            path = folder / "DATASET" / part / str(label + 1) / f"{stem}_aligned.jpg"
-            write_image(path, image)
-            drawn[f"{stem}.jpg"] = Drawn(path, part, label, image, points)
-            if landmarks == "text":
-                write_landmark_file(folder / "landmarks" / f"{stem}_aligned.txt", points)
+                write_landmark_file(folder / "landmarks" / f"{stem}_aligned.txt", points, **form)
+    if not in_folders:
+        (folder / "EmoLabel").mkdir()
+        (folder / "EmoLabel" / "list_patition_label.txt").write_text("".join(lines))
     if landmarks == "table":
         write_table(folder / "landmarks.csv.gz", drawn)
     return drawn
@@ -198,7 +187,7 @@ def write_affectnet_csv(folder, separator=";", header=True, others=(7, 8, 9, 10)
 
 WRITERS = {
     "rafdb": ("rafdb", write_rafdb),
-    "rafdb_folders": ("rafdb", write_rafdb_folders),
+    "rafdb_folders": ("rafdb", partial(write_rafdb, in_folders=True)),
     "affectnet": ("affectnet", write_affectnet),
     "affectnet_csv": ("affectnet", write_affectnet_csv),
     "fer2013": ("fer2013", write_fer2013),
