@@ -14,7 +14,6 @@ from palcore.soundness import refuse_changing_weights, refuse_flat_map, refuse_m
 from palcore.splitting import split_classifier
 from palcore.weights import SCALINGS, float32_copy, load_backbone_weights, scaling_of
 
-BACKBONES = ("compact", "plain", "vgg16", "resnet50", "face_resnet")
 FILTERS = {"compact": ((32,), (64,), (128, 128), (256, 256)), "plain": ((32, 32), (64, 64), (128, 128), (256, 256))}
 """Channels of each 3x3 convolution, block by block, at a ``width_multiplier`` of 1, of the backbones for 48 to 64 pixels."""
 NORMALISATIONS = ("block", "convolution")
@@ -23,7 +22,7 @@ NAMED_WEIGHTS = {"imagenet": ("vgg16", "resnet50"), "hed": ("vgg16",), "dlib": (
 SMALLEST = 32  # pixels along the side that every backbone needs
 
 
-def _compact(image, filters, width_multiplier=1.0, normalisation="block"):
+def _compact(image, name, width_multiplier, normalisation, **_):
     """Blocks of 3x3 convolutions for 48 to 64 pixels, with batch normalisation after the pooling of each block, or after each
     convolution.
 
@@ -31,14 +30,13 @@ def _compact(image, filters, width_multiplier=1.0, normalisation="block"):
     bfloat16 gains, and trains the better network. Nothing behind the attributed map normalises or takes a maximum, so the head that
     PAL differentiates twice treats each face alone and is exact in every precision.
     """
-    features = image
+    features, filters = image, FILTERS[name]
     # Momentum 0.9: an epoch of the smaller data sets has some 40 steps, too few for the averages at 0.99.
     each, momentum = normalisation == "convolution", 0.9
     for number, block in enumerate(filters, start=1):
         for position, channels in enumerate(block, start=1):
-            name = f"block{number}_conv{position}"
-            channels, activation = round(width_multiplier * channels), None if each else "relu"
-            features = layers.Conv2D(channels, 3, padding="same", activation=activation, use_bias=not each, name=name)(features)
+            kind = {"activation": None if each else "relu", "use_bias": not each, "name": f"block{number}_conv{position}"}
+            features = layers.Conv2D(round(width_multiplier * channels), 3, padding="same", **kind)(features)
             if each:
                 features = layers.BatchNormalization(momentum=momentum, name=f"block{number}_norm{position}")(features)
                 features = layers.Activation("relu", name=f"block{number}_relu{position}")(features)
@@ -49,13 +47,8 @@ def _compact(image, filters, width_multiplier=1.0, normalisation="block"):
     return layers.AveragePooling2D(2, name=f"block{len(filters)}_pool")(features)
 
 
-def _pretrained(name, image, weights):
-    """VGG16 or ResNet50 of Keras applications, or dlib's network, as layers of this model, and its pooling, if any, in float32."""
-    if name == "face_resnet":
-        features = face_resnet(image)
-        if weights is not None:
-            load_face_resnet(keras.Model(image, features), weights)
-        return features
+def _application(image, name, weights, **_):
+    """VGG16 or ResNet50 of Keras applications as layers of this model, and its pooling, if any, in float32."""
     build = {"vgg16": keras.applications.VGG16, "resnet50": keras.applications.ResNet50}[name]
     backbone = build(include_top=False, weights="imagenet" if weights == "imagenet" else None, input_tensor=image)
     if weights not in (None, "imagenet"):
@@ -64,6 +57,17 @@ def _pretrained(name, image, weights):
         # Compiled by XLA, TensorFlow has no second-order gradient of max-pooling in 16-bit floats.
         return layers.MaxPooling2D(name="block5_pool", dtype="float32")(backbone.get_layer("block5_conv3").output)
     return backbone.output
+
+
+def _face_resnet(image, weights, **_):
+    features = face_resnet(image)
+    if weights is not None:
+        load_face_resnet(keras.Model(image, features), weights)
+    return features
+
+
+BACKBONES = {"compact": _compact, "plain": _compact, "vgg16": _application, "resnet50": _application, "face_resnet": _face_resnet}
+"""From scaled pixels to a map of features, ``(image, name, weights, width_multiplier, normalisation)``."""
 
 
 class Classifier(keras.Model):
@@ -132,10 +136,8 @@ def build_classifier(
         raise ValueError(f"unknown scaling {scaling!r}: choose from {', '.join(SCALINGS)}")
     image = keras.Input((image_size, image_size, 3), name="image")
     scaled = SCALINGS[scaling](image)
-    if backbone in FILTERS:
-        features = _compact(scaled, FILTERS[backbone], width_multiplier, normalisation)
-    else:
-        features = _pretrained(backbone, scaled, weights)
+    kind = {"name": backbone, "weights": weights, "width_multiplier": width_multiplier, "normalisation": normalisation}
+    features = BACKBONES[backbone](scaled, **kind)
     # The head is differentiated twice: keep it in float32 whatever the precision of the features.
     hidden = layers.Flatten(name="flatten", dtype="float32")(features)
     hidden = layers.Dropout(dropout, name="drop1", dtype="float32")(hidden)

@@ -139,8 +139,8 @@ def scaling_of(backbone: str, weights: str | Path | None) -> str:
 
     :raises ValueError: for an ``.h5`` file that cannot be read.
     """
-    if backbone in ("compact", "face_resnet"):
-        return "unit" if backbone == "compact" else "dlib"
+    if backbone not in ("vgg16", "resnet50"):
+        return "dlib" if backbone == "face_resnet" else "unit"
     faces = "vggface2" if backbone == "resnet50" else "vggface"
     path = Path(os.path.expanduser(weights or ""))
     if "vggface" in re.sub("[_ -]", "", path.name.lower()):

@@ -49,7 +49,7 @@ def test_each_layout_has_its_own_scaling(backbone, name, first, scaling, tmp_pat
 
 
 def test_scaling_without_a_file():
-    assert [scaling_of("compact", None), scaling_of("vgg16", None), scaling_of("resnet50", "imagenet")] == [
+    assert [scaling_of("plain", None), scaling_of("vgg16", None), scaling_of("resnet50", "imagenet")] == [
         "unit", "imagenet", "imagenet",
     ]  # fmt: skip
 
