@@ -3,6 +3,7 @@
 That of a data set is followed in ``tests/data/test_layouts.py``, beside the data sets that it is compared with.
 """
 
+import itertools
 import os
 import re
 import shutil
@@ -51,8 +52,9 @@ def add_line(path, text):
     """What "**Add the line** `X` at the end of `NAME`" tells: X before the bracket that ends NAME."""
     line, name = re.search(r"\*\*Add the line\*\* `([^`]+)` at the end of `(\w+)`", text).groups()
     before, start, after = path.read_text().partition(f"\n{name} = ")
-    inside, end, rest = re.match(r"(.*?)(,?\n?[}\])])(.*)", after, re.DOTALL).groups()
-    path.write_text(before + start + inside + ", " + line + end.lstrip(",") + rest)
+    depths = list(itertools.accumulate((char in "([{") - (char in ")]}") for char in after))
+    end = depths.index(0)  # of the bracket that closes the first one
+    path.write_text(f"{before}{start}{after[:end].rstrip().rstrip(',')}, {line}{after[end:]}")
 
 
 def unneeded(place, name):
