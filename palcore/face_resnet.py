@@ -68,20 +68,20 @@ def read_weights(path: str | Path) -> tuple[list, np.ndarray]:
     path = Path(os.path.expanduser(path))
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path}: give None, dlib, or the path of {Path(WEIGHTS).name}")
-    data, place, found = path.read_bytes(), 0, []
+    data, place, tensors = path.read_bytes(), 0, []
     try:
         while match := LAYER.search(data, place):
             before = 2 if match.group() == b"fc_2" else 0  # outputs and inputs
             place, numbers = _integers(data, match.end(), before + 5)
             sizes = numbers[before + 1 :]
             count = int(np.prod(sizes))
-            found.append((match.group(), np.frombuffer(data, "<f4", count, place)))
+            tensors.append((match.group(), np.frombuffer(data, "<f4", count, place)))
             place += 4 * count
-        kinds = [kind for kind, _ in found]
+        kinds = [kind for kind, _ in tensors]
         if kinds != [b"con_4", b"affine_"] * 29 + [b"fc_2"]:
             raise ValueError(f"{len(kinds)} layers")
-        pairs = [(found[row][1], found[row + 1][1]) for row in range(0, 58, 2)]
-        return [_folded(*pair, 3 if row else 7) for row, pair in enumerate(pairs)], found[-1][1].reshape(256, 128)
+        pairs = [(tensors[row][1], tensors[row + 1][1]) for row in range(0, 58, 2)]
+        return [_folded(*pair, 3 if row else 7) for row, pair in enumerate(pairs)], tensors[-1][1].reshape(256, 128)
     except (ValueError, IndexError) as problem:
         raise ValueError(
             f"weights file {path} is not dlib's face-recognition network ({problem}): give {Path(WEIGHTS).name}"
@@ -107,18 +107,15 @@ def _folded(convolution, affine, window):
 
 
 def load_face_resnet(model, path: str | Path) -> np.ndarray:
-    """Load dlib's weights into the convolutions of ``face_resnet``, in their order.
+    """Load dlib's weights into a model's convolutions of ``face_resnet``, in their order; errors as ``read_weights``.
 
-    :param model: one that holds these layers.
     :param path: of dlib's file; ``"dlib"`` for that of the package.
     :return: the last layer's matrix, see ``read_weights``.
-    :raises FileNotFoundError: where there is no such file.
-    :raises ValueError: where it is another one.
     """
     if path == "dlib":
         path = packaged_file("face_recognition_models", WEIGHTS)
     convolutions, matrix = read_weights(path)
-    own = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
-    for layer, weights in zip(own, convolutions, strict=False):
+    targets = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
+    for layer, weights in zip(targets, convolutions, strict=False):
         layer.set_weights(weights)
     return matrix

@@ -37,8 +37,7 @@ def median_face(landmarks, xp=np) -> tuple:
 
     Faces without a finite landmark, and those with all of them in one place, count as faces without landmarks.
 
-    :param landmarks: ``(N, 68, 2)``.
-    :param xp: NumPy, or ``keras.ops`` for tensors, compiled or not.
+    :param landmarks: and ``xp``: as in ``face_extents``.
     :return: ``(count, (3,))``; the numbers mean nothing where the count is 0.
     """
     counts, middles, spans = face_extents(landmarks, xp)
@@ -50,12 +49,9 @@ def median_face(landmarks, xp=np) -> tuple:
 
 
 def landmark_fault(landmarks: np.ndarray, middle: tuple[float, float] = MIDDLE) -> str | None:
-    """Why the landmarks of some faces can't be fractions of their pictures, or None.
+    """Why the landmarks of some faces can't be fractions of their pictures, or None; the median face is judged.
 
-    The median face is judged, so that a few odd ones are no fault. The order of x and y is not looked at: a run may turn faces
-    over on purpose.
-
-    :param landmarks: ``(N, 68, 2)``, x and y; see ``median_face`` for faces without.
+    :param landmarks: ``(N, 68, 2)``, x and y; their order is not looked at: a run may turn faces over on purpose.
     :param middle: least and greatest fraction of each side at which the middle of the median face may lie.
     :return: a clause that begins with what was seen and ends with the remedy.
     """

@@ -41,29 +41,30 @@ def faces(seed=3, count=4):
     return images, rng.uniform(0.1, 0.9, (count, 68, 2)).astype(np.float32)
 
 
-def pal_value_and_gradients(model, images, landmarks, loss=None):
-    """PAL alone, and its gradient with respect to each trainable variable (zeros where there is none), by variable path."""
-    loss = loss or PrivilegedAttributionLoss(sigma=0.1)
+def value_and_gradients(model, images, compute):
+    """``compute(outputs)``, a number, and its gradient with respect to each trainable variable (zeros where none), by its path."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            value = loss(landmarks, model(images)["attribution"])
+            value = compute(model(images))
         gradients = tape.gradient(value, model.trainable_variables)
     else:
         import jax
 
         state = [variable.value for variable in model.non_trainable_variables]
-
-        def compute(weights):
-            outputs, _ = model.stateless_call(weights, state, images)
-            return loss(landmarks, outputs["attribution"])
-
-        value, gradients = jax.value_and_grad(compute)([variable.value for variable in model.trainable_variables])
-    found = {}
+        weights = [variable.value for variable in model.trainable_variables]
+        value, gradients = jax.value_and_grad(lambda weights: compute(model.stateless_call(weights, state, images)[0]))(weights)
+    arrays = {}
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
-        found[variable.path] = np.zeros(variable.shape) if gradient is None else keras.ops.convert_to_numpy(gradient)
-    return float(value), found
+        arrays[variable.path] = np.zeros(variable.shape) if gradient is None else keras.ops.convert_to_numpy(gradient)
+    return float(value), arrays
+
+
+def pal_value_and_gradients(model, images, landmarks, loss=None):
+    """PAL alone."""
+    loss = loss or PrivilegedAttributionLoss(sigma=0.1)
+    return value_and_gradients(model, images, lambda outputs: loss(landmarks, outputs["attribution"]))
 
 
 def compile_total(model, loss=None, weight=0.7):
@@ -74,27 +75,11 @@ def compile_total(model, loss=None, weight=0.7):
     model.compile("sgd", losses, loss_weights={"expression": 1.0, "attribution": weight}, jit_compile=False)
 
 
-def total_value_and_gradients(model, images, landmarks, labels, loss=None, weight=0.7):
-    """The whole loss of a training step, cross-entropy plus ``weight`` times PAL, as ``compile`` and Keras put it together."""
-    compile_total(model, loss, weight)
+def total_value_and_gradients(model, images, landmarks, labels, loss=None):
+    """The whole loss of a training step, cross-entropy plus PAL, as ``compile`` and Keras put it together."""
+    compile_total(model, loss)
     targets = {"expression": labels, "attribution": landmarks}
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            value = model.compute_loss(images, targets, model(images))
-        gradients = tape.gradient(value, model.trainable_variables)
-    else:
-        import jax
-
-        state = [variable.value for variable in model.non_trainable_variables]
-
-        def compute(weights):
-            return model.compute_loss(images, targets, model.stateless_call(weights, state, images)[0])
-
-        value, gradients = jax.value_and_grad(compute)([variable.value for variable in model.trainable_variables])
-    pairs = zip(model.trainable_variables, gradients, strict=True)
-    return float(value), {variable.path: keras.ops.convert_to_numpy(gradient) for variable, gradient in pairs}
+    return value_and_gradients(model, images, lambda outputs: model.compute_loss(images, targets, outputs))
 
 
 def finite_difference(compute, model, direction, step=4e-3):

@@ -12,6 +12,7 @@ each trial is a fork of this process, which itself computes nothing.
 
 import ast
 import contextlib
+import importlib
 import itertools
 import json
 import os
@@ -26,22 +27,15 @@ from pathlib import Path
 os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", "MPLBACKEND": "Agg"}
 
 import cosmic_ray.plugins
-import cv2  # noqa: F401, this and what follows so that each trial has it
-import h5py  # noqa: F401
-import joblib  # noqa: F401
-import keras  # noqa: F401
-import pandas  # noqa: F401
 import parso
-import PIL.Image  # noqa: F401
 import pytest
-import scipy.ndimage  # noqa: F401
-import scipy.stats  # noqa: F401
-import tensorflow  # noqa: F401
-import tqdm  # noqa: F401
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.operators.operator import Operator
 from coverage import CoverageData
 from hypothesis import Phase, settings
+
+for name in ("cv2", "h5py", "joblib", "keras", "pandas", "PIL.Image", "scipy.ndimage", "scipy.stats", "tensorflow", "tqdm"):
+    importlib.import_module(name)  # once: each trial has it
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "results" / "quality" / "mutation.json"
@@ -65,20 +59,17 @@ WITHOUT = ("Shift", "Bit", "Is", "_In", "NotIn", "Mod", "VariableReplacer", "Var
 settings.register_profile("mutants", deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate])
 
 
-def _statement(code, node):
-    """What takes the place of a statement."""
-    new = parso.parse(code).children[0]
-    new.get_first_leaf().prefix = node.get_first_leaf().prefix
-    return new
-
-
 class ReturnsNothing(Operator):
+    kind, becomes = "return_stmt", "return None"
+
     def mutation_positions(self, node):
-        if node.type == "return_stmt":
+        if node.type == self.kind:
             yield node.start_pos, node.end_pos
 
     def mutate(self, node, index):
-        return _statement("return None", node)
+        new = parso.parse(self.becomes).children[0]
+        new.get_first_leaf().prefix = node.get_first_leaf().prefix
+        return new
 
     @classmethod
     def examples(cls):
@@ -86,12 +77,7 @@ class ReturnsNothing(Operator):
 
 
 class DoesNotRaise(ReturnsNothing):
-    def mutation_positions(self, node):
-        if node.type == "raise_stmt":
-            yield node.start_pos, node.end_pos
-
-    def mutate(self, node, index):
-        return _statement("pass", node)
+    kind, becomes = "raise_stmt", "pass"
 
 
 def operators():

@@ -47,14 +47,6 @@ def test_drawing_twice_as_fine_and_averaging_changes_nothing(seed, size, sigma):
     np.testing.assert_allclose(draw(landmarks, size, sigma), fine, rtol=1e-3, atol=1e-4)
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**31), st.integers(1, 20))
-def test_flipping_the_landmarks_flips_the_map(seed, size):
-    landmarks = np.random.default_rng(seed).uniform(-0.2, 1.2, (1, 68, 2))
-    mirrored = landmarks * [-1, 1] + [1, 0]
-    np.testing.assert_allclose(draw(mirrored, size), draw(landmarks, size)[:, :, ::-1], rtol=1e-3, atol=1e-4)
-
-
 def test_mass_outside_the_image_drops_out_and_coincident_landmarks_add_up():
     inside, outside, edge = np.full((1, 1, 2), 0.5), np.full((1, 1, 2), -2.0), np.array([[[0.0, 0.5]]])
     assert draw(outside, 8).max() == 0

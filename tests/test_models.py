@@ -81,6 +81,16 @@ def test_a_classifier_in_16_bit_is_saved_in_32(backbone, tmp_path):
     np.testing.assert_allclose(saved(images(32)), classifier(images(32)), atol=0.1)
 
 
+def logits_of_tflite(content, x):
+    interpreter = tf.lite.Interpreter(model_content=content)
+    [given], [out] = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(given["index"], x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(given["index"], x)
+    interpreter.invoke()
+    return interpreter.get_tensor(out["index"])
+
+
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_saved_classifier_gives_the_same_logits_out_of_keras(backbone, tmp_path):
     """As a TensorFlow Lite file, read by its interpreter, and as a SavedModel."""
@@ -90,13 +100,8 @@ def test_a_saved_classifier_gives_the_same_logits_out_of_keras(backbone, tmp_pat
     classifier.export(tmp_path / "saved", verbose=False)
     exported = tf.saved_model.load(str(tmp_path / "saved"))
     np.testing.assert_allclose(exported.serve(x), logits, rtol=1e-5, atol=1e-5)
-    interpreter = tf.lite.Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(classifier).convert())
-    [given], [out] = interpreter.get_input_details(), interpreter.get_output_details()
-    interpreter.resize_tensor_input(given["index"], x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(given["index"], x)
-    interpreter.invoke()
-    np.testing.assert_allclose(interpreter.get_tensor(out["index"]), logits, rtol=1e-5, atol=1e-5)
+    content = tf.lite.TFLiteConverter.from_keras_model(classifier).convert()
+    np.testing.assert_allclose(logits_of_tflite(content, x), logits, rtol=1e-5, atol=1e-5)
 
 
 kinds = keras.losses

@@ -121,23 +121,19 @@ OPTIONS = {option.name: option for option in fields(Options)}
 def _meaningless(options):
     """``(options, what was chosen, why they mean nothing for it)``; their defaults pass, since a notebook gives all."""
     data, backbone = f"dataset {options.dataset}", f"backbone {options.backbone}"
-    if options.dataset == "synthetic":
-        yield ("data_dir", "landmarks"), "the synthetic faces", "they are drawn"
-    elif options.shortcut is not None:
-        yield ("shortcut",), data, "only drawn faces have a patch"
-    if options.dataset != "rafdb":
-        yield ("landmark_order",), data, "only rafdb's text files have an order"
-    if options.dataset != "fer2013":
-        yield ("labels",), data, "only fer2013 has others"
-    if options.backbone in FILTERS:
-        yield ("weights",), backbone, "it has none to load"
-    else:
-        names = ("normalisation",) if options.width_multiplier == 1 else ("width_multiplier", "normalisation")
-        yield names, backbone, "only compact and plain take one"
-    if options.schedule == "constant":
-        yield ("warmup",), "schedule constant", "it has no start of its own"
-    if options.strategy == "none":
-        yield OF_ATTRIBUTION, "strategy none", "it has no loss of the attribution"
+    drawn, narrow = options.dataset == "synthetic", options.backbone in FILTERS
+    of_narrow = ("normalisation",) if options.width_multiplier == 1 else ("width_multiplier", "normalisation")
+    cases = [
+        (drawn, ("data_dir", "landmarks"), "the synthetic faces", "they are drawn"),
+        (not drawn and options.shortcut is not None, ("shortcut",), data, "only drawn faces have a patch"),
+        (options.dataset != "rafdb", ("landmark_order",), data, "only rafdb's text files have an order"),
+        (options.dataset != "fer2013", ("labels",), data, "only fer2013 has others"),
+        (narrow, ("weights",), backbone, "it has none to load"),
+        (not narrow, of_narrow, backbone, "only compact and plain take one"),
+        (options.schedule == "constant", ("warmup",), "schedule constant", "it has no start of its own"),
+        (options.strategy == "none", OF_ATTRIBUTION, "strategy none", "it has no loss of the attribution"),
+    ]
+    return [case for applies, *case in cases if applies]
 
 
 def check_options(**values) -> Options:

@@ -36,11 +36,11 @@ def repository_root(start: str | Path | None = None) -> Path:
 
 def versions() -> dict[str, str]:
     """Version of Python and of each package that can change a result; those not installed are left out."""
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for package in PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
+            numbers[package] = importlib.metadata.version(package)
+    return numbers
 
 
 def _processor():
@@ -65,7 +65,7 @@ def device() -> str:
     elif backend == "jax":
         import jax
 
-        names = [found.device_kind for found in jax.devices() if found.platform != "cpu"]
+        names = [each.device_kind for each in jax.devices() if each.platform != "cpu"]
     return ", ".join(names) if names else f"{_processor()}, {os.cpu_count()} cores"
 
 

@@ -1,4 +1,4 @@
-"""Several devices train as one does: two virtual ones of JAX. What JAX compiled is there for the next run."""
+"""On JAX, without TensorFlow: several devices (two virtual ones) train as one does; what was compiled is there for the next run."""
 
 import os
 import subprocess
@@ -14,10 +14,17 @@ from palcore.runs.records import read_record
 RUNS = """
 import sys
 from pathlib import Path
+class NoTensorFlow:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow":
+            raise ModuleNotFoundError("TensorFlow is not here")
+sys.meta_path.insert(0, NoTensorFlow())
 import jax
+from palcore.data import load
 from palcore.runs import training
 from palcore.runs.devices import data_parallel
 from palcore.runs.options import check_options
+from palcore.runs.prediction import look, network_of
 from tests.runs.kill_twenty import make_small
 make_small()
 compiled = []
@@ -31,6 +38,8 @@ try:
         pass
 except ValueError as refusal:
     print(refusal)
+[answer] = look(network_of(out), [load("synthetic", split="test", count=1).images[0]])
+print("sum", round(sum(answer.probabilities.values()), 3))
 """
 
 
@@ -52,7 +61,8 @@ def test_two_devices_give_the_loss_curve_of_one_and_nothing_is_compiled_twice(tm
             np.testing.assert_allclose(several["history"][name], values, rtol=0, atol=1e-4, err_msg=name)
     assert several["history"]["loss"][-1] < several["history"]["loss"][0] and several["config"]["distribute"] == "data"
     assert several["metrics"]["test"]["confusion"] == one["metrics"]["test"]["confusion"]
-    assert "option batch_size is 9 for 2 devices" in said and int(said.split()[1]) > 30
+    assert "option batch_size is 9 for 2 devices" in said and said.endswith("sum 1.0\n") and int(said.split()[1]) > 30
+    assert one["backend"] == "jax" and "attribution_loss" in one["history"]
     [again], said = start(tmp_path / "again")
     assert said.startswith("compiled 0\n")
     assert again["weights"] == one["weights"] and again["metrics"] == one["metrics"]

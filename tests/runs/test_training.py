@@ -61,9 +61,8 @@ def test_a_run_writes_its_record_predictions_and_classifier(small, trained, tmp_
 @pytest.mark.parametrize(
     "changes",
     [
-        {"class_weight": "balanced", "label_noise": 0.2, "jaw": 0, "strategy": "half"},
-        {"sampling": "balanced", "loss": "energy"},
-        {"loss": "rrr", "strategy": "all"},
+        {"class_weight": "balanced", "label_noise": 0.2, "jaw": 0, "strategy": "half", "loss": "energy"},
+        {"sampling": "balanced", "loss": "rrr", "strategy": "all"},
     ],
 )
 def test_options_that_change_the_training_run_through(small, tmp_path, changes):
