@@ -157,7 +157,8 @@ def command(config):
 
 
 def listing(runs, scores):
-    """Every run, one a row: its record, seed, scores in per cent, minutes, device, commit, and the command that made it.
+    """Every run, one a row: its record, seed, scores in per cent, minutes, device, commit, and the command that made it; where that
+    differs from the row before in its seed alone, only this.
 
     :param scores: ``{column: heading}``.
     """
@@ -168,7 +169,11 @@ def listing(runs, scores):
     shown["minutes"] = [number(value) for value in runs["minutes"]]
     for column in ("device", "commit"):
         shown[column] = runs[column].to_numpy()
-    shown["command"] = [f"`{command(row)}`" for row in runs.to_dict("records")]
+    shown["command"], before = "", None
+    for name, row in zip(shown.index, runs.to_dict("records"), strict=True):
+        rest = command({**row, "seed": 0})
+        shown.loc[name, "command"] = f"the same, `-p seed {row['seed']}`" if rest == before else f"`{command(row)}`"
+        before = rest
     return shown
 
 

@@ -133,6 +133,11 @@ def test_a_row_leads_to_its_record_and_to_the_command_that_made_it(tmp_path):
     options = check_options(**{**defaults(), **told})
     assert (options.strategy, options.label_noise, options.shortcut, options.seed, options.epochs) == ("none", 0.2, None, 7, 12)
     assert "-p data_dir DIR" in tables.command({"dataset": "fer2013"})
+    for name, changed in (("other", {"label_noise": 0.4}), ("seed", {"label_noise": 0.4, "seed": 8})):
+        write(tmp_path, name, 0.5, **({"strategy": "none", "shortcut": None, "seed": 7} | changed))
+    shown = tables.listing(tables.read_runs(["noisy", "other", "seed"], tmp_path), {})
+    assert [text.split()[0] for text in shown["command"]] == ["`papermill", "`papermill", "the"]
+    assert shown.iloc[2]["command"] == "the same, `-p seed 8`"
 
 
 def test_progress_counts_what_is_wanted_and_what_failed(tmp_path):
