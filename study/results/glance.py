@@ -7,7 +7,7 @@ from IPython.display import Markdown, display
 from study.results import effects, measures, primary
 from study.results.arms import SHORT, lengths_sentence, question_cells, read
 from study.results.measures import PAL, WITHOUT
-from study.results.pages import Page, difference_line, page_of
+from study.results.pages import Page, difference_line, fold, page_of
 from study.results.tables import comparisons, number, results_folder, to_markdown
 
 CIRCUMSTANCES = {
@@ -124,11 +124,11 @@ class Glance(Page):
 
 
 def questions_table(results=None):
-    """Every question of the grid: what it asks, how many of its runs are in, and the page that shows it."""
+    """Show every question of the grid, folded: what it asks, how many of its runs are in, and the page that shows it."""
     rows = {}
     for question, described in read()[0]["questions"].items():
         cells = question_cells(question)
         done = sum((results_folder(results) / "runs" / f"{cell.name}.json").is_file() for cell in cells)
         link = f"[{question}]({page_of(question)}.html)"
         rows[link] = {"what it asks": described["asks"], "runs that are in": f"{done} of {len(cells)}"}
-    return Markdown(to_markdown(pd.DataFrame(rows).T, "question"))
+    fold(f"All {len(rows)}", to_markdown(pd.DataFrame(rows).T, "question"))

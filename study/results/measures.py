@@ -120,18 +120,21 @@ def beside_sentence(differences, what):
 
 def exploratory(differences, pairs, heading):
     """Differences that are no primary comparisons, in one paragraph: intervals without a verdict. Parameters as above."""
+    bases = {pairs[label] for label in differences.index}
     without_zero, with_zero, single = [], [], []
     for label, row in differences.iterrows():
+        words = f"*{label}*" if len(bases) == 1 else f"*{label}* against *{pairs[label]}*"
         if not np.isfinite(row["low"]):
-            single.append(label)
+            single.append(words)
         elif row["low"] > 0 or row["high"] < 0:
-            without_zero.append(f"*{label}* {apart(row)} than *{pairs[label]}* ({between(row)})")
+            without_zero.append(f"{words} {number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})")
         else:
-            with_zero.append(f"*{label}*")
-    parts = [f"intervals without zero, uncorrected: {'; '.join(without_zero)}"] if without_zero else []
-    parts += [f"zero lies in the interval of {', '.join(with_zero)}"] if with_zero else []
-    parts += [f"one seed, which makes no interval, is in for {', '.join(single)}"] if single else []
-    return f"Exploratory, so without a verdict ({heading.removesuffix(' (%)')}): {'; '.join(parts)}."
+            with_zero.append(words)
+    parts = [f"without zero, uncorrected: {'; '.join(without_zero)}"] if without_zero else []
+    parts += [f"with zero: {', '.join(with_zero)}"] if with_zero else []
+    parts += [f"one seed, so none: {', '.join(single)}"] if single else []
+    against = f" against *{bases.pop()}*" if len(bases) == 1 else ""
+    return f"Exploratory, no verdict: points of {heading.removesuffix(' (%)')}{against}, and intervals; {'. '.join(parts)}."
 
 
 def circumstances_table(differences):

@@ -141,7 +141,10 @@ def test_a_primary_comparison_is_stated_once_and_linked_from_elsewhere(show, tmp
     assert text.count("**P1: yes, higher.** On the faces of P1,") == 1
     # The same runs answer the question about strategies: the pair is not stated again, the short ones are apart.
     assert "PAL (mean) against without PAL is the primary comparison [P1](results_faces.html)." in text
-    assert "*PAL (mean), short* 5.0 points higher than *without PAL, short* (between" in text
+    assert (
+        "points of accuracy against *without PAL, short*, and intervals; without zero, uncorrected: *PAL (mean), short* +5.0 ("
+        in text
+    )
     assert "Short: 4 epochs on 30 % of the faces in batches of 32." in text
     controls, _ = show("results_controls", tmp_path)
     assert "**P2: " in controls and "Without PAL against PAL is the primary comparison [P1](results_faces.html)." in controls
