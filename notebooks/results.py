@@ -40,7 +40,7 @@ display(Markdown(answers(results_dir)))
 #
 # ## Better, or only faster?
 
-# %% mystnb={"figure": {"caption": "Above, accuracy on validation faces after each epoch: means, and bands from the least seed to the greatest. Below, PAL's lead. Dots: where a training ends, its learning rate at zero."}, "image": {"alt": "Validation accuracy against the epoch, without PAL and with it, on a weak and on a better baseline, and below it PAL's lead in points.", "classes": "fits"}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Above, accuracy on validation faces after each epoch: means, and bands from the least seed to the greatest. Below, PAL's lead. Dots: where a training ends, its learning rate at zero."}, "image": {"alt": "Validation accuracy against the epoch without PAL and with it, a column for each baseline, and below it PAL's lead in points.", "classes": "fits"}} tags=["hide-input"]
 page.learning({"faces": "a weak baseline", "end": "a better one", "tenth": "a better one, a tenth of the faces"})
 
 # %% tags=["hide-input"]

@@ -112,6 +112,7 @@ def draw_pace(panels):
         below.axhline(0, color="black", linewidth=1)
         above.set_title(f"{title}\n({len(seeds)} seeds)", fontsize=11)
         below.set_xlabel("epoch")
+        below.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].set_ylabel("accuracy on\nvalidation faces (%)")
     axes[1, 0].set_ylabel("PAL's lead\n(points)")
     axes[0, 0].legend(frameon=False, loc="lower right")

@@ -192,12 +192,13 @@ def landmarks_table(columns, arms):
 
 
 GLANCE = {
-    "test_pointing": "largest attribution on a landmark (%)",
-    "test_pointing_chance": "by chance (%)",
-    "test_integrated_gradients_pointing": f"the same of integrated gradients (%, {SAMPLE} faces)",
-    "test_integrated_gradients_pointing_chance": "by chance, their maps being finer (%)",
-    **{f"test_reliance_{place}_accuracy": f"accuracy when {words} is covered (points)" for place, words in PLACES.items()},
+    "test_pointing": "largest attribution on a landmark (%; by chance)",
+    "test_integrated_gradients_pointing": f"the same of integrated gradients (%, {SAMPLE} faces; by chance)",
     "test_reliance_patch_share": "attribution on the patch (%)",
+    **{
+        f"test_reliance_{place}_accuracy": f"accuracy, {words.removeprefix('the ')} covered (points)"
+        for place, words in PLACES.items()
+    },
 }
 """Where a network looks, by what is not trained on, and what it relies on: column and words."""
 
@@ -209,10 +210,12 @@ def relies_table(groups):
     """
     columns = {}
     for faces, runs in groups.items():
-        means = runs.groupby("arm")[[column for column in GLANCE if column in runs]].mean().reindex([WITHOUT, PAL])
+        means = 100 * runs.groupby("arm").mean(numeric_only=True).reindex([WITHOUT, PAL])
         for arm, row in means.iterrows():
-            values = {words: 100 * row.get(column, np.nan) for column, words in GLANCE.items()}
-            columns[f"{faces}, {arm}"] = {words: number(value, 1, "when" in words) for words, value in values.items()}
+            column = columns[f"{faces}, {arm}"] = {}
+            for name, words in GLANCE.items():
+                chance = number(row.get(f"{name}_chance"))
+                column[words] = number(row.get(name), 1, "covered" in words) + (f" ({chance})" if chance != "-" else "")
     table = pd.DataFrame(columns)
     table = table.loc[(table != "-").any(axis=1), (table != "-").any()]
     return to_markdown(table, "measured on test faces") if table.size else ""
