@@ -47,7 +47,7 @@ page.figure("aligned-landmarks")
 # %% mystnb={"figure": {"caption": "Accuracy on validation faces after each epoch: mean over seeds, band from the least to the greatest."}, "image": {"alt": "Validation accuracy against the epoch for own and wrong landmarks."}} tags=["hide-input"]
 page.curves("aligned-landmarks")
 
-# %% mystnb={"figure": {"caption": "Attributions of one network an arm on six test faces, own landmarks in white, and the mean over all. Yellow is most; the pictures are not ours to show."}, "image": {"alt": "Maps of the attribution for networks trained with own landmarks, a template and an upside-down shape, on the same faces."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Attributions of one network an arm on six test faces, own landmarks in white, and the mean over all. Yellow is most; the pictures are not ours to show."}, "image": {"alt": "Maps of the attribution for networks trained with own landmarks, without PAL, and with four kinds of wrong landmarks, on the same faces."}} tags=["hide-input"]
 page.maps("aligned-landmarks")
 
 # %% tags=["hide-input"]
