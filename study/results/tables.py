@@ -156,7 +156,7 @@ def command(config):
     return shlex.join(words)
 
 
-COMMAND = "command, or what is another than above"
+COMMAND = "command, or where it differs from the row above"
 
 
 def listing(runs, scores):
