@@ -79,10 +79,13 @@ class Page(HTMLParser):
         self.alts += [attributes["alt"]] if tag == "img" and attributes.get("alt") and not hidden else []
 
 
+def paths_of(html):
+    """All pages of a book in the folder ``html``."""
+    return [path for path in sorted(html.rglob("*.html")) if "_static" not in path.parts]
+
+
 def read_pages(html):
-    """``{path: Page}`` of all pages of a book in the folder ``html``."""
-    paths = [path for path in sorted(html.rglob("*.html")) if "_static" not in path.parts]
-    return {path: Page(path.read_text(encoding="utf-8")) for path in paths}
+    return {path: Page(path.read_text(encoding="utf-8")) for path in paths_of(html)}
 
 
 def broken_links(html):
@@ -255,7 +258,7 @@ def check(html, only=""):
     with browser() as chrome, published(html) as (site, folder):
         say(broken_links(folder))
         say(unsigned(folder, SIGNED))
-        for path in read_pages(folder):
+        for path in paths_of(folder):
             name = path.relative_to(folder).as_posix()
             if only in name and name != "index.html":
                 say(look_at(chrome, site, name, folder))
