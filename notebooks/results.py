@@ -47,6 +47,9 @@ page.learning({"faces": "a weak baseline", "end": "a better one", "tenth": "a be
 page.pace()
 
 # %% [markdown]
+# More: [tests, circumstances, limits](results_tests.ipynb), [a good baseline](results_end.ipynb), [real faces](results_faces.ipynb),
+# [right places and rivals](results_controls.ipynb), [the shortcut](results_shortcut.ipynb).
+#
 # ## Whose landmarks?
 #
 # Points that PAL gains or loses with other landmarks, and 95 % intervals over seeds:
@@ -61,7 +64,3 @@ page.landmarks()
 
 # %% tags=["hide-input"]
 page.looks("faces", "shortcut")
-
-# %% [markdown]
-# More: [tests, circumstances, limits](results_tests.ipynb), [a good baseline](results_end.ipynb), [real faces](results_faces.ipynb),
-# [right places and rivals](results_controls.ipynb), [the shortcut](results_shortcut.ipynb).

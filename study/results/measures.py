@@ -192,13 +192,10 @@ def landmarks_table(columns, arms):
 
 
 GLANCE = {
-    "test_pointing": "largest attribution on a landmark (%; by chance)",
-    "test_integrated_gradients_pointing": f"the same of integrated gradients (%, {SAMPLE} faces; by chance)",
-    "test_reliance_patch_share": "attribution on the patch (%)",
-    **{
-        f"test_reliance_{place}_accuracy": f"accuracy, {words.removeprefix('the ')} covered (points)"
-        for place, words in PLACES.items()
-    },
+    "test_pointing": "largest attribution on a landmark (by chance)",
+    "test_integrated_gradients_pointing": f"the same of integrated gradients, {SAMPLE} faces (by chance)",
+    "test_reliance_patch_share": "attribution on the patch",
+    **{f"test_reliance_{place}_accuracy": f"{words} covered" for place, words in PLACES.items()},
 }
 """Where a network looks, by what is not trained on, and what it relies on: column and words."""
 
@@ -218,7 +215,7 @@ def relies_table(groups):
                 column[words] = number(row.get(name), 1, "covered" in words) + (f" ({chance})" if chance != "-" else "")
     table = pd.DataFrame(columns)
     table = table.loc[(table != "-").any(axis=1), (table != "-").any()]
-    return to_markdown(table, "measured on test faces") if table.size else ""
+    return to_markdown(table, "test faces (%, or points of accuracy)") if table.size else ""
 
 
 def caveats(results=None):
