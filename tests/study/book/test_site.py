@@ -220,7 +220,7 @@ def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
     monkeypatch.setattr(front_page, "answers", lambda results: "| a table |")
     monkeypatch.setattr(front_page, "patch_sentences", lambda results: "Less.")
     text = front_page.with_answer(f"a {front_page.MARK} b {front_page.TABLE} {front_page.PATCH}")
-    assert text == f"a Drawn faces: higher. Real faces: not known. {front_page.WAITING} b | a table | Less."
+    assert text == f"a Real faces: not known. {front_page.WAITING} Drawn faces: higher. b | a table | Less."
     found.loc["P1", "outcome"], found["levels"] = "inconclusive", [[0.6, 0.4], [0.65, 0.63]]
     aside = pd.DataFrame({"training faces": ["+1.2 (+0.7 to +1.6)"]})
     monkeypatch.setattr(front_page, "beside", lambda measured, results: aside if list(measured.index) == ["P1"] else None)
@@ -229,5 +229,5 @@ def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
     with pytest.raises(ValueError, match="the answer has no place"):
         front_page.with_answer("no mark")
     monkeypatch.setattr(front_page, "declared", dict)
-    with pytest.raises(ValueError, match="has no comparison P5"):
+    with pytest.raises(ValueError, match="has no comparison P1"):
         front_page.answer()
