@@ -33,13 +33,13 @@ BENCH_STAMP := $(BENCH_PLACE)/.installed
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-book: install ## run the notebooks that changed and build the book into _build/html (BOOK=--record-times keeps what each takes)
-	PATH="$(PLACE)/bin:$$PATH" $(PY) -m study.book.build $(BOOK)
+book: install ## run the notebooks that changed and build the book into _build/html
+	PATH="$(PLACE)/bin:$$PATH" $(PY) -m study.book.build
 
 test: install ## run the tests (TESTS="-m dear" runs the chapters that take minutes, with another seed)
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadfile $(TESTS)
 
-check-book: install ## look at the built book in Chromium: links, scripts, small screens, accessibility
+check-book: install ## look at the built book in Chromium, packed as it would be published: links, scripts, screens, accessibility, PDF
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m study.book.check_site
 
 pdf: install ## print the built book into _build/palcore.pdf

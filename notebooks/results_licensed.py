@@ -31,29 +31,29 @@ page = Page(In, results_dir)
 # %% [markdown]
 # ## RAF-DB
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.what_to_run("rafdb", "RAF-DB")
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.answer("rafdb")
 
-# %% mystnb={"figure": {"caption": "RAF-DB. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy on RAF-DB of both backbones, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "RAF-DB. Left: mean over seeds and 95 % interval, blue without PAL, orange with it. Right: differences, grey each seed; shaded is what counts as none."}, "image": {"alt": "Accuracy on RAF-DB of both backbones, and the differences."}} tags=["hide-input"]
 page.figure("rafdb")
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.tables("rafdb")
 
 # %% [markdown]
 # ## AffectNet
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.what_to_run("affectnet", "AffectNet")
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.answer("affectnet")
 
-# %% mystnb={"figure": {"caption": "AffectNet. Read as the first figure of this page."}, "image": {"alt": "Accuracy on AffectNet of both backbones, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "AffectNet."}, "image": {"alt": "Accuracy on AffectNet of both backbones, and the differences."}} tags=["hide-input"]
 page.figure("affectnet")
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.tables("affectnet")

@@ -17,8 +17,8 @@
 # # Results: the shortcut
 #
 # Does PAL make a network read the face where a shortcut is in the picture? Drawn faces carry a coloured patch that shows the
-# label in most training pictures. Each test face is seen twice: with the patch as in training, and with the patch at random, when
-# it no longer tells the truth (`shortcut_free` in the records). A network that reads the face loses nothing then.
+# label in most training pictures. Each test face is seen twice: with the patch as in training, and at random (`shortcut_free` in
+# the records). A network that reads the face loses nothing then.
 
 # %% tags=["parameters", "remove-input"]
 seed = 0  # nothing is drawn at random on this page
@@ -35,31 +35,30 @@ page = Page(In, results_dir)
 # %% [markdown]
 # ## PAL, wrong landmarks, and none
 #
-# PAL with each face's own landmarks and with wrong ones: another face's, and the mean of all (a template). What wrong landmarks
-# gain as well is not owed to looking at this face's features.
+# PAL with own landmarks, another face's, and the mean of all (a template). If wrong landmarks gain as much, the gain does not come
+# from knowing where this face's features are.
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.answer("shortcut")
 
-# %% mystnb={"figure": {"caption": "Drawn faces, patch at random. On the left the mean over seeds with its 95 % interval, blue without PAL and orange with it. On the right the differences: orange their mean and interval, grey each seed, the line zero, shaded what counts as no difference."}, "image": {"alt": "Accuracy with the patch at random without PAL, with PAL and with wrong landmarks, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Drawn faces, patch at random. Left: mean over seeds and 95 % interval, blue without PAL, orange with it. Right: differences, grey each seed; shaded is what counts as none. So all such figures of this page."}, "image": {"alt": "Accuracy with the patch at random without PAL, with PAL and with wrong landmarks, and the differences."}} tags=["hide-input"]
 page.figure("shortcut")
 
-# %% mystnb={"figure": {"caption": "Accuracy on validation faces after each epoch: mean over seeds, band from the least to the greatest."}, "image": {"alt": "Validation accuracy against the epoch for each arm, one line and band each."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Accuracy on validation faces after each epoch: mean over seeds, band from the least to the greatest."}, "image": {"alt": "Validation accuracy against the epoch for each arm, one line and band each."}} tags=["hide-input"]
 page.curves("shortcut")
 
-# %% mystnb={"figure": {"caption": "Attributions of one network an arm on the same six test faces, patch at random, with each face's own landmarks in white, and their mean over all test faces. Yellow is most, blue least; the patch is in the lower left corner."}, "image": {"alt": "Maps of the attribution for networks trained without PAL, with own landmarks and with wrong ones, on the same faces."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Attributions of one network an arm on six test faces, patch at random, own landmarks in white, and the mean over all. Yellow is most; the patch is in the lower left corner."}, "image": {"alt": "Maps of the attribution for networks trained without PAL, with own landmarks and with wrong ones, on the same faces."}} tags=["hide-input"]
 page.maps("shortcut")
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.tables("shortcut")
 
 # %% [markdown]
 # ### Attribution moved is not reliance moved
 #
-# Where the attribution lies is what PAL trains. What the answer depends on is another thing: cover the patch, and see what
-# becomes of the accuracy and of the true expression's probability. The tables above have both.
+# Where the attribution lies is what PAL trains. What the answer depends on shows when a place is covered:
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.looks("shortcut")
 
 # %% [markdown]
@@ -67,13 +66,13 @@ page.looks("shortcut")
 #
 # Four strategies, those of PAL with two attributions each.
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.answer("shortcut-strategies")
 
-# %% mystnb={"figure": {"caption": "Strategies and attributions, patch at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy of each strategy with the patch at random, and the differences from training without PAL."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Strategies and attributions, patch at random."}, "image": {"alt": "Accuracy of each strategy with the patch at random, and the differences from training without PAL."}} tags=["hide-input"]
 page.figure("shortcut-strategies")
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.tables("shortcut-strategies")
 
 # %% [markdown]
@@ -81,13 +80,13 @@ page.tables("shortcut-strategies")
 #
 # The same with all of compact's channels, half as many epochs again, and larger batches.
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.answer("shortcut-full")
 
-# %% mystnb={"figure": {"caption": "All channels, for longer, patch at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy with the patch at random without and with PAL, and the difference."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "All channels, for longer, patch at random."}, "image": {"alt": "Accuracy with the patch at random without and with PAL, and the difference."}} tags=["hide-input"]
 page.figure("shortcut-full")
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.tables("shortcut-full")
 
 # %% [markdown]
@@ -95,13 +94,13 @@ page.tables("shortcut-full")
 #
 # The share of training faces whose patch shows the label goes from a half to all of them. Each share has its own baseline.
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.answer("shortcut-strength")
 
-# %% mystnb={"figure": {"caption": "Three strengths of the shortcut, patch at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy with and without PAL for each strength of the shortcut, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Three strengths of the shortcut, patch at random."}, "image": {"alt": "Accuracy with and without PAL for each strength of the shortcut, and the differences."}} tags=["hide-input"]
 page.figure("shortcut-strength")
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.tables("shortcut-strength")
 
 # %% [markdown]
@@ -109,13 +108,13 @@ page.tables("shortcut-strength")
 #
 # At which weight does PAL begin to cost accuracy where the patch behaves as in training?
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.answer("shortcut-weight")
 
-# %% mystnb={"figure": {"caption": "Three weights of PAL, patch as in training. Read as the first figure of this page."}, "image": {"alt": "Accuracy with the patch as in training for each weight of PAL, and the differences from training without it."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Three weights of PAL, patch as in training."}, "image": {"alt": "Accuracy with the patch as in training for each weight of PAL, and the differences from training without it."}} tags=["hide-input"]
 page.figure("shortcut-weight")
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.tables("shortcut-weight")
 
 # %% [markdown]
@@ -123,17 +122,17 @@ page.tables("shortcut-weight")
 #
 # PAL with the right landmarks moved by 5 and 10 % of the image side, and with another face's.
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.answer("shortcut-landmarks")
 
-# %% mystnb={"figure": {"caption": "Wrong landmarks against the right ones, patch at random. Read as the first figure of this page."}, "image": {"alt": "Accuracy without PAL, with the right landmarks and with wrong ones, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "Wrong landmarks against the right ones, patch at random."}, "image": {"alt": "Accuracy without PAL, with the right landmarks and with wrong ones, and the differences."}} tags=["hide-input"]
 page.figure("shortcut-landmarks")
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 page.tables("shortcut-landmarks")
 
 # %% [markdown]
 # ## Settings
 
-# %% tags=["remove-input"]
+# %% tags=["hide-input"]
 display(Markdown(settings_sentence("synthetic")))

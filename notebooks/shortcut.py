@@ -72,7 +72,7 @@ figure = plots.draw_faces(faces.images[:7], faces.landmarks[:7], heatmaps, faces
 #
 # They differ in one option: cross-entropy alone (`none`), or with PAL on the mean of the channels (`mean`).
 
-# %% tags=["hide-output"]
+# %% tags=["remove-output"]
 runs = {}
 for strategy, guidance in (("none", {}), ("mean", {"pal_weight": pal_weight})):
     options = check_options(

@@ -124,7 +124,7 @@ figure = plots.draw_faces(
 # faces, and the classifier as a plain Keras file. If it is stopped, the same command goes on from the last epoch, and on a
 # processor ends with the same weights to the last bit.
 
-# %% tags=["hide-output"]
+# %% tags=["remove-output"]
 folder = train(options)
 
 # %% mystnb={"figure": {"caption": "How the terms of the loss and the accuracy went.", "name": "fig-train-2"}, "image": {"alt": "Curves of the loss terms and of the accuracy against the epoch, for training and validation."}} tags=["hide-input"]

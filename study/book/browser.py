@@ -34,6 +34,14 @@ def quantised(kernel):
     return np.round(kernel / step).astype(np.int8), step
 
 
+KNOWN = {
+    **dict.fromkeys(["InputLayer", "Dropout", "Flatten", "Rescaling", "BatchNormalization", "Dense"], {}),
+    "Conv2D": {"kernel_size": (3, 3), "padding": "same", "strides": (1, 1)},
+    **dict.fromkeys(["MaxPooling2D", "AveragePooling2D"], {"pool_size": (2, 2), "padding": "valid"}),
+}
+"""The layers that ``patch.js`` has code for, and what it takes for granted of them."""
+
+
 def described(classifier):
     """What each layer of a classifier does, in the words of ``patch.js``: ``[{"kind", "name", ...}]``; dropout does nothing.
 
@@ -42,26 +50,13 @@ def described(classifier):
     layers = []
     for layer in classifier.layers:
         kind, config = type(layer).__name__, layer.get_config()
-        step = {"kind": kind, "name": layer.name}
-        if kind in ("Conv2D", "Dense"):
-            step["relu"] = config["activation"] == "relu"
-        if kind == "Rescaling":
-            step |= {"scale": config["scale"], "offset": config["offset"]}
-        if kind == "BatchNormalization":
-            step["epsilon"] = config["epsilon"]
-        plain = {
-            "InputLayer": True,
-            "Dropout": True,
-            "Flatten": True,
-            "Rescaling": True,
-            "BatchNormalization": True,
-            "Dense": config.get("activation") in ("relu", "linear"),
-            "Conv2D": config.get("kernel_size") == (3, 3) and config.get("padding") == "same" and config.get("strides") == (1, 1),
-            "MaxPooling2D": config.get("pool_size") == (2, 2) and config.get("padding") == "valid",
-            "AveragePooling2D": config.get("pool_size") == (2, 2) and config.get("padding") == "valid",
-        }
-        if not plain.get(kind):
+        known = kind in KNOWN and all(config[name] == value for name, value in KNOWN[kind].items())
+        if not known or config.get("activation", "relu") not in ("relu", "linear"):
             raise ValueError(f"layer {layer.name!r} ({kind}) of {classifier.name}: book/patch/patch.js has no code for it")
+        step = {"kind": kind, "name": layer.name}
+        step |= {name: config[name] for name in ("scale", "offset", "epsilon") if name in config}
+        if "activation" in config:
+            step["relu"] = config["activation"] == "relu"
         if kind not in ("InputLayer", "Dropout"):
             layers.append(step)
     return layers

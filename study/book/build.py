@@ -55,7 +55,7 @@ def build_html():
     return outcome, "\n".join([*found, f"the pages failed (see {log.relative_to(ROOT)})"])
 
 
-def build(with_pages=True, record=False):
+def build(with_pages=True):
     """The whole book; a list of sentences of what went wrong."""
     contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
     files = source.listed_files(contents)
@@ -65,29 +65,21 @@ def build(with_pages=True, record=False):
     problems = listing_problems(files, ROOT) + unlike_pairs(ROOT / "notebooks")
     if problems:
         return problems
-    costs, taken = chapters.read_costs(ROOT), {}
-    print("minutes of processor time" + (f"; may take: on {costs['processor']}" if costs["processor"] else ""), flush=True)
-    problems = chapters.run_notebooks([Path(name).name for name in files if name.startswith("notebooks/")], costs, taken, ROOT)
+    problems = chapters.run_notebooks([Path(name).name for name in files if name.startswith("notebooks/")], ROOT)
     if with_pages and not problems:
 
         def notebook(name):
             return chapters.with_outputs((ROOT / "notebooks" / f"{name}.ipynb").read_text(), chapters.last_run(name))
 
         source.stage(source.source_files(contents, notebook), BUILD / "src")
-        anew = not (BUILD / ".doctrees").exists()
-        problem = chapters.report("pages", build_html, costs, taken)
+        problem = chapters.report("pages", build_html)
         problems = [problem] if problem else []
-        if not anew:
-            taken.pop("pages", None)  # what changed took that, not all of them
-    if record:
-        chapters.record_costs(taken, ROOT)
     return problems
 
 
 def main():
     parser = argparse.ArgumentParser(description="Run the book's notebooks where something changed, and build the book.")
     parser.add_argument("--execute-only", action="store_true", help="run the notebooks, do not build the pages")
-    parser.add_argument("--record-times", action="store_true", help="keep what each part takes in results/cost/notebooks.json")
     arguments = parser.parse_args()
     # The kernel must be this environment's: a `python3` kernel in the user's home folder would shadow it.
     os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
@@ -96,7 +88,7 @@ def main():
     try:
         with locked(BUILD / "lock", "the book is being built already: wait for it, or stop it first"):
             watch.end_on_signals()
-            problems = build(not arguments.execute_only, arguments.record_times)
+            problems = build(not arguments.execute_only)
     except Busy as busy:
         sys.exit(str(busy))
     except KeyboardInterrupt:

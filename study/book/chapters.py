@@ -6,8 +6,6 @@ its outputs hold until something changes that they depend on (`study/fingerprint
 """
 
 import json
-import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -18,36 +16,10 @@ from study import watch
 from study.fingerprints import notebook_fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
-COSTS = "results/cost/notebooks.json"
-"""Processor seconds of each notebook and of the pages as they were last recorded, and the processor that took them."""
-
 WITHOUT_GRAMMAR = "import sys; sys.modules['rfc3987_syntax'] = None; "
 """Begins a program that reads notebooks: jsonschema would build a parser of addresses first, which takes 1.5 processor seconds."""
 
 PAPERMILL = WITHOUT_GRAMMAR + "from papermill.__main__ import papermill; papermill()"
-
-
-def read_costs(root=ROOT):
-    """`{"processor": its name, "processor_seconds": {name: seconds}}`; empty where nothing has been recorded."""
-    path = Path(root) / COSTS
-    return json.loads(path.read_text()) if path.exists() else {"processor": None, "processor_seconds": {}}
-
-
-def record_costs(taken, root=ROOT):
-    """Put what was measured into the record, in place of what it says of the same names."""
-    try:
-        [processor, *_] = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    except (OSError, ValueError):
-        processor = platform.processor() or platform.machine()
-    seconds = {**read_costs(root)["processor_seconds"], **{name: round(used, 1) for name, used in taken.items()}}
-    record = {"processor": processor, "processor_seconds": dict(sorted(seconds.items()))}
-    write_whole(Path(root) / COSTS, json.dumps(record, indent=1) + "\n")
-
-
-def write_whole(path, text):
-    """Write a file so that there is all of it or none of it, whenever this process is killed."""
-    with whole_file(path) as draft:
-        draft.write_text(text)
 
 
 def clock(seconds):
@@ -55,25 +27,16 @@ def clock(seconds):
     return f"{round(seconds) // 60}:{round(seconds) % 60:02}"
 
 
-def report(name, work, costs, taken):
-    """Do one part of the build, and print its name, what it may take, and what it took, all on one line.
+def report(name, work):
+    """Do one part of the build, and print its name and what it took, on one line.
 
     :param work: a function that returns a `watch.Outcome`, and a sentence of what went wrong or None.
-    :param costs: from `read_costs`.
-    :param taken: gets the part's processor seconds, unless it went wrong.
     :return: the sentence, or None.
     """
-    expected = costs["processor_seconds"].get(name)
-    print(f"{name:20} may take {'?' if expected is None else clock(expected):>5}, ", end="", flush=True)
-    try:
-        outcome, problem = work()
-    except BaseException:
-        print("stopped", flush=True)
-        raise
+    print(f"{name:20} ", end="", flush=True)
+    outcome, problem = work()
     end = ", failed" if problem else ""
-    print(f"took {clock(outcome.processor_seconds):>5} ({clock(outcome.seconds):>5} by the clock){end}", flush=True)
-    if problem is None:
-        taken[name] = outcome.processor_seconds
+    print(f"{clock(outcome.processor_seconds):>5} of a processor, {clock(outcome.seconds):>5} by the clock{end}", flush=True)
     return problem
 
 
@@ -116,17 +79,14 @@ def execute(name, fingerprint, root=ROOT):
         return outcome, failure(outcome, running, log)
     notebook = json.loads(running.read_text())
     notebook["metadata"]["palcore"] = fingerprint
-    write_whole(build / "executed" / f"{name}.ipynb", json.dumps(notebook))
+    with whole_file(build / "executed" / f"{name}.ipynb") as draft:
+        draft.write_text(json.dumps(notebook))
     running.unlink()
     return outcome, None
 
 
-def run_notebooks(names, costs, taken, root=ROOT):
-    """Run each notebook whose outputs do not hold any more. One that fails stops no other.
-
-    :param costs, taken: see `report`.
-    :return: a sentence for each that failed.
-    """
+def run_notebooks(names, root=ROOT):
+    """Run each notebook whose outputs do not hold any more. One that fails stops no other: a sentence for each."""
     problems = []
     for name in names:
         try:
@@ -137,7 +97,7 @@ def run_notebooks(names, costs, taken, root=ROOT):
         if done and done["metadata"].get("palcore") == wanted:
             print(f"{name:20} unchanged", flush=True)
             continue
-        problem = report(name, lambda name=name, wanted=wanted: execute(name, wanted, root), costs, taken)
+        problem = report(name, lambda name=name, wanted=wanted: execute(name, wanted, root))
         if problem:
             problems.append(f"notebook {name} failed: {problem} (see _build/logs/{name}.log)")
     return problems

@@ -1,33 +1,34 @@
 """Look at the built book as a browser does, and say what is wrong with it: `make check-book`, after `make book`.
 
-Links are checked on every page. What needs a browser is checked on every chapter and on the three reference pages that
-have the longest names or the most text, as the others are made from the same template; ``--all`` takes them all.
+The book is looked at as it would be published: packed, unpacked under a sub-path, and served from there.
 """
 
 import argparse
 import contextlib
-import functools
+import datetime
 import gzip
-import http.server
-import os
+import json
 import re
-import shutil
 import sys
-import threading
 import time
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import TimeoutError, sync_playwright
+from playwright.sync_api import TimeoutError
 
-HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
+from palcore.files import write_json
+from study.book import pdf
+from study.book.serve import HTML, browser, published
+
+SIGNED = Path(__file__).resolve().parents[2] / "results" / "quality" / "alt.json"
+"""The alt texts that somebody has read beside their pictures."""
 DESK = {"width": 1280, "height": 900}
 WIDTHS = (320, 390, 768, 1280, 1920)
 HEAVIEST, FRONT = 1_000_000, 350_000
 """Bytes that a page, and the first one, may weigh without pictures, as a web server sends it: text and scripts compressed."""
-SOUGHT = "pointing game"
+FIRST, SOUGHT = "book/intro.html", "pointing game"
 AXE = """() => axe.run({exclude: [['.cell_output iframe']]}, {resultTypes: ['violations'], preload: false})
     .then(found => found.violations.map(each => `${each.id}: ${each.nodes.length} at ${each.nodes[0].target} (${each.help})`))"""
 UNFOLD = "() => document.querySelectorAll('main details').forEach(fold => { fold.open = true; })"
@@ -63,17 +64,28 @@ WIDE = """() => {
 
 
 class Page(HTMLParser):
-    """What a page links to, and the places in it that a link can name."""
+    """What a page links to, the places in it that a link can name, and the alt texts of its pictures."""
 
     def __init__(self, text):
         super().__init__()
-        self.targets, self.names = [], set()
+        self.targets, self.names, self.alts = [], set(), []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         self.names |= {attributes[key] for key in ("id", "name") if attributes.get(key)}
         self.targets += [attributes[key] for key in ("href", "src") if attributes.get(key)]
+        hidden = "display: none" in (attributes.get("style") or "")  # the later frames of a slider say as much as the first
+        self.alts += [attributes["alt"]] if tag == "img" and attributes.get("alt") and not hidden else []
+
+
+def paths_of(html):
+    """All pages of a book in the folder ``html``."""
+    return [path for path in sorted(html.rglob("*.html")) if "_static" not in path.parts]
+
+
+def read_pages(html):
+    return {path: Page(path.read_text(encoding="utf-8")) for path in paths_of(html)}
 
 
 def broken_links(html):
@@ -81,8 +93,7 @@ def broken_links(html):
 
     :param html: folder of the built book.
     """
-    pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(html.rglob("*.html")) if "_static" not in path.parts}
-    problems = []
+    pages, problems = read_pages(html), []
     for path, page in pages.items():
         for target in dict.fromkeys(page.targets):
             if urlsplit(target).scheme or target.startswith("//"):
@@ -98,50 +109,17 @@ def broken_links(html):
     return problems
 
 
-def sample(html, everything=False):
-    """The pages to open: every chapter, and of the reference those with the longest names and the most text.
-
-    :param html: folder of the built book.
-    :param everything: take the whole reference.
-    :return: paths below ``html``, as text.
-    """
-    pages = [path for path in sorted(html.rglob("*.html")) if "_static" not in path.parts and path != html / "index.html"]
-    reference = [path for path in pages if path.parent.name == "reference"]
-    if not everything:
-        by_name = sorted(reference, key=lambda path: len(path.name))[-2:]
-        chosen = {*by_name, *sorted(reference, key=lambda path: path.stat().st_size)[-1:]}
-        pages = [path for path in pages if path not in reference or path in chosen]
-    return [path.relative_to(html).as_posix() for path in pages]
+def alt_texts(html):
+    """``{page: its alt texts}`` of a book."""
+    texts = {path.relative_to(html).as_posix(): sorted(set(page.alts)) for path, page in read_pages(html).items()}
+    return {name: alts for name, alts in texts.items() if alts}
 
 
-class Handler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
-@contextlib.contextmanager
-def served(html):
-    """Serve a folder on a free port of this machine; yields its address."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=html))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def chromium():
-    """Where Chromium is, or None. ``CHROMIUM`` names one that is not on the path.
-
-    :raises FileNotFoundError: where that is no program.
-    """
-    named = os.environ.get("CHROMIUM")
-    names = [named] if named else ["chromium", "chromium-browser", "google-chrome"]
-    found = next((found for name in names if (found := shutil.which(name))), None)
-    if named and not found:
-        raise FileNotFoundError(f"CHROMIUM is {named!r}, which is no program here: give the path of Chromium, or unset it")
-    return found
+def unsigned(html, signed):
+    """One sentence for each alt text that is not, or not like this, among those that somebody has read beside their pictures."""
+    known = json.loads(signed.read_text())["texts"]
+    new = [(name, alt) for name, alts in alt_texts(html).items() for alt in alts if alt not in known.get(name, ())]
+    return [f"{name}: nobody has compared {alt!r} with its picture: look, then run this with --sign NAME" for name, alt in new]
 
 
 def watch(page, site, problems):
@@ -163,7 +141,7 @@ def weight(urls, site, html):
     """Bytes of what a page loaded, without pictures: texts as gzip makes them, fonts as they are."""
     total = 0
     for url in dict.fromkeys(urls):
-        path = html / unquote(urlsplit(url).path).lstrip("/")
+        path = html / unquote(urlsplit(url.removeprefix(site)).path).lstrip("/")
         if url.startswith(site) and path.is_file() and path.suffix not in (".png", ".svg", ".jpg", ".gif", ".ico", ".webp"):
             content = re.sub(rb"data:image/[^\"')]*", b"", path.read_bytes())  # the sliders' pictures stand in the page
             total += len(content) if path.suffix.startswith(".woff") else len(gzip.compress(content, 6))
@@ -179,25 +157,24 @@ def settled(page, question, patience=20):
     return faults
 
 
-def look_at(browser, site, name, html, themes=("light", "dark")):
+def look_at(chrome, site, name, html):
     """What is wrong with one page, its folds opened: at each of ``WIDTHS``, with all rules of axe-core in each theme, and in use.
 
-    :param browser: Playwright's browser.
+    :param chrome: Playwright's browser.
     :param site: address of the book.
     :param name: the page's path below it.
     :param html: the folder that is served there.
-    :param themes: themes to look at.
     :return: sentences.
     """
     problems = []
-    context = browser.new_context(viewport=DESK)
+    context = chrome.new_context(viewport=DESK)
     page = context.new_page()
     loaded = watch(page, site, problems)
     page.goto(f"{site}/{name}", wait_until="load")
     page.add_style_tag(content="*, ::before, ::after { transition: none !important; animation: none !important }")
     page.evaluate("() => window.MathJax?.startup?.promise")
     page.evaluate("() => document.fonts.ready")
-    most = FRONT if name == "book/intro.html" else HEAVIEST
+    most = FRONT if name == FIRST else HEAVIEST
     if (weighs := weight(loaded, site, html)) > most:
         problems.append(f"weighs {weighs / 1e6:.2f} MB without its pictures: {most / 1e6:g} MB is the most")
     page.evaluate(UNFOLD)
@@ -216,23 +193,34 @@ def look_at(browser, site, name, html, themes=("light", "dark")):
         problems += [f"{cut} (at {width} px)" for cut in settled(page, CUT)]
     page.set_viewport_size(DESK)
     page.evaluate(AXE_SCRIPT)
-    for theme in themes:
+    for theme in ("light", "dark"):
         page.evaluate(
             "theme => { document.documentElement.dataset.theme = theme; document.documentElement.dataset.mode = theme; }", theme
         )
         problems += [f"axe, {theme}: {violation}" for violation in page.evaluate(AXE)]
+    for picture in page.locator("main a[data-lightbox]:visible").all()[:1]:
+        try:
+            picture.click()
+            page.locator("#lightbox .lb-image").wait_for(timeout=5000)
+            page.keyboard.press("Escape")
+            page.locator("#lightbox").wait_for(state="hidden", timeout=5000)
+        except TimeoutError:
+            problems.append("has a picture that does not open large, or does not close again")
     context.close()
     return [f"{name} {problem}" for problem in dict.fromkeys(problems)]
 
 
-def use(browser, site, html):
-    """What is wrong with the search and with the theme switch."""
+def use(chrome, site):
+    """What is wrong with the way in, the search and the theme switch."""
     problems = []
-    context = browser.new_context(viewport=DESK, color_scheme="light")
+    context = chrome.new_context(viewport=DESK, color_scheme="light")
     page = context.new_page()
     watch(page, site, problems)
-    start = "book/intro.html"
-    page.goto(f"{site}/{start}")
+    page.goto(f"{site}/")
+    try:
+        page.wait_for_url(f"{site}/{FIRST}", timeout=10_000)
+    except TimeoutError:
+        problems.append(f"opens with {page.url}, not with {FIRST}")
     boxes = [button for button in page.locator(".search-button__button").all() if button.is_visible()]
     if len(boxes) != 1:
         problems.append(f"has {len(boxes)} search buttons at {DESK['width']} px: one is right")
@@ -245,52 +233,54 @@ def use(browser, site, html):
         problems.append("stays as light as it was, however often the theme's button is pressed")
     page.goto(f"{site}/search.html?q={SOUGHT.replace(' ', '+')}")
     try:
-        page.wait_for_selector("#search-results li a", timeout=20_000)
+        page.locator("#search-results li a").first.click(timeout=20_000)
     except TimeoutError:
         problems.append(f"finds nothing when asked for {SOUGHT!r}")
     context.close()
     return [f"the site {problem}" for problem in dict.fromkeys(problems)]
 
 
-def check(html, everything=False, only=""):
+def check(html, only=""):
     """Every problem of the book in ``html``, a sentence each, said when it is found.
 
     :param html: folder of the built book.
-    :param everything: open the whole reference, not only a sample.
-    :param only: open only pages whose name has this in it.
+    :param only: open only pages whose name has this in it, and print nothing.
     :raises FileNotFoundError: if there is no book, or no Chromium.
     """
     if not (html / "index.html").exists():
         raise FileNotFoundError(f"{html} holds no book: run `make book` first")
-    if not chromium():
-        raise FileNotFoundError("there is no Chromium on the path: install Debian's `chromium`, or name one in CHROMIUM")
     problems = []
 
-    def say(found):
-        problems.extend(found)
-        print(*found, sep="\n", end="\n" if found else "", flush=True)
+    def say(sentences):
+        problems.extend(sentences)
+        print(*sentences, sep="\n", end="\n" if sentences else "", flush=True)
 
-    say(broken_links(html))
-    with served(html) as site, sync_playwright() as playwright:
-        # No sandbox: CI runs as root, and the pages are our own.
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
-        for name in sample(html, everything):
-            if only in name:
-                say(look_at(browser, site, name, html))
-        say(use(browser, site, html))
-        browser.close()
+    with browser() as chrome, published(html) as (site, folder):
+        say(broken_links(folder))
+        say(unsigned(folder, SIGNED))
+        for path in paths_of(folder):
+            name = path.relative_to(folder).as_posix()
+            if only in name and name != "index.html":
+                say(look_at(chrome, site, name, folder))
+        say(use(chrome, site))
+        if not only:
+            say(pdf.faults(pdf.print_study(chrome, site)))
     return problems
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("html", nargs="?", type=Path, default=HTML, help="folder of the built book")
-    parser.add_argument("--all", action="store_true", help="open every page of the reference too")
     parser.add_argument("--only", default="", metavar="TEXT", help="open only the pages whose name has TEXT in it")
+    parser.add_argument("--sign", metavar="NAME", help="NAME has read each alt text beside its picture: keep them")
     arguments = parser.parse_args()
+    if arguments.sign:
+        date = datetime.date.today().isoformat()
+        write_json(SIGNED, {"signed": arguments.sign, "date": date, "texts": alt_texts(arguments.html.resolve())})
+        return
     start = time.perf_counter()
     try:
-        problems = check(arguments.html.resolve(), arguments.all, arguments.only)
+        problems = check(arguments.html.resolve(), arguments.only)
     except FileNotFoundError as error:
         sys.exit(str(error))
     print(f"{len(problems)} problems, found in {time.perf_counter() - start:.0f} s")

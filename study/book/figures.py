@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -92,17 +93,8 @@ def draw_confusion(confusion):
 
 def draw_attributions(images, rows):
     """Faces above, and below them one row of maps for each entry of ``{name: maps (N, h, w)}``. Returns the figure."""
-    count = len(images)
-    size = (1.7 * count + 0.6, 1.85 * (1 + len(rows)))
-    figure, axes = plt.subplots(1 + len(rows), count, figsize=size, squeeze=False, layout="constrained")
-    for column, image in enumerate(images):
-        axes[0, column].imshow(image, extent=(0, 1, 1, 0))
-        axes[0, column].axis("off")
-        for row, maps in enumerate(rows.values(), start=1):
-            show_map(axes[row, column], maps[column], image)
-    for row, name in enumerate(["face", *rows]):
-        axes[row, 0].text(-0.08, 0.5, name, rotation=90, ha="right", va="center", transform=axes[row, 0].transAxes)
-    return figure
+    faces = dict(enumerate(images))
+    return draw_grid({"face": faces, **{name: dict(enumerate(maps)) for name, maps in rows.items()}}, faces)
 
 
 def draw_predictions(faces, seen):
@@ -139,27 +131,17 @@ def draw_gradient_sizes(sizes):
     :param sizes: ``{name: {layer: size}}`` with the same layers for every name (``study.book.derivatives.size_by_layer``). A size
         of 0 has no place on the scale: it is written as 0 in its bar's place.
     """
-    layers = list(next(iter(sizes.values())))
-    positive = [size for found in sizes.values() for size in found.values() if size > 0]
-    floor = 10.0 ** (np.floor(np.log10(min(positive))) - 1) if positive else 0.1
-    width = 0.8 / len(sizes)
-    figure, axes = plt.subplots(figsize=(1.5 + 0.68 * len(layers), 4.2), layout="constrained")
-    for number, (name, found) in enumerate(sizes.items()):
-        x = np.arange(len(layers)) + (number - (len(sizes) - 1) / 2) * width
-        axes.bar(
-            x,
-            [found[layer] or np.nan for layer in layers],
-            width,
-            label=name,
-            color=COLOURS[number],
-            hatch=("", "//", "..")[number % 3],
-        )
-        for place, layer in zip(x, layers, strict=True):
-            if found[layer] == 0:
-                axes.text(place, floor * 1.2, "0", ha="center", va="bottom", color=COLOURS[number], fontweight="bold")
-    axes.set_yscale("log")
+    table = pd.DataFrame(sizes)
+    floor = 10.0 ** (np.floor(np.log10(table[table > 0].min(axis=None))) - 1) if (table > 0).any(axis=None) else 0.1
+    figure, axes = plt.subplots(figsize=(1.5 + 0.68 * len(table), 4.2), layout="constrained")
+    table[table > 0].plot.bar(ax=axes, logy=True, width=0.8, rot=40, legend=False)
+    for container, name, hatch, colour in zip(axes.containers, table, ("", "//", ".."), COLOURS, strict=False):
+        for bar, size in zip(container, table[name], strict=True):
+            bar.set_hatch(hatch)
+            if size == 0:
+                axes.text(bar.get_x() + bar.get_width() / 2, floor * 1.2, "0", ha="center", color=colour, fontweight="bold")
     axes.set_ylim(bottom=floor)
-    axes.set_xticks(range(len(layers)), layers, rotation=40, ha="right")
+    axes.set_xticks(axes.get_xticks(), table.index, ha="right")
     axes.set_ylabel("size of PAL's gradient\n(root mean square)")
     figure.legend(loc="outside upper center", ncols=len(sizes), frameon=False)
     return figure
@@ -182,7 +164,7 @@ def draw_grid(rows, images=None, limits=None, unit=None, side=1.75):
     """A grid of maps, rows and columns named. Returns the figure.
 
     :param rows: ``{row name: {column name: map (h, w) or image (H, W, 3)}}``. An image in colour is shown as it is. The first
-        row names the columns; an empty name writes nothing.
+        row names the columns; an empty name, or a number, writes nothing.
     :param images: ``{row name or column name: image (H, W, 3)}`` to lay under the maps of a row or a column, or None.
     :param limits: ``(least, greatest)`` value of one scale for all maps, drawn as a colour bar; None stretches each map.
     :param unit: what the colour bar shows.
@@ -207,7 +189,7 @@ def draw_grid(rows, images=None, limits=None, unit=None, side=1.75):
                 show_map(axis, values, images.get(row, images.get(column)), **scale)
         cells[0].text(-0.06, 0.5, row, rotation=90, ha="right", va="center", transform=cells[0].transAxes)
     for axis, column in zip(axes[0], columns, strict=True):
-        axis.set_title(column, fontsize=plt.rcParams["font.size"])
+        axis.set_title(column if isinstance(column, str) else "", fontsize=plt.rcParams["font.size"])
     if limits is not None:
         figure.colorbar(ScalarMappable(Normalize(*limits)), ax=axes, label=unit, shrink=0.9, aspect=30)
     return figure

@@ -14,12 +14,12 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import yaml
-from playwright.sync_api import sync_playwright
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, NameObject, TextStringObject
 
 from palcore import __version__
-from study.book.check_site import HTML, chromium, served
+from palcore.files import whole_file
+from study.book.serve import HTML, browser, published
 from study.book.source import listed_files, published_address
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +86,7 @@ def redirect_links(writer, site, starts, address):
         for reference in sheet.get("/Annots") or ():
             link = reference.get_object()
             target = str(link.get("/A", {}).get("/URI", ""))
-            path = urlsplit(target).path.lstrip("/") if target.startswith(site) else None
+            path = urlsplit(target.removeprefix(site)).path.lstrip("/") if target.startswith(site) else None
             name = path and path.removesuffix(".html")
             if name in starts:
                 del link[NameObject("/A")]
@@ -99,11 +99,11 @@ def redirect_links(writer, site, starts, address):
             sheet[NameObject("/Annots")] = kept
 
 
-def print_book(browser, html, contents, facts, address=""):
+def print_book(chrome, site, contents, facts, address=""):
     """Print the chapters of a built book one after the other, with their titles as bookmarks below those of their parts.
 
-    :param browser: Playwright's.
-    :param html: folder of the built book.
+    :param chrome: Playwright's browser.
+    :param site: where the book is served.
     :param contents: what `_toc.yml` says.
     :param facts: see `front_matter`.
     :param address: see `redirect_links`.
@@ -111,55 +111,61 @@ def print_book(browser, html, contents, facts, address=""):
     :raises FileNotFoundError: where a chapter has not been built.
     """
     parts = [(None, [contents["root"]]), *((part["caption"], listed_files(part)) for part in contents.get("parts", []))]
-    missing = [name for _, names in parts for name in names if not (html / f"{name}.html").is_file()]
-    if missing:
-        raise FileNotFoundError(f"{html} has no {missing[0]}.html: run `make book` first")
-    readers, chapters, page = [], [], browser.new_page()
-    with served(html) as site:
-        for part, names in parts:
-            for name in names:
-                page.goto(f"{site}/{name}.html", wait_until="load")
-                page.evaluate("() => window.MathJax?.startup?.promise")
-                page.evaluate("() => document.fonts.ready")
-                page.evaluate(STILL)
-                first = sum(len(reader.pages) for reader in readers)
-                chapters.append((part if name == names[0] else None, name, page.evaluate(TITLE), first))
-                readers.append(printed(page))
-        before = len(front_matter(page, site, facts, chapters, 0).pages)
-        writer = PdfWriter()
-        writer.append(front_matter(page, site, facts, chapters, before), import_outline=False)
-        above = None
-        for (part, _, title, first), reader in zip(chapters, readers, strict=True):
-            writer.append(reader, import_outline=False)
-            above = writer.add_outline_item(title=part, page_number=first + before) if part else above
-            writer.add_outline_item(title=title, page_number=first + before, parent=above)
-        redirect_links(writer, site, {name: first + before for _, name, _, first in chapters}, address)
-        number_pages(writer, page)
+    readers, chapters, page = [], [], chrome.new_page()
+    for part, names in parts:
+        for name in (name for name in names if not name.startswith("book/reference/")):
+            if page.goto(f"{site}/{name}.html", wait_until="load").status == 404:
+                raise FileNotFoundError(f"the book has no {name}.html: run `make book` first")
+            page.evaluate("() => window.MathJax?.startup?.promise")
+            page.evaluate("() => document.fonts.ready")
+            page.evaluate(STILL)
+            first = sum(len(reader.pages) for reader in readers)
+            chapters.append((part if name == names[0] else None, name, page.evaluate(TITLE), first))
+            readers.append(printed(page))
+    before = len(front_matter(page, site, facts, chapters, 0).pages)
+    writer, above = PdfWriter(), None
+    writer.append(front_matter(page, site, facts, chapters, before), import_outline=False)
+    for (part, _, title, first), reader in zip(chapters, readers, strict=True):
+        writer.append(reader, import_outline=False)
+        above = writer.add_outline_item(title=part, page_number=first + before) if part else above
+        writer.add_outline_item(title=title, page_number=first + before, parent=above)
+    redirect_links(writer, site, {name: first + before for _, name, _, first in chapters}, address)
+    number_pages(writer, page)
     page.close()
     writer.add_metadata({"/Title": facts["title"], "/Author": facts["author"], "/Subject": facts["edition"]})
     return writer
 
 
-def main():
-    if not chromium():
-        sys.exit("there is no Chromium on the path: install Debian's `chromium`, or name one in CHROMIUM")
-    target, config = ROOT / "_build" / "palcore.pdf", yaml.safe_load((ROOT / "_config.yml").read_text())
+def print_study(chrome, site):
+    """`print_book` of the study's own book, as `_toc.yml` and `_config.yml` have it."""
+    contents, config = (yaml.safe_load((ROOT / name).read_text()) for name in ("_toc.yml", "_config.yml"))
     date = subprocess.run(["git", "-C", ROOT, "log", "-1", "--format=%cs"], capture_output=True, text=True).stdout.strip()
-    facts = {
-        "title": config["title"],
-        "author": config["author"],
-        "edition": ", ".join(filter(None, [f"version {__version__}", date])),
-    }
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
-        try:
-            contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
-            writer = print_book(browser, HTML, contents, facts, published_address(config))
-        except FileNotFoundError as error:
-            sys.exit(str(error))
-    draft = target.with_suffix(".part")
-    writer.write(draft)
-    draft.replace(target)
+    edition = ", ".join(filter(None, [f"version {__version__}", date]))
+    facts = {"title": config["title"], "author": config["author"], "edition": edition}
+    return print_book(chrome, site, contents, facts, published_address(config))
+
+
+def faults(book):
+    """One sentence for each empty sheet of a printed book, and for each link that leads to the machine that printed it."""
+    problems = []
+    for number, sheet in enumerate(book.pages, start=1):
+        if len(sheet.extract_text().split()) < 2 and "/XObject" not in sheet["/Resources"]:
+            problems.append(f"sheet {number} of the PDF is empty")
+        targets = [str(link.get_object().get("/A", {}).get("/URI", "")) for link in sheet.get("/Annots") or ()]
+        local = [target for target in targets if urlsplit(target).hostname == "127.0.0.1" or target.startswith("file:")]
+        problems += [f"sheet {number} of the PDF links to {target}, on the machine that printed it" for target in local]
+    return problems
+
+
+def main():
+    target = ROOT / "_build" / "palcore.pdf"
+    try:
+        with browser() as chrome, published(HTML) as (site, _):
+            writer = print_study(chrome, site)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
+    with whole_file(target) as draft:
+        writer.write(draft)
     print(f"{target.relative_to(ROOT)}: {len(writer.pages)} pages, {target.stat().st_size / 1e6:.1f} MB")
 
 

@@ -1,6 +1,5 @@
 """What the book is made of: its chapters, the pages that are written while it is built, and its settings."""
 
-import ast
 import os
 import re
 import shutil
@@ -9,66 +8,22 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = {
-    "palcore": (
-        "The method",
-        "Each equation of the paper, and what else is asked of a network: where it looks, and how well it answers.",
-        ["heatmaps", "attribution", "steps", "splitting", "logits", "soundness", "models", "face_resnet", "losses", "related_maps"],
-    ),
-    "palcore.data": ("The data", "Data sets, a module each, and whatever is done to a face between its file and the network.", []),
-    "palcore.runs": (
-        "The runs",
-        "One training from its options to its record, and what a saved run is used for.",
-        ["options", "training"],
-    ),
-}
-"""The packages of palcore in the order of the reference: title, sentence, and the modules that come first."""
+MODULES = re.compile(r"<!-- modules: (\S+), first (.*?) -->")
+"""Stands in a page of the reference where modules are documented: where their files are, and the order in which one reads them."""
 
 
-def modules(root=ROOT):
-    """Every public module of palcore, by name, in alphabetical order."""
-    names = []
-    for path in sorted(root.glob("palcore/**/*.py")):
-        parts = path.relative_to(root).with_suffix("").parts
-        parts = parts[:-1] if parts[-1] == "__init__" else parts
-        if not any(part.startswith("_") for part in parts):
-            names.append(".".join(parts))
-    return sorted(names)
+def with_modules(page, root=ROOT):
+    """A page's text with the documentation of modules in its place; those that ``MODULES`` does not name come last."""
 
+    def documented(mark):
+        first, names = mark[2].split(), []
+        for path in root.glob(mark[1]):
+            name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+            names += [] if "._" in name else [name]
+        names.sort(key=lambda name: (first.index(name) if name in first else len(first), name))
+        return "\n".join(f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n" for name in names)
 
-def grouped(names):
-    """``{package: its modules}``, packages and modules in the order of the reference. A package that ``PARTS`` lacks comes last."""
-    packages = list(PARTS) + sorted({name for name in names if name.count(".") == 1 and f"{name}." in " ".join(names)} - set(PARTS))
-    groups = {package: [] for package in packages}
-    for name in names:
-        groups[max((package for package in packages if f"{name}.".startswith(f"{package}.")), key=len)].append(name)
-    for package, members in groups.items():
-        first = [package, *(f"{package}.{name}" for name in PARTS.get(package, ("", "", []))[2])]
-        members.sort(key=lambda name: (first.index(name) if name in first else len(first), name))
-    return {package: members for package, members in groups.items() if members}
-
-
-def first_sentence(module, root=ROOT):
-    """The first line of a module's docstring."""
-    path = root.joinpath(*module.split("."))
-    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
-
-
-def reference_page(module):
-    """The page of one module of the API reference."""
-    lines = [f"# {module}", "", "```{eval-rst}", f".. automodule:: {module}", "   :members:", "```", ""]
-    return "\n".join(lines)
-
-
-def reference_contents(groups, root=ROOT):
-    """What the reference's own page lists: each part with a sentence, each module with its first line."""
-    lines = []
-    for package, members in groups.items():
-        title, sentence, _ = PARTS.get(package, (package, "", []))
-        lines += [f"## {title}: `{package}`", "", sentence, ""]
-        lines += [f"[{name}](reference/{name}.md)\n: {first_sentence(name, root)}\n" for name in members]
-    return "\n".join(lines)
+    return MODULES.sub(documented, page)
 
 
 def repository(config):
@@ -125,7 +80,7 @@ def listed_files(contents):
 def source_files(contents, notebook, root=ROOT):
     """``{path in the book's source folder: bytes}`` of the whole book, generated pages and all.
 
-    :param contents: what ``_toc.yml`` says; the pages of the reference are put into it.
+    :param contents: what ``_toc.yml`` says.
     :param notebook: a function from a notebook's name to its text with outputs.
     :param root: the repository.
     """
@@ -138,14 +93,8 @@ def source_files(contents, notebook, root=ROOT):
     # Jupyter Book looks for styles and scripts in _static beside the settings.
     files = {name.removeprefix("book/") if name.startswith("book/_static/") else name: content for name, content in files.items()}
     files["_static/two_networks.png"] = files["book/figures/two_networks.png"]  # what others show beside a link to the book
-    groups = grouped(modules(root))
     pages = {"_config.yml": yaml.safe_dump(with_buttons(yaml.safe_load((root / "_config.yml").read_text())), sort_keys=False)}
-    for part in contents["parts"]:
-        for chapter in part["chapters"]:
-            if chapter["file"] == "book/reference":
-                chapter["sections"] = [{"file": f"book/reference/{module}"} for members in groups.values() for module in members]
-                pages |= {f"{section['file']}.md": reference_page(Path(section["file"]).name) for section in chapter["sections"]}
-                pages["book/reference.md"] = f"{files['book/reference.md'].decode()}\n{reference_contents(groups, root)}"
+    pages |= {name: with_modules(text.decode(), root) for name, text in files.items() if name.startswith("book/reference/")}
     pages["_toc.yml"] = yaml.safe_dump(contents, sort_keys=False)
     pages["book/intro.md"] = front_page.with_answer(files["book/intro.md"].decode(), root / "results")
     pages["book/reproducibility.md"] = front_page.with_table(files["book/reproducibility.md"].decode(), root / "results")

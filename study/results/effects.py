@@ -63,7 +63,7 @@ def draw_arms(numbers, score, heading, differences, baselines, margin):
         spread = np.nan_to_num([[mean - max(low, 0)], [min(high, 100) - mean]])
         axes[0, 0].errorbar([mean], [place], xerr=spread, capsize=3, **(BASELINE if label in baselines else GUIDED))
     axes[0, 0].set_yticks(list(places.values()), [fill(label, 32) for label in places])  # the widest name takes the panels' room
-    axes[0, 0].set(xlabel=heading, ylim=(-0.7, len(places) - 0.3))
+    axes[0, 0].set(xlabel=fill(heading, 30), ylim=(-0.7, len(places) - 0.3))
     if differences:
         draw_differences(axes[0, 1], differences, places, margin)
         axes[0, 1].tick_params(left=False)
@@ -112,6 +112,7 @@ def draw_pace(panels):
         below.axhline(0, color="black", linewidth=1)
         above.set_title(f"{title}\n({len(seeds)} seeds)", fontsize=11)
         below.set_xlabel("epoch")
+        below.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].set_ylabel("accuracy on\nvalidation faces (%)")
     axes[1, 0].set_ylabel("PAL's lead\n(points)")
     axes[0, 0].legend(frameon=False, loc="lower right")

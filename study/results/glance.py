@@ -1,4 +1,4 @@
-"""The first results page: what the study answers, in one figure, and what PAL is good for."""
+"""The first results page, what the study answers on two screens, and the page behind it: tests, circumstances, rivals."""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +6,8 @@ from IPython.display import Markdown, display
 
 from study.results import effects, measures, primary
 from study.results.arms import SHORT, lengths_sentence, question_cells, read
-from study.results.measures import PAL
-from study.results.pages import Page, difference_line, page_of
+from study.results.measures import PAL, WITHOUT
+from study.results.pages import Page, difference_line, fold, page_of
 from study.results.tables import comparisons, number, results_folder, to_markdown
 
 CIRCUMSTANCES = {
@@ -33,7 +33,25 @@ HARDER = {
 }
 """Test conditions that the first page speaks of."""
 
-WRONG = ("a template", "another face's landmarks", "landmarks upside down", "points in the middle")
+LANDMARKS = {
+    "aligned-landmarks": "aligned",
+    "placed": "at random places",
+    "whose": "aligned, good baseline",
+    "place": "at random places, good baseline",
+    "shortcut": "drawn, patch at random",
+}
+"""Questions whose arms differ in their landmarks, and the faces of each."""
+
+INSTEAD_OF_OWN = {
+    "a template": "one template for all",
+    "template": "one template for all, at a weight of its own",
+    "template in its box": "a template moved to each face's box",
+    "another face's landmarks": "another face's",
+    "landmarks upside down": "the same, upside down",
+    "points in the middle": "points in the middle",
+    WITHOUT: "none: no PAL",
+}
+"""Arms of ``LANDMARKS`` in a reader's words."""
 
 
 class Glance(Page):
@@ -72,15 +90,18 @@ class Glance(Page):
         if np.isfinite(short) and np.isfinite(full):
             display(Markdown(f"The lead is {number(short)} points after short trainings and {number(full)} at full length."))
 
-    def wrong_landmarks(self, *questions):
-        """Show in a sentence for each question how PAL with wrong landmarks does beside PAL with each face's own."""
-        for question in questions:
-            (runs, arms, _), stated = self.runs(question), self._stated(question)
-            pairs = {arm: PAL for arm in arms if arm.startswith(WRONG) and arm not in stated}  # "a template, weight 0.3" as well
-            where = "On drawn faces, patch at random" if question == "shortcut" else "On aligned real faces"
-            differences = comparisons(runs, pairs, next(iter(self.scores(question))), self.margin)
-            if sentence := measures.beside_sentence(differences, "each face's own landmarks"):
-                display(Markdown(f"{where}, {sentence}"))
+    def landmarks(self):
+        """Show in a table what PAL loses with other landmarks than each face's own."""
+        columns = {}
+        for question, words in LANDMARKS.items():
+            runs, arms, _ = self.runs(question)
+            pairs = {arm: PAL for arm in arms if arm in INSTEAD_OF_OWN}
+            columns[words] = comparisons(runs, pairs, next(iter(self.scores(question))), self.margin)
+        tuned, pairs = self.differences("template-weight", single=True)  # on the aligned faces; the weight that got other seeds
+        tuned = tuned[[name.startswith("a template") and row["seeds"] > 1 for name, row in tuned.iterrows()]]
+        columns["aligned"] = pd.concat([columns["aligned"], tuned.set_axis(["template"] * len(tuned))])
+        if table := measures.landmarks_table(columns, INSTEAD_OF_OWN):
+            display(Markdown(table))
 
     def circumstances(self):
         """Show where PAL helps beside the primary comparisons, and where not: exploratory, against the same training without it."""
@@ -103,11 +124,11 @@ class Glance(Page):
 
 
 def questions_table(results=None):
-    """Every question of the grid: what it asks, how many of its runs are in, and the page that shows it."""
+    """Show every question of the grid, folded: what it asks, how many of its runs are in, and the page that shows it."""
     rows = {}
     for question, described in read()[0]["questions"].items():
         cells = question_cells(question)
         done = sum((results_folder(results) / "runs" / f"{cell.name}.json").is_file() for cell in cells)
         link = f"[{question}]({page_of(question)}.html)"
         rows[link] = {"what it asks": described["asks"], "runs that are in": f"{done} of {len(cells)}"}
-    return Markdown(to_markdown(pd.DataFrame(rows).T, "question"))
+    fold(f"All {len(rows)}", to_markdown(pd.DataFrame(rows).T, "question"))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from study.results.tables import between, interval, number, results_folder, summary
+from study.results.tables import between, interval, number, results_folder, summary, to_markdown
 
 WITHOUT, PAL = "without PAL", "PAL"
 SAMPLE = 140
@@ -120,18 +120,21 @@ def beside_sentence(differences, what):
 
 def exploratory(differences, pairs, heading):
     """Differences that are no primary comparisons, in one paragraph: intervals without a verdict. Parameters as above."""
+    bases = {pairs[label] for label in differences.index}
     without_zero, with_zero, single = [], [], []
     for label, row in differences.iterrows():
+        words = f"*{label}*" if len(bases) == 1 else f"*{label}* against *{pairs[label]}*"
         if not np.isfinite(row["low"]):
-            single.append(label)
+            single.append(words)
         elif row["low"] > 0 or row["high"] < 0:
-            without_zero.append(f"*{label}* {apart(row)} than *{pairs[label]}* ({between(row)})")
+            without_zero.append(f"{words} {number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})")
         else:
-            with_zero.append(f"*{label}*")
-    parts = [f"intervals without zero, uncorrected: {'; '.join(without_zero)}"] if without_zero else []
-    parts += [f"zero lies in the interval of {', '.join(with_zero)}"] if with_zero else []
-    parts += [f"one seed, which makes no interval, is in for {', '.join(single)}"] if single else []
-    return f"Exploratory, so without a verdict ({heading.removesuffix(' (%)')}): {'; '.join(parts)}."
+            with_zero.append(words)
+    parts = [f"without zero, uncorrected: {'; '.join(without_zero)}"] if without_zero else []
+    parts += [f"with zero: {', '.join(with_zero)}"] if with_zero else []
+    parts += [f"one seed, so none: {', '.join(single)}"] if single else []
+    against = f" against *{bases.pop()}*" if len(bases) == 1 else ""
+    return f"Exploratory, no verdict: points of {heading.removesuffix(' (%)')}{against}, and intervals; {'. '.join(parts)}."
 
 
 def circumstances_table(differences):
@@ -173,38 +176,46 @@ def reliance_table(runs, arms):
     return pd.DataFrame(rows).T
 
 
-def _means(runs, column, sign=False):
-    """The arms' means in per cent, with PAL and without it, as texts; None where one of them is not there."""
-    means = runs.groupby("arm")[column].mean() if column in runs else {}
-    values = [means.get(label, np.nan) for label in (PAL, WITHOUT)]
-    return [number(100 * value, 1, sign) for value in values] if np.all(np.isfinite(values)) else None
+def landmarks_table(columns, arms):
+    """What PAL loses with other landmarks, in Markdown; empty where no two seeds are in.
+
+    :param columns: ``{faces: study.results.tables.comparisons with PAL and each face's own landmarks}``.
+    :param arms: ``{arm: words}``, in the order of the rows.
+    """
+    table = pd.DataFrame("-", list(arms.values()), list(columns))
+    for faces, differences in columns.items():
+        for arm, row in differences.iterrows():
+            if np.isfinite(row["low"]):
+                table.loc[arms[arm], faces] = f"{number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})"
+    table = table.loc[(table != "-").any(axis=1), (table != "-").any()]
+    return to_markdown(table, "in place of a face's own landmarks") if table.size else ""
 
 
-def looks_sentence(runs):
-    """Where networks look with and without PAL, by what is not trained on; empty where it is not known."""
-    trained, other = _means(runs, "test_pointing"), _means(runs, "test_integrated_gradients_pointing")
-    if trained is None:
-        return ""
-    chance = _means(runs, "test_pointing_chance")
-    text = f"with PAL the largest attribution lies on a landmark in {trained[0]} % of the test faces, without it in {trained[1]} %"
-    text += f" (by chance in {chance[0]} %)" if chance else ""
-    if other:
-        text += f"; by integrated gradients, which PAL does not train, in {other[0]} and {other[1]} % of {SAMPLE} of them"
-        chance = _means(runs, "test_integrated_gradients_pointing_chance")
-        text += f" (by chance in {chance[0]} %: their maps are finer)" if chance else ""
-    return f"{text}."
+GLANCE = {
+    "test_pointing": "largest attribution on a landmark (by chance)",
+    "test_integrated_gradients_pointing": f"the same of integrated gradients, {SAMPLE} faces (by chance)",
+    "test_reliance_patch_share": "attribution on the patch",
+    **{f"test_reliance_{place}_accuracy": f"{words} covered" for place, words in PLACES.items()},
+}
+"""Where a network looks, by what is not trained on, and what it relies on: column and words."""
 
 
-def relies_sentence(runs):
-    """What covering a place costs with and without PAL: the patch, beside the attribution's share there, or eyes, mouth and off the
-    face; empty where it is not known."""
-    shares, costs = _means(runs, "test_reliance_patch_share"), _means(runs, "test_reliance_patch_accuracy", True)
-    if costs:
-        text = f"covering the patch changes the accuracy by {costs[0]} points with PAL and by {costs[1]} without it"
-        return text + (f", while the patch holds {shares[0]} and {shares[1]} % of the attribution." if shares else ".")
-    changes = {words: _means(runs, f"test_reliance_{place}_accuracy", True) for place, words in PLACES.items()}
-    texts = [f"{words} by {costs[0]} points with PAL and by {costs[1]} without it" for words, costs in changes.items() if costs]
-    return f"the accuracy changes when a place is covered: {'; '.join(texts)}." if texts else ""
+def relies_table(groups):
+    """``GLANCE`` with and without PAL, means over seeds, in Markdown; empty where no run has it.
+
+    :param groups: ``{faces: runs by arm}``.
+    """
+    columns = {}
+    for faces, runs in groups.items():
+        means = 100 * runs.groupby("arm").mean(numeric_only=True).reindex([WITHOUT, PAL])
+        for arm, row in means.iterrows():
+            column = columns[f"{faces}, {arm}"] = {}
+            for name, words in GLANCE.items():
+                chance = number(row.get(f"{name}_chance"))
+                column[words] = number(row.get(name), 1, "covered" in words) + (f" ({chance})" if chance != "-" else "")
+    table = pd.DataFrame(columns)
+    table = table.loc[(table != "-").any(axis=1), (table != "-").any()]
+    return to_markdown(table, "test faces (%, or points of accuracy)") if table.size else ""
 
 
 def caveats(results=None):

@@ -182,12 +182,13 @@ class Page:
 
     def tests(self, names=None):
         """Show the tests of some primary comparisons, or of all, folded, and the same differences on other faces."""
+        columns = "[How to read the columns](results_tests.html)" if names else primary.COLUMNS
         names = list(self.declared) if names is None else names
         if not names:
             return
         lines = [f"- {name}: {self.declared[name].asks} {self.declared[name].counts}" for name in names]
         table = to_markdown(primary.table(self.measured.loc[names]), "comparison")
-        fold("Tests, and what would count as an answer", table, "\n".join([*lines, f"- {primary.COLUMNS}"]))
+        fold("Tests, and what would count as an answer", table, "\n".join([*lines, f"- {columns}"]))
         aside = primary.beside(self.measured.loc[names], self.results)
         if len(aside):
             fold("The same differences on other faces, in points with intervals over seeds", to_markdown(aside, "comparison"))
@@ -253,12 +254,10 @@ class Page:
             effects.draw_maps(maps)
 
     def looks(self, *questions):
-        """Show in sentences where the networks of some questions look, by what was not trained on, and what they rely on."""
-        for question in questions:
-            runs = self.runs(question)[0]
-            where = "On drawn faces" if question == "shortcut" else "On real faces"
-            for sentence in filter(None, [measures.looks_sentence(runs), measures.relies_sentence(runs)]):
-                display(Markdown(f"{where}, {sentence}"))
+        """Show in a table where the networks of some questions look, by what was not trained on, and what they rely on."""
+        groups = {"drawn faces" if name == "shortcut" else "real faces": self.runs(name)[0] for name in questions}
+        if table := measures.relies_table(groups):
+            display(Markdown(table))
 
     def adds_more(self, question, words, other, other_words):
         """Show in a sentence how much more PAL adds in a question than in another one, each of two arms."""

@@ -310,8 +310,8 @@ def answers(results=None):
         texts = [f"{words}: {asked.level(level)}" for words, level in zip(asked.words, levels, strict=True)]
         spans = [asked.span(row[f"low{part}"], row[f"high{part}"], "{} to {}") for part in ("", "_faces")]
         difference = f"{asked.amount(row['difference'], True)} ({'; '.join(span for span in spans if span != '-')})"
-        rows.append([f"{name}, {asked.where}", *texts, difference, f"{row['seeds']} of {row['planned']}", NAMES[row["outcome"]]])
-    heads = ["where", "this", "against that", "difference (other seeds; other faces too)", "seeds", "verdict"]
+        rows.append([f"{name}, {asked.where}", difference, NAMES[row["outcome"]], *texts, f"{row['seeds']} of {row['planned']}"])
+    heads = ["where", "difference (other seeds; other faces too)", "verdict", "this", "against that", "seeds"]
     return tabulate(rows, heads, "github", disable_numparse=True) if rows else "No runs are in yet."
 
 

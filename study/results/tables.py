@@ -156,8 +156,12 @@ def command(config):
     return shlex.join(words)
 
 
+COMMAND = "command, or where it differs from the row above"
+
+
 def listing(runs, scores):
-    """Every run, one a row: its record, seed, scores in per cent, minutes, device, commit, and the command that made it.
+    """Every run, one a row: its record, seed, scores in per cent, minutes, commit, and the command that made it; where that differs
+    from the row before in its seed alone, only this.
 
     :param scores: ``{column: heading}``.
     """
@@ -166,9 +170,12 @@ def listing(runs, scores):
     for column, heading in scores.items():
         shown[heading] = [number(100 * value) for value in runs[column]] if column in runs else "-"
     shown["minutes"] = [number(value) for value in runs["minutes"]]
-    for column in ("device", "commit"):
-        shown[column] = runs[column].to_numpy()
-    shown["command"] = [f"`{command(row)}`" for row in runs.to_dict("records")]
+    shown["commit"] = runs["commit"].to_numpy()
+    shown[COMMAND], before = "", None
+    for name, row in zip(shown.index, runs.to_dict("records"), strict=True):
+        rest = command({**row, "seed": 0})
+        shown.loc[name, COMMAND] = f"`-p seed {row['seed']}`" if rest == before else f"`{command(row)}`"
+        before = rest
     return shown
 
 

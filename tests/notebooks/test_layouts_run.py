@@ -1,16 +1,14 @@
-"""A run is trained from each layout of the real data sets: from one by the notebook, as papermill calls it."""
+"""A run has the faces of each layout of the real data sets, and is trained on one of them."""
 
 import json
-from pathlib import Path
 
-import papermill
 import pytest
 
 from palcore.runs.faces import run_faces
 from palcore.runs.options import check_options
+from palcore.runs.training import train
 from tests.copies import TEST, WRITERS
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "train.ipynb"
 TINY = {"image_size": 32, "epochs": 1, "units": 8, "batch_size": 8, "width_multiplier": 0.125}
 
 
@@ -36,12 +34,10 @@ def test_a_run_has_all_faces_of_each_layout(layout, tmp_path):
     assert sorted((tmp_path / "copy").rglob("*")) == before
 
 
-def test_the_notebook_trains_on_a_copy(tmp_path, monkeypatch):
+def test_a_run_is_trained_on_a_copy(tmp_path):
     name, drawn, before = read_only_copy("affectnet", tmp_path / "copy")
-    monkeypatch.setenv("PYTHONPATH", str(NOTEBOOK.parent.parent))
     out = tmp_path / "runs" / "one"
-    parameters = {"dataset": name, "data_dir": str(tmp_path / "copy"), "out_dir": str(out), **TINY}
-    papermill.execute_notebook(NOTEBOOK, tmp_path / "out.ipynb", parameters, cwd=tmp_path, progress_bar=False)
+    train(check_options(dataset=name, data_dir=str(tmp_path / "copy"), out_dir=str(out), **TINY), verbose=0)
     record = json.loads((out / "record.json").read_text())
     assert sum(part["faces"] for part in record["data"].values()) == len(drawn)
     assert record["data"]["test"]["faces"] == record["metrics"]["test"]["faces"] == TEST

@@ -2,14 +2,12 @@
 
 import pytest
 
-from study.book import check_site
+from study.book import serve
 
 
 @pytest.fixture(scope="module")
 def browser():
-    if not check_site.chromium():
+    if not serve.chromium():
         pytest.skip("no Chromium on this machine looks at pages: install it, or name it in CHROMIUM, which then must be there")
-    with check_site.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=check_site.chromium(), args=["--no-sandbox", "--disable-gpu"])
+    with serve.browser() as browser:
         yield browser
-        browser.close()

@@ -6,7 +6,6 @@ from keras import ops
 from palcore.attribution import value_and_gradient
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import with_attribution
-from study.book import figures as plots
 from study.book.derivatives import compiled, size_by_layer, weight_difference, weight_gradients
 from tests.backend_case import SMOOTH, faces, network, pal_value_and_gradients
 
@@ -79,14 +78,6 @@ def test_slope_equals_difference_and_the_weights_are_put_back(case):
 def test_size_by_layer_by_hand():
     gradients = {"model/conv/kernel": np.array([[3.0, 0.0, 0.0]]), "model/conv/bias": np.array([1.0]), "last/bias": np.zeros(2)}
     assert size_by_layer(gradients) == {"conv": pytest.approx(np.sqrt(10 / 4)), "last": 0}
-
-
-def test_a_gradient_of_zero_is_drawn_as_such():
-    figure = plots.draw_gradient_sizes({"grad": {"conv": 0.0, "dense": 1e-3}, "grad_input": {"conv": 1e-2, "dense": 1e-4}})
-    [axes] = figure.axes
-    assert [text.get_text() for text in axes.texts] == ["0"]
-    assert np.nansum([bar.get_height() for bar in axes.patches]) == pytest.approx(1e-3 + 1e-2 + 1e-4)
-    assert axes.get_yscale() == "log" and axes.get_ylim()[0] < 1e-4
 
 
 def test_another_backend_is_refused(monkeypatch):

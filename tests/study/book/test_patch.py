@@ -16,7 +16,7 @@ from palcore.runs.records import read_record
 from palcore.runs.reliance import share_in_boxes
 from palcore.weights import weights_digest
 from study.book import browser as networks
-from study.book import check_site, source
+from study.book import check_site, serve, source
 from study.book.readme_figure import PICTURE, draw, mean_maps
 from study.book.slider import to_png
 
@@ -42,7 +42,7 @@ def site(tmp_path_factory):
 @pytest.fixture
 def page(browser, site):
     """The page, its networks loaded, and what it complained of."""
-    with check_site.served(site) as address:
+    with serve.served(site) as address:
         context = browser.new_context(viewport=check_site.DESK, has_touch=True)
         page, problems = context.new_page(), []
         check_site.watch(page, address, problems)
@@ -120,7 +120,7 @@ def test_a_reader_recolours_drags_and_removes_the_patch(page):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_the_picture_fits_every_screen_and_is_read_aloud(browser, site, width, theme):
-    with check_site.served(site) as address:
+    with serve.served(site) as address:
         page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)
         page.goto(f"{address}/page.html")
         page.locator(".patch-start").click()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import pkgutil
 import re
 
 import pandas as pd
@@ -9,7 +10,8 @@ import pytest
 import yaml
 from pypdf import PdfReader
 
-from study.book import check_site, front_page, pdf, source
+import palcore
+from study.book import check_site, front_page, pdf, serve, source
 from study.book.site_extension import repair, used_icons
 from study.book.slider import FrameSlider
 
@@ -29,6 +31,7 @@ FAULTS = {
     "does not say that a figure scrolls": "<figure tabindex=0 style='overflow: auto'><canvas width=2000></canvas></figure>",
     "has 1 sliders that change nothing": "<figure><input type=range aria-label=value max=3><output>1</output></figure>",
     "axe, light: region": "</main><p>outside</p><main>",
+    "has a picture that does not open large": f'<a data-lightbox="one" href="#top"><img alt="a dot" width=9 src="{DOT}"></a>',
     "weighs 1.": "<style>/*" + " ".join(str(n * 7919 % 1000003) for n in range(330_000)) + "*/</style>",
     "axe, light: image-alt": f'<img src="{DOT}">',
     "axe, dark: color-contrast": "<style>[data-theme=dark] p {color: #ccc; background: #fff}</style><p>pale</p>",
@@ -38,12 +41,12 @@ FAULTS = {
 def test_a_browser_that_is_named_and_not_there_is_no_skip(monkeypatch, tmp_path):
     monkeypatch.setenv("CHROMIUM", str(tmp_path / "chromium"))
     with pytest.raises(FileNotFoundError, match="which is no program here: give the path of Chromium, or unset it"):
-        check_site.chromium()
+        serve.chromium()
 
 
 def look(browser, folder, body):
     (folder / "page.html").write_text(GOOD.format(body))
-    with check_site.served(folder) as site:
+    with serve.served(folder) as site:
         return check_site.look_at(browser, site, "page.html", folder)
 
 
@@ -72,28 +75,72 @@ def test_the_whole_book_is_printed_in_order(browser, tmp_path):
     for name, body in chapters.items():
         (tmp_path / f"{name}.html").parent.mkdir(exist_ok=True)
         (tmp_path / f"{name}.html").write_text(GOOD.format(body).replace(">Page</h1>", f">Title of {name}</h1>"))
-    contents = {"root": "book/intro", "parts": [{"caption": "Part", "chapters": [{"file": "b", "sections": [{"file": "c"}]}]}]}
+    sections = [{"file": "c"}, {"file": "book/reference/left-out"}]
+    contents = {"root": "book/intro", "parts": [{"caption": "Part", "chapters": [{"file": "b", "sections": sections}]}]}
     facts = {"title": "The study", "author": "Its authors", "edition": "version 7"}
-    for address, beyond in (("", []), ("https://some.github.io/book/", ["https://some.github.io/book/reference.html"])):
-        pdf.print_book(browser, tmp_path, contents, facts, address).write(tmp_path / "book.pdf")
-        reader = PdfReader(tmp_path / "book.pdf")
-        cover, listed, *texts = [page.extract_text() for page in reader.pages]
-        assert all(word in cover for word in facts.values()) and reader.metadata.title == "The study"
-        assert re.findall(r"Title of (\S+)\s+(\d)", listed) == [("book/intro", "3"), ("b", "4"), ("c", "5")]
-        assert [word in text for word, text in zip(["opening", "second", "third"], texts, strict=True)] == [True] * 3
-        assert [text.split()[-1] for text in texts] == ["3", "4", "5"]
-        assert "inside" in texts[1] and "slider" in texts[1] and "wide" not in texts[1]
-        assert "secret" not in texts[2] and "Show code" not in texts[2]
-        first, part, below = reader.outline
-        titles = [first.title, part.title, *(item.title for item in below)]
-        assert titles == ["Title of book/intro", "Part", "Title of b", "Title of c"]
-        links = [link.get_object() for page in reader.pages for link in page.get("/Annots", ())]
-        addresses = [str(link["/A"]["/URI"]) for link in links if "/URI" in link.get("/A", {})]
-        assert sorted(addresses) == ["https://elsewhere.invalid/", *beyond]
-        targets = [reader.get_page_number(link["/Dest"][0].get_object()) for link in links if "/Dest" in link]
-        assert sorted(targets) == [2, 3, 4, 4]
-    with pytest.raises(FileNotFoundError, match=r"has no lost.html"):
-        pdf.print_book(browser, tmp_path, {"root": "lost"}, facts)
+    with serve.published(tmp_path) as (site, _):
+        writer = pdf.print_book(browser, site, contents, facts, "https://some.github.io/book/")
+        plain = pdf.print_book(browser, site, contents, facts)
+        with pytest.raises(FileNotFoundError, match=r"has no lost.html"):
+            pdf.print_book(browser, site, {"root": "lost"}, facts)
+    assert pdf.faults(writer) == pdf.faults(plain) == []
+    writer.write(tmp_path / "book.pdf")
+    reader = PdfReader(tmp_path / "book.pdf")
+    cover, listed, *texts = [page.extract_text() for page in reader.pages]
+    assert all(word in cover for word in facts.values()) and reader.metadata.title == "The study"
+    assert re.findall(r"Title of (\S+)\s+(\d)", listed) == [("book/intro", "3"), ("b", "4"), ("c", "5")]
+    assert [word in text for word, text in zip(["opening", "second", "third"], texts, strict=True)] == [True] * 3
+    assert [text.split()[-1] for text in texts] == ["3", "4", "5"]
+    assert "inside" in texts[1] and "slider" in texts[1] and "wide" not in texts[1]
+    assert "secret" not in texts[2] and "Show code" not in texts[2]
+    first, part, below = reader.outline
+    titles = [first.title, part.title, *(item.title for item in below)]
+    assert titles == ["Title of book/intro", "Part", "Title of b", "Title of c"]
+    targets = [reader.get_page_number(link["/Dest"][0].get_object()) for link in annotations(reader) if "/Dest" in link]
+    assert sorted(targets) == [2, 3, 4, 4]
+    beyond = {"https://elsewhere.invalid/", "https://some.github.io/book/reference.html"}
+    assert addresses(reader) == beyond and addresses(plain) == {"https://elsewhere.invalid/"}
+
+
+def annotations(book):
+    return [link.get_object() for page in book.pages for link in page.get("/Annots", ())]
+
+
+def addresses(book):
+    return {str(link["/A"]["/URI"]) for link in annotations(book) if "/URI" in link.get("/A", {})}
+
+
+def test_an_empty_sheet_and_a_link_to_the_printing_machine_are_noticed(browser):
+    page = browser.new_page()
+    page.set_content("<p style='break-after: page'>some words <a href='http://127.0.0.1:9/a.html'>here</a></p><div>&nbsp;</div>")
+    said = pdf.faults(pdf.printed(page))
+    assert said[0].startswith("sheet 1 of the PDF links to http://127.0.0.1:9/a.html") and said[1] == "sheet 2 of the PDF is empty"
+    page.close()
+
+
+def test_an_alt_text_counts_once_somebody_has_read_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(check_site, "SIGNED", tmp_path / "alt.json")
+    (tmp_path / "page.html").write_text(
+        GOOD.format('<img alt="a cat" src="a.png"><img alt="later" style="display: none" src="b.png">')
+    )
+    monkeypatch.setattr(check_site.sys, "argv", ["check_site", str(tmp_path), "--sign", "Ada"])
+    check_site.main()
+    assert json.loads((tmp_path / "alt.json").read_text())["texts"] == {"page.html": ["a cat"]}
+    assert check_site.unsigned(tmp_path, tmp_path / "alt.json") == []
+    (tmp_path / "page.html").write_text(GOOD.format('<img alt="a dog" src="a.png">'))
+    [said] = check_site.unsigned(tmp_path, tmp_path / "alt.json")
+    assert said.startswith("page.html: nobody has compared 'a dog' with its picture")
+
+
+def test_the_book_is_served_as_pages_would_from_a_folder_of_its_own(browser, tmp_path):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "index.html").write_text('<meta http-equiv="refresh" content="0; url=book/intro.html">')
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "intro.html").write_text('<link rel="stylesheet" href="/_static/site.css">')
+    with serve.published(tmp_path) as (site, folder):
+        assert site.endswith(f"/{folder.name}") and {path.name for path in folder.iterdir()} == {"index.html", "book"}
+        [said] = [said for said in check_site.look_at(browser, site, "book/intro.html", folder) if "site.css" in said]
+        assert "could not load" in said, "a link to the server's root leads nowhere under a sub-path"
 
 
 def test_broken_links_are_noticed(tmp_path):
@@ -134,14 +181,13 @@ def test_unused_icons_go():
     assert used_icons(script, {"moon"}) == '{"moon":[384,512,[],"f186",["M2","M3"]],}'
 
 
-def test_the_reference_groups_by_parts_in_their_order():
-    groups = source.grouped(source.modules())
-    assert list(groups)[:3] == ["palcore", "palcore.data", "palcore.runs"]
-    assert groups["palcore"][:3] == ["palcore", "palcore.heatmaps", "palcore.attribution"]
-    assert sorted(name for members in groups.values() for name in members) == source.modules()
-    text = source.reference_contents(groups)
-    assert text.index("## The method") < text.index("## The data") < text.index("## The runs")
-    assert "[palcore.losses](reference/palcore.losses.md)\n: The Privileged Attribution Loss" in text
+def test_the_reference_has_every_public_module_once_those_named_first_in_their_order():
+    pages = [source.with_modules(path.read_text()) for path in (source.ROOT / "book" / "reference").glob("*.md")]
+    documented = [name for page in pages for name in re.findall(r"automodule:: (\S+)", page)]
+    public = {"palcore", *(module.name for module in pkgutil.walk_packages(palcore.__path__, "palcore."))} - {"palcore.__main__"}
+    assert sorted(documented) == sorted(public)
+    place = documented.index("palcore")
+    assert documented[place : place + 3] == ["palcore", "palcore.heatmaps", "palcore.attribution"]
 
 
 @pytest.mark.parametrize("address, button, colab", [("", False, None), ("https://github.com/a/b", True, "https://colab")])
@@ -174,7 +220,7 @@ def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
     monkeypatch.setattr(front_page, "answers", lambda results: "| a table |")
     monkeypatch.setattr(front_page, "patch_sentences", lambda results: "Less.")
     text = front_page.with_answer(f"a {front_page.MARK} b {front_page.TABLE} {front_page.PATCH}")
-    assert text == f"a Drawn faces: higher. Real faces: not known. {front_page.WAITING} b | a table | Less."
+    assert text == f"a Real faces: not known. {front_page.WAITING} Drawn faces: higher. b | a table | Less."
     found.loc["P1", "outcome"], found["levels"] = "inconclusive", [[0.6, 0.4], [0.65, 0.63]]
     aside = pd.DataFrame({"training faces": ["+1.2 (+0.7 to +1.6)"]})
     monkeypatch.setattr(front_page, "beside", lambda measured, results: aside if list(measured.index) == ["P1"] else None)
@@ -183,5 +229,5 @@ def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
     with pytest.raises(ValueError, match="the answer has no place"):
         front_page.with_answer("no mark")
     monkeypatch.setattr(front_page, "declared", dict)
-    with pytest.raises(ValueError, match="has no comparison P5"):
+    with pytest.raises(ValueError, match="has no comparison P1"):
         front_page.answer()

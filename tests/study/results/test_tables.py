@@ -127,12 +127,17 @@ def test_a_row_leads_to_its_record_and_to_the_command_that_made_it(tmp_path):
     shown = tables.listing(tables.read_runs(["noisy"], tmp_path), {"test_accuracy": "accuracy (%)"})
     assert shown.index.tolist() == ["[noisy](../results/runs/noisy.json)"]
     assert shown.iloc[0][["seed", "accuracy (%)", "minutes"]].tolist() == [7, "50.0", "1.5"]
-    words = shown.iloc[0]["command"].strip("`").split()
+    words = shown.iloc[0][tables.COMMAND].strip("`").split()
     assert words[:3] == ["papermill", "notebooks/train.ipynb", "OUT.ipynb"]
     told = {name: _resolve_type(value) for name, value in zip(words[4::3], words[5::3], strict=True)}
     options = check_options(**{**defaults(), **told})
     assert (options.strategy, options.label_noise, options.shortcut, options.seed, options.epochs) == ("none", 0.2, None, 7, 12)
     assert "-p data_dir DIR" in tables.command({"dataset": "fer2013"})
+    for name, changed in (("other", {"label_noise": 0.4}), ("seed", {"label_noise": 0.4, "seed": 8})):
+        write(tmp_path, name, 0.5, **({"strategy": "none", "shortcut": None, "seed": 7} | changed))
+    shown = tables.listing(tables.read_runs(["noisy", "other", "seed"], tmp_path), {})
+    assert [text.split()[0] for text in shown[tables.COMMAND]] == ["`papermill", "`papermill", "`-p"]
+    assert shown.iloc[2][tables.COMMAND] == "`-p seed 8`"
 
 
 def test_progress_counts_what_is_wanted_and_what_failed(tmp_path):
