@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ def recipe(title):
     steps = []
     for step in re.split(r"^\d\. ", section, flags=re.MULTILINE)[1:]:
         text, _, rest = step.partition("   ```")
-        steps.append((text, textwrap.dedent(rest.partition("\n")[2].partition("   ```")[0])))
+        steps.append((text, re.sub("^   ", "", rest.partition("\n")[2].partition("   ```")[0], flags=re.MULTILINE)))
     return steps
 
 
