@@ -123,6 +123,9 @@ def test_a_grid_that_makes_no_sense_is_refused(tmp_path):
         file.write_text(yaml.safe_dump(broken))
         with pytest.raises(ValueError, match=sentence):
             read_grid(file)
+    file.write_text(yaml.safe_dump(small(a=[{"strategy": "mean"}]) | {"b": {"asks": "a question that stands too far out"}}))
+    with pytest.raises(ValueError, match="unknown key 'b' beside the questions"):
+        read_grid(file)
 
 
 def test_cells_are_selected_by_question_and_by_the_data_that_is_there():
