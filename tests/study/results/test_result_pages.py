@@ -237,7 +237,7 @@ def test_the_first_page_has_a_row_for_each_kind_of_wrong_landmarks(show, tmp_pat
         write_run(tmp_path, cell, 0.5 + 0.001 * seed - loss)
     text, _ = show("results", tmp_path)
     table = text[text.index("| in place of a face's own landmarks") :].split("\n\n")[0]
-    assert row_of(table, "in place of a face's own landmarks")[1:] == ["drawn, patch at random"], "columns without runs are left out"
+    assert row_of(table, "in place of a face's own landmarks")[1:] == ["drawn, patch at random"], "what has no runs is left out"
     assert row_of(table, "one template for all")[1].startswith("-2.0 (-") and "upside down" not in table
     assert row_of(table, "another face's")[1].startswith("0.0 (-")
 
