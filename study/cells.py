@@ -62,8 +62,8 @@ def read_grid(path=GRID):
     :raises ValueError: for a key that no question or data set has.
     """
     grid = yaml.safe_load(Path(path).read_text())
-    if stray := sorted(set(grid) - {"margin", "comparisons", "series", "choices", "settings", "questions"}):
-        raise ValueError(f"{path}: unknown key {stray[0]!r} beside the questions; a question stands below `questions`, two spaces in")
+    if stray := sorted(set(grid) - {"margin", "comparisons", "series", "choices", "settings", "short", "questions"}):
+        raise ValueError(f"{path}: unknown key {stray[0]!r} beside the questions: indent a question below `questions`")
     for name, question in grid["questions"].items():
         if series := question.get("series"):
             question["dataset"] = grid["series"][series]["dataset"]
