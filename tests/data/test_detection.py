@@ -170,7 +170,6 @@ def test_a_place_that_makes_no_sense_is_refused(tmp_path):
     assert refused(NAMES, tmp_path / "none" / "landmarks.csv") == (
         f"no folder {tmp_path}/none for the landmark table landmarks.csv: make it, or give another --out"
     )
-    assert refused(["a", "a"], tmp_path / "landmarks.csv") == "two faces are called a: the landmark table needs a name for each"
 
 
 @pytest.mark.parametrize(("size", "working"), [((48, 48), (192, 192)), ((100, 50), (192, 96)), ((400, 800), (96, 192))])
