@@ -96,7 +96,7 @@ class Fer2013(Reader):
     ROW_NAMES = "fer2013.csv:"
     LAYOUT = "data_dir must hold train/, validation/, test/, or fer2013.csv"
 
-    def test_conditions(self) -> dict[str, dict]:
+    def test_conditions(self, shortcut: float | None) -> dict[str, dict]:
         """On the owner's labels, and on FER+'s, whatever a run was trained on."""
         return {"test": {"labels": "own"}, "ferplus": {"labels": "ferplus"}}
 

@@ -94,7 +94,7 @@ class Reader(ABC):
     OPTIONS: ClassVar[dict[str, str]] = {}  # options that ``load`` takes for this data set alone, with their defaults
     ROW_NAMES: ClassVar[str] = ""  # what names begin with that are numbers of rows
 
-    def test_conditions(self) -> dict[str, dict]:
+    def test_conditions(self, shortcut: float | None) -> dict[str, dict]:
         """What a run is tested on: name of the condition, and the options of ``load`` that it changes."""
         return {"test": {}}
 
