@@ -14,6 +14,7 @@ import math
 import os
 import stat
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,9 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")  # endings of the files that count as pictures in a folder, in capitals too
 PACKED = 100  # how much larger than its file a packed table may be: text packs to a fifth or so, a file of zeros to a thousandth
 SMALL = 2**26  # bytes of the largest file that is read in one piece, unless its reader says otherwise
+
+PARSING = threading.Lock()
+"""NumPy has Python parse a header, which in 3.11 may fail where two threads do so at once (python/cpython#106905)."""
 
 
 class Busy(ValueError):
@@ -105,7 +109,8 @@ def _array(file) -> np.ndarray:
 
     version = np.lib.format.read_magic(file)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, by_columns, kind = header(file)
+    with PARSING:
+        shape, by_columns, kind = header(file)
     content = file.read()
     claimed = math.prod(shape) * kind.itemsize
     if kind.hasobject or claimed != len(content):

@@ -14,7 +14,8 @@ DATASETS = {
     "rafdb": "palcore.data.rafdb",
     "affectnet": "palcore.data.affectnet",
 }
-"""Module of each data set, imported when asked for. One that lies in a folder offers ``READER`` (``palcore.data.readers``)."""
+"""Module of each data set, imported when asked for. It offers ``READER``: of one that lies in a folder, a
+``palcore.data.readers.Reader``; else an object with the two of its attributes that a run asks for."""
 
 
 def load(name: str, data_dir: str | Path | None = None, split: str = "train", **options) -> Faces:
@@ -75,8 +76,8 @@ def find_data_set(name: str, data_dir: str | Path | None) -> tuple[Reader, Path]
     :raises ValueError: for an unknown name, or one that has no folder; without a folder.
     :raises FileNotFoundError: where the folder is missing.
     """
-    reader = getattr(data_module(name), "READER", None)
-    if reader is None:
+    reader = data_module(name).READER
+    if not isinstance(reader, Reader):
         raise ValueError(f"dataset {name} has no folder to look into: choose from {', '.join(list(DATASETS)[1:])}")
     if data_dir is None:
         raise ValueError(f"data_dir is missing for dataset {name}: give the folder that holds it")
@@ -84,18 +85,3 @@ def find_data_set(name: str, data_dir: str | Path | None) -> tuple[Reader, Path]
     if not data_dir.is_dir():
         raise FileNotFoundError(f"no folder {data_dir} for dataset {name}: check data_dir")
     return reader, data_dir
-
-
-def own_options(name: str) -> tuple[str, ...]:
-    """The options that ``load`` takes for one data set and not for all."""
-    module = data_module(name)
-    return tuple(module.READER.OPTIONS) if hasattr(module, "READER") else module.OPTIONS
-
-
-def test_conditions(name: str, shortcut: float | None) -> dict[str, dict]:
-    """What a run on a data set is tested on: ``{condition: options of load that it changes}``.
-
-    :param shortcut: of the drawn faces.
-    """
-    module = data_module(name)
-    return module.READER.test_conditions() if hasattr(module, "READER") else module.test_conditions(shortcut)

@@ -66,9 +66,8 @@ class AffectNet(Reader):
         return [*tables.values(), data_dir / PICTURES] if tables else folders
 
     def faces(self, data_dir: Path) -> Iterator[Face | Problem]:
-        lacking, tables = self.lacking(data_dir, *self.sources(data_dir)), self.tables(data_dir)
-        yield from lacking
-        for part in PARTS if not lacking else ():
+        tables = self.tables(data_dir)
+        for part in PARTS:
             yield from self.in_table(data_dir / PICTURES, part, tables[part]) if tables else self.in_arrays(data_dir, part)
 
     def in_arrays(self, data_dir: Path, part: str) -> Iterator[Face | Problem]:

@@ -16,8 +16,6 @@ from palcore.data.table import Faces
 def epoch_order(labels: np.ndarray, seed: int, epoch: int, shuffle: bool = False, balanced: bool = False) -> np.ndarray:
     """Which face stands at each place of an epoch: ``(N,)`` row numbers, a function of the arguments alone.
 
-    :param labels: ``(N,)``.
-    :param shuffle: a random order, another one in each epoch; else the faces' own.
     :param balanced: draw ``N`` faces with repetition, each class that occurs equally likely, and each face of a class.
     """
     rng = np.random.default_rng([seed, epoch, 0])

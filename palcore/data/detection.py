@@ -6,8 +6,8 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -42,8 +42,7 @@ EXTRA = "python -m pip install -e '.[landmarks]'"
 PREDICTOR = "face_recognition_models", "models/shape_predictor_68_face_landmarks.dat"
 """The package that holds dlib's trained files, which can't be imported (it needs pkg_resources), and the file in it."""
 
-BATCH = 50
-"""Faces after which the table is written: what an interruption costs at most."""
+BATCH = 50  # faces after which the table is written: what an interruption costs at most
 
 
 def working_image(image: np.ndarray) -> np.ndarray:
@@ -138,7 +137,7 @@ class Summary(NamedTuple):
     found: int
 
 
-def _begin(part: Path, out: Path, names: list[str]) -> dict[str, bool]:
+def _begin(part: Path, out: Path, names: Iterable[str]) -> dict[str, bool]:
     """Rows that are there already, as ``{name: found}``, with ``part`` ready to be appended to."""
     if part.exists():
         os.truncate(part, part.read_bytes().rfind(b"\n") + 1)  # the last line may be cut off
@@ -151,28 +150,22 @@ def _begin(part: Path, out: Path, names: list[str]) -> dict[str, bool]:
             raise ValueError(f"{problem}; it is left as it is, give another --out") from None
     append_rows(part)
     files, found, _ = read_landmark_table(part)
-    strange = set(files).difference(names)
-    if strange:
-        lacks = (
-            f"{out if out.exists() else part} has landmarks of {len(strange)} faces that the data set lacks, {min(strange)} first"
-        )
-        raise ValueError(f"{lacks}: check data_dir, or give another --out")
+    if strange := set(files).difference(names):
+        seen = f"{out if out.exists() else part} has landmarks of {len(strange)} faces that the data set lacks"
+        raise ValueError(f"{seen}, {min(strange)} first: check data_dir, or give another --out")
     return dict(zip(files, found.tolist(), strict=True))
 
 
-def write_landmarks(
-    names: list[str], read: Callable[[int], np.ndarray], out: str | Path, detect: Callable, title: str = "landmarks"
-) -> Summary:
+def write_landmarks(faces: dict[str, Callable], out: str | Path, detect: Callable, title: str = "landmarks") -> Summary:
     """Write the landmark table of a data set, with a progress bar, going on where an interrupted run has stopped.
 
     Rows collect in ``OUT.part``, which becomes the table once every face is done. A table of this form that is there already
     is completed.
 
-    :param names: every face's name; no two alike.
-    :param read: function of a position in ``names`` that returns the image, ``(H, W, 3)`` uint8 RGB.
+    :param faces: every face's name, and a function that returns its image, ``(H, W, 3)`` uint8 RGB.
     :param out: the table, ``.csv`` or ``.csv.gz`` (``palcore.data.landmark_table``, the study's own form).
     :param detect: function of an image that returns ``(found, landmarks (68, 2) in fractions)``, such as ``dlib_detector()``.
-    :raises ValueError: for another form of table, one of other faces, names that repeat, or another suffix.
+    :raises ValueError: for another form of table, one of other faces, or another suffix.
     :raises FileNotFoundError: where the folder of ``out`` is missing.
     """
     out = Path(out)
@@ -180,11 +173,9 @@ def write_landmarks(
         raise ValueError(f"landmark table {out}: its name must end in .csv or .csv.gz")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"no folder {out.parent} for the landmark table {out.name}: make it, or give another --out")
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise ValueError(f"two faces are called {twice[0]}: the landmark table needs a name for each")
     part, rows = out.with_name(f"{out.name}.part"), []
     try:
-        done = _begin(part, out, names)
+        done = _begin(part, out, faces)
     except PermissionError:
         raise ValueError(f"cannot write beside {out}: give another --out") from None
     earlier = len(done)
@@ -195,10 +186,10 @@ def write_landmarks(
             done.update((name, found) for name, found, _ in rows)
             rows.clear()
 
-    waiting = [position for position, name in enumerate(names) if name not in done]
+    waiting = [name for name in faces if name not in done]
     try:
-        for position in progress_bar(waiting, desc=title, unit="face", initial=earlier, total=len(names)):
-            rows.append((names[position], *detect(read(position))))
+        for name in progress_bar(waiting, desc=title, unit="face", initial=earlier, total=len(faces)):
+            rows.append((name, *detect(faces[name]())))
             if len(rows) == BATCH:
                 save()
     finally:
@@ -218,12 +209,7 @@ def landmark_dataset(name: str, data_dir: str | Path, out: str | Path | None = N
     :return: ``(path of the table, Summary)``.
     """
     _, folder = find_data_set(name, data_dir)
-    faces = [(part, row) for part in (load(name, folder, split, landmarks=False) for split in SPLITS) for row in range(len(part))]
-    out = Path(out or folder / "landmarks.csv.gz")
-
-    def read(position):
-        part, row = faces[position]
-        return part.images.read(part.images.items[row])
-
-    names = [str(part.files[row]) for part, row in faces]
-    return out, write_landmarks(names, read, out, detect or dlib_detector(), f"landmarks of {name}")
+    faces, out = {}, Path(out or folder / "landmarks.csv.gz")
+    for part in (load(name, folder, split, landmarks=False) for split in SPLITS):
+        faces |= {file: partial(part.images.read, item) for file, item in zip(part.files.tolist(), part.images.items, strict=True)}
+    return out, write_landmarks(faces, out, detect or dlib_detector(), f"landmarks of {name}")

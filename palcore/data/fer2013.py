@@ -96,7 +96,7 @@ class Fer2013(Reader):
     ROW_NAMES = "fer2013.csv:"
     LAYOUT = "data_dir must hold train/, validation/, test/, or fer2013.csv"
 
-    def test_conditions(self) -> dict[str, dict]:
+    def test_conditions(self, shortcut: float | None) -> dict[str, dict]:
         """On the owner's labels, and on FER+'s, whatever a run was trained on."""
         return {"test": {"labels": "own"}, "ferplus": {"labels": "ferplus"}}
 
@@ -105,7 +105,8 @@ class Fer2013(Reader):
 
     def sources(self, data_dir: Path) -> list[Path]:
         csv = first_file(data_dir, *TABLES)
-        return [csv, data_dir / FERPLUS] if csv else [data_dir / split for split in USAGES]
+        needed = [csv] if csv else [data_dir / "train", data_dir / "test"]
+        return needed + [path for path in (data_dir / FERPLUS, data_dir / "validation") if path.exists()]
 
     def faces(self, data_dir: Path) -> Iterator[Face | Problem]:
         csv = first_file(data_dir, *TABLES)
@@ -140,9 +141,7 @@ class Fer2013(Reader):
     def in_folders(self, data_dir: Path) -> Iterator[Face | Problem]:
         """Copies without ``validation/`` hold those faces in ``test/``, and say so in their names."""
         merged = not (data_dir / "validation").is_dir()
-        lacking = self.lacking(data_dir, data_dir / "train", data_dir / "test")
-        yield from lacking
-        for split, usage in USAGES.items() if not lacking else ():
+        for split, usage in USAGES.items():
             root = data_dir / ("test" if merged and split != "train" else split)
             items = list(self.labelled(root, split, list(FOLDERS)))
             if merged and split != "train":

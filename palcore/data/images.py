@@ -83,10 +83,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
-    """Resize ``(H, W, 3)`` or ``(H, W)`` uint8 to ``(size, size, ...)``: area averages to shrink, linear interpolation to enlarge.
-
-    Landmarks are fractions of the image's sides, so they stay as they are.
-    """
+    """``(H, W, 3)`` or ``(H, W)`` uint8 as ``(size, size, ...)``: area averages to shrink, linear interpolation to enlarge."""
     if image.shape[:2] == (size, size):
         return image
     shrinks = image.shape[0] >= size and image.shape[1] >= size

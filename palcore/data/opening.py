@@ -51,9 +51,7 @@ def open_data_set(
 
     Landmarks have an index of their own, so that another table does not read the pictures again.
 
-    :param landmarks: a landmark table or a folder of text files; None for what lies beside the pictures, False for none.
-    :param copied: whether pixels may be copied into the index.
-    :param options: ``reader.OPTIONS``.
+    :param landmarks: as for ``palcore.data.load``; ``copied``: whether pixels may be copied; ``options``: ``reader.OPTIONS``.
     """
     version, key = signature(reader.sources(data_dir), reader.NAME), index_key(reader.NAME, data_dir)
     folder = indexed(partial(import_pictures, reader, data_dir, copied), key, version, index_dir)

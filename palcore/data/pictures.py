@@ -20,17 +20,11 @@ from palcore.data.readers import SPLITS, Face, Problem, Reader, problem_of
 from palcore.data.splits import with_validation
 from palcore.progress import progress_bar
 
-UNKNOWN = -1
-"""Label of a face whose own label makes no sense."""
-
-THREADS = 4
-"""That decode: it is the libraries' work and not Python's."""
+UNKNOWN, THREADS = -1, 4
+"""Label of a face whose own label makes no sense; threads that decode, which is the libraries' work and not Python's."""
 
 MOST_COPIED = 2**30
 """Bytes of pixels that are copied into an index, at most: RAF-DB's are 0.5 GB, FER2013's 0.1. AffectNet's would be 43 GB."""
-
-PATIENCE = 2
-"""Seconds before a progress bar is shown."""
 
 
 @dataclass
@@ -97,7 +91,8 @@ def _accepted(reader: Reader, data_dir: Path, problems: list[Problem], dropped: 
     """
     named, places = Counter(), {}
     with _noted(problems):
-        for face in reader.faces(data_dir):
+        problems += reader.lacking(data_dir)
+        for face in () if problems else reader.faces(data_dir):
             if isinstance(face, Problem):
                 problems.append(face)
                 continue
@@ -188,7 +183,7 @@ def import_pictures(reader: Reader, data_dir: Path, copied: bool, folder: Path) 
     copied = copied and _copies(reader, data_dir, folder)
     pool = joblib.Parallel(THREADS, prefer="threads", return_as="generator", batch_size=32)
     looks = pool(joblib.delayed(_look)(seen) for seen in _accepted(reader, data_dir, problems, dropped))
-    for seen in progress_bar(looks, desc=reader.NAME, unit="face", delay=PATIENCE):
+    for seen in progress_bar(looks, desc=reader.NAME, unit="face", delay=2):
         faces.append(seen)
         size += 0 if seen.pixels is None else seen.pixels.size
         if not copied or size > MOST_COPIED:

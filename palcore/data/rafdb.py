@@ -61,8 +61,7 @@ class RafDb(Reader):
 
     def faces(self, data_dir: Path) -> Iterator[Face | Problem]:
         root, listed = self.root(data_dir)
-        lacking = self.lacking(data_dir, *self.sources(data_dir))
-        yield from lacking or (self.in_list(root) if listed else self.in_folders(root))
+        yield from self.in_list(root) if listed else self.in_folders(root)
 
     def in_list(self, root: Path) -> Iterator[Face | Problem]:
         table, find, parts = root / "EmoLabel" / LIST, file_finder(root / "Image" / "aligned"), set()

@@ -94,7 +94,7 @@ class Reader(ABC):
     OPTIONS: ClassVar[dict[str, str]] = {}  # options that ``load`` takes for this data set alone, with their defaults
     ROW_NAMES: ClassVar[str] = ""  # what names begin with that are numbers of rows
 
-    def test_conditions(self) -> dict[str, dict]:
+    def test_conditions(self, shortcut: float | None) -> dict[str, dict]:
         """What a run is tested on: name of the condition, and the options of ``load`` that it changes."""
         return {"test": {}}
 
@@ -104,7 +104,7 @@ class Reader(ABC):
 
     @abstractmethod
     def sources(self, data_dir: Path) -> list[Path]:
-        """The files and folders that ``faces`` reads."""
+        """The files and folders that ``faces`` reads; where one of them is missing, it is not called."""
 
     @abstractmethod
     def faces(self, data_dir: Path) -> Iterator[Face | Problem]:
@@ -118,9 +118,9 @@ class Reader(ABC):
         """Where landmarks lie that are not the owner's: tables, or folders with a text file a face."""
         return [path for path in [first_file(data_dir, "landmarks.csv.gz", "landmarks.csv")] if path]
 
-    def lacking(self, data_dir: Path, *paths: Path) -> list[Problem]:
-        """A problem for each of some paths that is not there, the first with where the layout is instead."""
-        gone = [path for path in paths if not path.exists()]
+    def lacking(self, data_dir: Path) -> list[Problem]:
+        """A problem for each of ``sources`` that is not there, the first with where the layout is instead."""
+        gone = [path for path in self.sources(data_dir) if not path.exists()]
         sentences = [f"no {'file' if path.suffix else 'folder'} {path} for {self.NAME}: {self.LAYOUT}" for path in gone]
         if gone and not self.fits(data_dir):
             sentences[0] += elsewhere(data_dir, self.fits)
@@ -128,8 +128,6 @@ class Reader(ABC):
 
     def labelled(self, root: Path, part: str, folders: list[str]) -> Iterator[Face | Problem]:
         """``PART/FOLDER/NAME`` of each image in ``folders`` of ``root``, and a problem for each that lacks, is empty or unknown."""
-        if not root.is_dir():
-            return  # which ``lacking`` tells
         wanted = f"each part has {', '.join(folders)}"
         for folder in seen_names(root):
             if folder not in folders and (root / folder).is_dir():

@@ -7,10 +7,8 @@ from sklearn.model_selection import train_test_split
 def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of two parts of a data set with the same mixture of classes.
 
-    :param labels: ``(N,)`` integers.
-    :param share: share of the second part, in (0, 1).
-    :param seed: the same seed gives the same parts.
-    :return: ``(rows of the first part, rows of the second)``, each ascending.
+    :param share: of the second part, in (0, 1).
+    :return: rows of the first part and of the second, each ascending, the same for the same seed.
     :raises ValueError: for a share outside (0, 1), a class with a single face, or a part too small for one face of each class.
     """
     if not 0 < share < 1:

@@ -195,13 +195,17 @@ class _Painter:
         return image
 
 
-OPTIONS = ("shortcut", "seed")
-"""Options of a run that ``load`` takes for these faces."""
+class Drawn:
+    """What a run asks of these faces, as of a ``palcore.data.readers.Reader``."""
+
+    OPTIONS = ("shortcut", "seed")
+
+    def test_conditions(self, shortcut: float | None) -> dict[str, dict]:
+        """The faces as in training, and, for a ``shortcut``, with a patch that says nothing."""
+        return {"test": {}} | ({} if shortcut is None else {"shortcut_free": {"shortcut": 0.0}})
 
 
-def test_conditions(shortcut: float | None) -> dict[str, dict]:
-    """What a run is tested on: the faces as in training, and, for a ``shortcut``, with a patch that says nothing."""
-    return {"test": {}} | ({} if shortcut is None else {"shortcut_free": {"shortcut": 0.0}})
+READER = Drawn()
 
 
 def load(split: str, image_size: int | None = None, shortcut: float | None = 0.9, seed: int = 0, count: int | None = None) -> Faces:

@@ -97,11 +97,9 @@ def class_counts(labels: np.ndarray) -> dict[str, int]:
 
 
 def changed(faces: Faces, change: Callable, landmarks: np.ndarray, size: int | None = None) -> Faces:
-    """Faces whose images are changed when they are read, and their landmarks now.
+    """Faces whose images are changed when they are read, and their landmarks and side in pixels now (None for what it was).
 
     :param change: ``change(image (H, W, 3) uint8 as stored, row)`` returns an image; it must always do the same.
-    :param landmarks: ``(N, 68, 2)``, those of the changed images.
-    :param size: side of the changed images; None for what it was.
     """
     images = faces.images
     read = LazyImages(np.arange(len(faces)), lambda row: change(images.read(images.items[row]), row), size or images.size)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from palcore.data import load, own_options, test_conditions
+from palcore.data import data_module, load
 from palcore.data.batches import reading_threads
 from palcore.data.changes import (
     CONDITIONS,
@@ -45,7 +45,7 @@ def load_faces(options, split: str, index_dir=None, **changes) -> Faces:
 
     :param index_dir: where the real data sets' indexes are kept; None for the default.
     """
-    own = {name: getattr(options, name) for name in own_options(options.dataset) if hasattr(options, name)}
+    own = {name: getattr(options, name) for name in data_module(options.dataset).READER.OPTIONS if hasattr(options, name)}
     if options.data_dir is not None:
         own |= {"index_dir": index_dir, "landmarks": options.landmarks}
     faces = load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **own, **changes})
@@ -80,7 +80,7 @@ def tested_faces(options, window=None, index_dir=None) -> dict[str, Faces]:
     :param window: ``(3,)``, to which all faces are cropped, see ``palcore.data.changes.crop_faces``; None for whole images.
     """
     conditions = {}
-    for condition, changes in test_conditions(options.dataset, options.shortcut).items():
+    for condition, changes in data_module(options.dataset).READER.test_conditions(options.shortcut).items():
         try:
             conditions[condition] = load_faces(options, "test", index_dir, **changes)
         except FileNotFoundError as missing:
