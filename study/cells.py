@@ -62,7 +62,7 @@ def read_grid(path=GRID):
     :raises ValueError: for a key that no question or data set has.
     """
     grid = yaml.safe_load(Path(path).read_text())
-    if stray := sorted(set(grid) - {"margin", "comparisons", "series", "choices", "settings", "questions"}):
+    if stray := sorted(set(grid) - {"margin", "comparisons", "series", "choices", "settings", "short", "questions"}):
         where = "a question stands below `questions`, two spaces in"
         raise ValueError(f"{path}: unknown key {stray[0]!r} beside the questions; {where}")
     for name, question in grid["questions"].items():
