@@ -54,8 +54,8 @@ lab: install ## open JupyterLab on the notebooks
 grid: install $(GRID_STAMP) ## run the grid of trainings (GRID="--config fer2013=DIR", see study/Snakefile)
 	STUDY_PYTHON="$(PY)" $(GRID_PLACE)/bin/python -m study.grid run $(GRID)
 
-bench: install $(BENCH_STAMP) ## measure what the study costs, into results/benchmark/cost.json
-	$(PY) -m study.cost
+bench: install $(BENCH_STAMP) ## measure what the study costs, into results/benchmark/cost.json (BENCH=gpu: on a card, gpu/card.json)
+	$(PY) -m study.cost $(BENCH)
 
 lint: install ## check style, and that notebooks are paired and free of outputs
 	$(PY) -m ruff check .

@@ -1,68 +1,65 @@
-"""Measure what the study costs and write ``results/benchmark/cost.json``: ``make bench``, or ``python -m study.cost``."""
+"""Measure what the study costs, into results/benchmark: `make bench`, or `python -m study.cost`.
+
+python -m study.cost                  on this processor: cost.json
+python -m study.cost SECTION ...      some of its sections, printed only
+python -m study.cost gpu              on a card, of TensorFlow's or JAX's (`KERAS_BACKEND=jax`): gpu/card.json
+"""
 
 import argparse
 import os
 import time
-from inspect import signature
+from pathlib import Path
 
 import keras
 
 from palcore.files import write_json
 from palcore.runs.records import commit, device, repository_root, versions
-from study.cost import gpu, inputs, steps, timing
+from study.cost import card, inputs, steps
 
 SECTIONS = {
     "heatmaps": inputs.heatmaps,
     "input": inputs.batches,
-    "epoch": inputs.epoch_memory,
+    "fed": inputs.fed_by_files,
     "step": steps.pal_over_plain,
-    "loops": steps.by_hand,
-    "loops_bfloat16": steps.loops_in_half_precision,
-    "jax": steps.backends,
+    "loops": steps.beside_torch,
+    "loops_bfloat16": steps.beside_torch_in_half_precision,
+    "compact": steps.small_network,
     "memory": steps.peak_memory,
 }
 """Each measure, which returns ``{name: timing.figure}``."""
 
-NO_GPU = "no GPU was at hand: `python -m study.cost --gpu` on a machine that has one fills this section"
 
-
-def line(name, found):
+def line(name, one):
     """A figure as one line: its value and spread, its target, and whether that was met."""
-    if "not_measured" in found:
-        return f"{name:18} not measured: {found['not_measured']}"
-    verdict = f"{found['target']}: {'met' if found['met'] else 'MISSED'}" if "target" in found else "no target"
-    processor = f"processor {found['processor']['median']:g}, " if "processor" in found else ""
-    return f"{name:18} {found['median']:g} ({found['low']:g} to {found['high']:g}), {processor}{verdict}. {found['what']}"
+    if "not_measured" in one:
+        return f"{name:18} not measured: {one['not_measured']}"
+    verdict = f"{one['target']}: {'met' if one['met'] else 'MISSED'}" if "target" in one else "no target"
+    return f"{name:18} {one['median']:g} ({one['low']:g} to {one['high']:g}), {verdict}. {one['what']}"
 
 
-def measure(sections, rounds=None, keep=None):
+def measure(sections, keep):
     """Figures of some sections, printed as they come in.
 
-    :param rounds: times that each step is timed; None for each section's own choice.
     :param keep: called with all figures so far after each section: a run that is broken off leaves what it has.
     """
     figures = {}
     for section in sections.values():
-        fewer = rounds and "rounds" in signature(section).parameters
-        found = section(rounds=rounds) if fewer else section()
-        for name, one in found.items():
+        latest = section()
+        for name, one in latest.items():
             print(line(name, one), flush=True)
-        figures |= found
-        if keep:
-            keep(figures)
+        figures |= latest
+        keep(figures)
         keras.backend.clear_session()
     return figures
 
 
-def record(figures, seconds, load, on_gpu=None):
+def record(figures, seconds, load):
     """What the chapter reads.
 
     :param load: programs that wanted the processor in the minute before the measurement began.
-    :param on_gpu: figures of ``study.cost.gpu``, or None.
     """
     return {
         "figures": figures,
-        "gpu": on_gpu or {"not_measured": NO_GPU},
         "half_precision": steps.half_precision(),
         "load_before": round(load, 1),
         "seconds": round(seconds),
@@ -73,30 +70,51 @@ def record(figures, seconds, load, on_gpu=None):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="python -m study.cost", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"only these, no record: {', '.join(SECTIONS)}")
-    parser.add_argument("--gpu", action="store_true", help="measure on a GPU too, and write that into the record")
-    parser.add_argument("--rounds", type=int, metavar="N", help="times that each step is timed, where the default takes too long")
-    arguments = parser.parse_args()
-    unknown = [name for name in arguments.sections if name not in SECTIONS]
-    if unknown:
-        parser.error(f"unknown section {unknown[0]!r}: choose from {', '.join(SECTIONS)}")
-    load, started = os.getloadavg()[0], time.perf_counter()
-    chosen = {name: SECTIONS[name] for name in arguments.sections or SECTIONS}
-    path = repository_root() / "results" / "benchmark" / "cost.json"
+def measure_card(path, seconds, rehearsed):
+    """The record of a card, written after each case; with tiny networks where it is rehearsed."""
 
-    def keep(figures, on_gpu=None):
-        if not arguments.sections:
-            write_json(path, record(figures, time.perf_counter() - started, load, on_gpu))
+    def keep(record):
+        write_json(path, record)
+        name, one = list(record["cases"].items())[-1]
+        print(f"{record['seconds']:4} s  {name}: {one.get('not_measured') or one['time_over_plain']}", flush=True)
 
-    figures = measure(chosen, arguments.rounds, keep)
-    if arguments.gpu:
-        keep(figures, measure({"gpu": gpu.gpu}, arguments.rounds))
-    if arguments.sections:
+    if rehearsed:
+        return card.measure(card.TINY, keep, seconds, **card.REHEARSED)
+    card.prepare_card()
+    return card.measure(card.CASES, keep, seconds)
+
+
+def main(words=None):
+    parser = argparse.ArgumentParser(
+        "python -m study.cost", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"gpu, or only these, no record: {', '.join(SECTIONS)}")
+    parser.add_argument("--seconds", type=float, default=360, metavar="S", help="of gpu: no case begins that would not end by then")
+    parser.add_argument("--rehearse", type=Path, metavar="FILE", help="of gpu: tiny networks on whatever there is, into a file")
+    given = parser.parse_args(words)
+    folder = repository_root() / "results" / "benchmark"
+    if given.sections == ["gpu"]:
+        path = given.rehearse or folder / "gpu" / "card.json"
+        try:
+            late = measure_card(path, given.seconds, bool(given.rehearse))["not_reached"]
+        except ValueError as problem:
+            parser.error(str(problem))
+        print(f"wrote {path}; not reached: {'; '.join(late) or 'none'}")
         return
-    missed = [name for name, found in figures.items() if found.get("met") is False]
-    print(f"wrote {path.relative_to(timing.ROOT)}; missed: {', '.join(missed) or 'none'}")
+    unknown = [name for name in given.sections if name not in SECTIONS]
+    if unknown:
+        parser.error(f"unknown section {unknown[0]!r}: choose from gpu alone, {', '.join(SECTIONS)}")
+    load, started = os.getloadavg()[0], time.perf_counter()
+    chosen = {name: SECTIONS[name] for name in given.sections or SECTIONS}
+
+    def keep(figures):
+        if not given.sections:
+            write_json(folder / "cost.json", record(figures, time.perf_counter() - started, load))
+
+    figures = measure(chosen, keep)
+    if not given.sections:
+        missed = [name for name, one in figures.items() if one.get("met") is False]
+        print(f"wrote results/benchmark/cost.json; missed: {', '.join(missed) or 'none'}")
 
 
 if __name__ == "__main__":

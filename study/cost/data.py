@@ -1,7 +1,7 @@
 """How long the real data sets take to start, and how much memory they need, at their full size: ``results/benchmark/data.json``.
 
 We may not have the images, so their folders are generated: as many files as the owners ship, under their names, with their labels,
-but a few drawn faces with their landmarks take turns (the images as hard links). Run it on a disk with room for a million files:
+but a few drawn faces with their landmarks take turns (the images as hard links). Run it on a disk with room for 900,000 files:
 
     python -m study.cost.data FOLDER
 """
@@ -11,8 +11,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -25,30 +23,13 @@ from palcore.data.affectnet import EXPRESSIONS
 from palcore.data.affectnet import READER as AFFECTNET
 from palcore.data.rafdb import LABELS as RAFDB_LABELS
 from palcore.data.rafdb import READER as RAFDB
-from study.cost.timing import peak
+from study.cost.timing import answer, peak
 
-OTHERS = {"contempt": 3750, "none": 33088, "uncertain": 11645, "no face": 82414}
-"""Rows of ``training.csv`` that are no part of the seven-class task; the form with folders has contempt only."""
+CONTEMPT = {"train": 3750, "test": 499}
+"""Faces of AffectNet that are no part of the seven-class task."""
 
 DRAWN = 210
 BATCHES, BATCH_SIZE, IMAGE_SIZE = 100, 64, 112
-
-
-def drawn(folder, size):
-    """Paths of some drawn faces and their landmarks in pixels."""
-    faces = load("synthetic", count=DRAWN, image_size=size, shortcut=None)
-    folder.mkdir(parents=True)
-    paths = []
-    for row, image in enumerate(faces.images[:]):
-        paths.append(folder / f"{row}.jpg")
-        cv2.imwrite(str(paths[-1]), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
-    return paths, faces.landmarks * size - 0.5
-
-
-def shuffled(counts, seed):
-    """Labels of so many faces each, in random order."""
-    names = np.repeat(list(counts), list(counts.values()))
-    return np.random.default_rng(seed).permutation(names)
 
 
 def as_npy(array):
@@ -58,80 +39,70 @@ def as_npy(array):
     return file.getvalue()
 
 
-def write_rafdb(folder):
-    paths, points = drawn(folder / "drawn", 100)
-    images, landmarks, lines = folder / "Image" / "aligned", folder / "landmarks", []
-    texts = ["".join(f"{round(y)}\t{round(x)}\n" for x, y in face) for face in points]
-    images.mkdir(parents=True)
-    landmarks.mkdir()
-    (folder / "EmoLabel").mkdir()
-    for seed, (part, digits) in enumerate((("train", 5), ("test", 4))):
+def copies(folder, size, counts, annotation):
+    """Each of the owner's faces: ``(part, number from 1, expression, (path of a drawn face, its annotation))``.
+
+    :param counts: ``{part: {expression: faces}}``; they come in random order.
+    :param annotation: makes what the owner writes of 68 landmarks in pixels.
+    """
+    faces, drawn = load("synthetic", count=DRAWN, image_size=size, shortcut=None), []
+    (folder / "drawn").mkdir(parents=True)
+    for row, (image, points) in enumerate(zip(faces.images[:], faces.landmarks * size - 0.5, strict=True)):
+        drawn.append((folder / "drawn" / f"{row}.jpg", annotation(points)))
+        cv2.imwrite(str(drawn[-1][0]), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    for seed, (part, of_part) in enumerate(counts.items()):
         rng = np.random.default_rng(seed)
-        for number, emotion in enumerate(tqdm(shuffled(RAFDB.PUBLISHED[part], seed), desc=f"rafdb {part}"), start=1):
-            stem, row = f"{part}_{number:0{digits}d}", rng.integers(DRAWN)
-            os.link(paths[row], images / f"{stem}_aligned.jpg")
-            (landmarks / f"{stem}_aligned.txt").write_text(texts[row])
-            lines.append(f"{stem}.jpg {RAFDB_LABELS.index(emotion) + 1}\n")
-    (folder / "EmoLabel" / "list_patition_label.txt").write_text("".join(lines))
+        expressions = rng.permutation(np.repeat(list(of_part), list(of_part.values())))
+        for number, expression in enumerate(tqdm(expressions, desc=f"{folder.name} {part}"), start=1):
+            yield part, number, expression, drawn[rng.integers(DRAWN)]
+
+
+def write_rafdb(folder):
+    images, landmarks, labels = folder / "Image" / "aligned", folder / "landmarks", folder / "EmoLabel"
+    for place in (images, landmarks, labels):
+        place.mkdir(parents=True)
+
+    def annotation(points):
+        return "".join(f"{round(y)}\t{round(x)}\n" for x, y in points)
+
+    with (labels / "list_patition_label.txt").open("w") as table:
+        for part, number, expression, (path, text) in copies(folder, 100, RAFDB.PUBLISHED, annotation):
+            stem = f"{part}_{number:0{5 if part == 'train' else 4}d}"
+            os.link(path, images / f"{stem}_aligned.jpg")
+            (landmarks / f"{stem}_aligned.txt").write_text(text)
+            table.write(f"{stem}.jpg {RAFDB_LABELS.index(expression) + 1}\n")
 
 
 def write_affectnet(folder):
-    paths, points = drawn(folder / "drawn", 224)
-    for seed, (part, place) in enumerate((("train", "train_set"), ("test", "val_set"))):
-        images, annotations = folder / place / "images", folder / place / "annotations"
-        images.mkdir(parents=True)
-        annotations.mkdir()
-        contents = [as_npy(face.ravel()) for face in points]
-        numbers = {name: as_npy(str(number)) for number, name in enumerate(EXPRESSIONS)}
-        counts = AFFECTNET.PUBLISHED[part] | {"contempt": OTHERS["contempt"] if part == "train" else 499}
-        rng = np.random.default_rng(seed)
-        for number, emotion in enumerate(tqdm(shuffled(counts, seed), desc=f"affectnet {place}")):
-            row = rng.integers(DRAWN)
-            os.link(paths[row], images / f"{number}.jpg")
-            (annotations / f"{number}_exp.npy").write_bytes(numbers[emotion])
-            (annotations / f"{number}_lnd.npy").write_bytes(contents[row])
+    places = {"train": folder / "train_set", "test": folder / "val_set"}
+    for place in places.values():
+        (place / "images").mkdir(parents=True)
+        (place / "annotations").mkdir()
+    counts = {part: AFFECTNET.PUBLISHED[part] | {"contempt": CONTEMPT[part]} for part in places}
+    for part, number, expression, (path, content) in copies(folder, 224, counts, lambda points: as_npy(points.ravel())):
+        os.link(path, places[part] / "images" / f"{number}.jpg")
+        annotation = places[part] / "annotations" / f"{number}"
+        annotation.with_name(f"{number}_exp.npy").write_bytes(as_npy(str(EXPRESSIONS.index(expression))))
+        annotation.with_name(f"{number}_lnd.npy").write_bytes(content)
 
 
-def write_affectnet_csv(folder):
-    paths, points = drawn(folder / "drawn", 224)
-    pictures = folder / "Manually_Annotated_Images"
-    texts = [";".join(f"{value:.2f}" for value in face.ravel()) for face in points]
-    header = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n"
-    for seed, (part, table) in enumerate((("train", "training.csv"), ("test", "validation.csv"))):
-        counts = AFFECTNET.PUBLISHED[part] | (OTHERS if part == "train" else dict.fromkeys(OTHERS, 500))
-        rng = np.random.default_rng(seed)
-        with open(folder / table, "w") as file:
-            file.write(header)
-            for number, emotion in enumerate(tqdm(shuffled(counts, seed), desc=f"affectnet {table}")):
-                row, place = rng.integers(DRAWN), pictures / str(number % 1000)
-                if number < 1000:
-                    place.mkdir(parents=True, exist_ok=True)
-                name = f"{number % 1000}/{part}{number:056x}.jpg"
-                os.link(paths[row], pictures / name)
-                file.write(f"{name},8,6,204,208,{texts[row]},{EXPRESSIONS.index(emotion)},0.1,-0.1\n")
+WRITERS = {"rafdb": write_rafdb, "affectnet": write_affectnet}
 
 
-WRITERS = {"rafdb": write_rafdb, "affectnet": write_affectnet, "affectnet_csv": write_affectnet_csv}
-
-
-def gigabytes():
-    """The most memory that this process has held so far."""
-    return peak() / 1024
-
-
-def measure(layout, folder, index_dir):
+def measure(dataset, folder, index_dir):
     """Load the three splits as a run does, then stream batches; what that took, as a dictionary."""
-    dataset = layout.partition("_")[0]
-    before, started, working = gigabytes(), time.perf_counter(), time.process_time()
-    faces = {
-        split: load(dataset, folder, split, image_size=IMAGE_SIZE, index_dir=index_dir) for split in ("train", "validation", "test")
-    }
-    seconds, worked, loaded = time.perf_counter() - started, time.process_time() - working, gigabytes()
+
+    def gigabytes():
+        return round(peak() / 1024, 2)  # the most so far
+
+    held, started, working, faces = {"before": gigabytes()}, time.perf_counter(), time.process_time(), {}
+    for split in ("train", "validation", "test"):
+        faces[split] = load(dataset, folder, split, image_size=IMAGE_SIZE, index_dir=index_dir)
+    seconds, worked, held["loaded"] = time.perf_counter() - started, time.process_time() - working, gigabytes()
     from palcore.data.batches import FaceBatches  # with it comes Keras and its backend, which are no part of the start
 
     batches = FaceBatches(faces["train"], BATCH_SIZE, augment=True, shuffle=True, threads=2)
-    imported = gigabytes()
-    streaming = time.perf_counter()
+    held["with Keras"], streaming = gigabytes(), time.perf_counter()
     for number in range(BATCHES):
         batches[number % len(batches)]
         if (number + 1) % len(batches) == 0:
@@ -142,20 +113,9 @@ def measure(layout, folder, index_dir):
         "dropped": {split: part.dropped for split, part in faces.items() if part.dropped},
         "start_seconds": round(seconds, 1),
         "start_cpu_seconds": round(worked, 1),
-        "gigabytes": {
-            "before": round(before, 2),
-            "loaded": round(loaded, 2),
-            "with Keras": round(imported, 2),
-            "streaming": round(gigabytes(), 2),
-        },
+        "gigabytes": held | {"streaming": gigabytes()},
         "faces_per_second": round(rate),
     }
-
-
-def in_new_process(layout, folder, index_dir):
-    """``measure`` in a process of its own: memory never shrinks within one."""
-    command = [sys.executable, "-m", "study.cost.data", str(folder), "--measure", layout, "--index", str(index_dir)]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def write_record(starts):
@@ -163,17 +123,9 @@ def write_record(starts):
     from palcore.files import write_json
     from palcore.runs.records import commit, device, repository_root, versions
 
-    record = {
-        "starts": starts,
-        "image_size": IMAGE_SIZE,
-        "batch_size": BATCH_SIZE,
-        "batches": BATCHES,
-        "device": device(),
-        "machine": "the files had just been written, so most were in memory",
-        "load_average": round(os.getloadavg()[1], 1),
-        "versions": versions(),
-        "commit": commit(),
-    }
+    record = {"starts": starts, "image_size": IMAGE_SIZE, "batch_size": BATCH_SIZE, "batches": BATCHES, "device": device()}
+    record["machine"] = "the files had just been written, so most were in memory"
+    record |= {"load_average": round(os.getloadavg()[1], 1), "versions": versions(), "commit": commit()}
     write_json(repository_root() / "results" / "benchmark" / "data.json", record)
 
 
@@ -181,22 +133,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="where the copies are generated; those that are there are used again")
     parser.add_argument("--measure", choices=WRITERS, help=argparse.SUPPRESS)
-    parser.add_argument("--index", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.measure:
-        print(json.dumps(measure(arguments.measure, arguments.folder, arguments.index)))
+    given, starts = parser.parse_args(), {}
+    if given.measure:
+        print(json.dumps(measure(given.measure, given.folder / given.measure, given.folder / f"{given.measure}_index")))
         return
-    starts = {}
-    for layout, write in WRITERS.items():
-        folder, index_dir = arguments.folder / layout, arguments.folder / f"{layout}_index"
+    for dataset, write in WRITERS.items():
+        folder, draft = given.folder / dataset, given.folder / f"{dataset}_draft"
         if not folder.is_dir():
-            draft = arguments.folder / f"{layout}_draft"
             shutil.rmtree(draft, ignore_errors=True)
             write(draft)
             draft.rename(folder)
-        shutil.rmtree(index_dir, ignore_errors=True)
-        starts[layout] = {name: in_new_process(layout, folder, index_dir) for name in ("first", "second")}
-        print(layout, json.dumps(starts[layout]))
+        shutil.rmtree(given.folder / f"{dataset}_index", ignore_errors=True)
+        # Each in a process of its own: memory never shrinks within one.
+        starts[dataset] = {name: answer("study.cost.data", given.folder, "--measure", dataset) for name in ("first", "second")}
+        print(dataset, json.dumps(starts[dataset]))
         write_record(starts)
 
 

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from keras import ops
 
 from palcore.attribution import AttributionHead
 
@@ -38,17 +39,42 @@ def step_flop(classifier, model=None):
     return 3 * total - first + 3 * head
 
 
-def ceilings(side=2048, cells=56, channels=128, count=8):
-    """``{name: (step, FLOP)}``: a large float32 matrix product, and a 3x3 convolution like those inside VGG16."""
+def compiled_function(function):
+    """A function of tensors, compiled by whichever backend there is."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
     import tensorflow as tf
 
-    rng = np.random.default_rng(0)
-    matrix = tf.constant(rng.normal(size=(side, side)).astype(np.float32))
-    maps = tf.constant(rng.normal(size=(count, cells, cells, channels)).astype(np.float32))
-    kernel = tf.constant(rng.normal(size=(3, 3, channels, channels)).astype(np.float32))
-    product = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix + 1.0)))
-    convolution = tf.function(lambda: tf.reduce_sum(tf.nn.conv2d(maps + 1.0, kernel, 1, "SAME")))
+    return tf.function(function)
+
+
+def ceilings(precision="float32", side=2048, count=8, number=1):
+    """``{name: (step, FLOP)}``: a large matrix product, and a 3x3 convolution like those inside VGG16.
+
+    :param side: of the matrices.
+    :param count: pictures of 56x56 cells and 128 channels.
+    :param number: how often each step does it: a card is fed ahead.
+    """
+    cells, channels, rng = 56, 128, np.random.default_rng(0)
+    shapes = {"matrix": (side, side), "maps": (count, cells, cells, channels), "kernel": (3, 3, channels, channels)}
+    arrays = {name: ops.cast(rng.normal(size=shape).astype(np.float32), precision) for name, shape in shapes.items()}
+    product = compiled_function(lambda matrix: ops.matmul(matrix, matrix + 1))
+    convolution = compiled_function(lambda maps, kernel: ops.conv(maps + 1, kernel, 1, "same", data_format="channels_last"))
+
+    def repeated(function, *inputs):
+        def run():
+            for _ in range(number):
+                result = function(*inputs)
+            ops.convert_to_numpy(ops.ravel(result)[0])  # waits for the last
+
+        return run
+
     return {
-        "matrix": (lambda: float(product()), 2 * side**3),
-        "convolution": (lambda: float(convolution()), 2 * 9 * channels**2 * cells**2 * count),
+        "matrix": (repeated(product, arrays["matrix"]), number * 2 * side**3),
+        "convolution": (
+            repeated(convolution, arrays["maps"], arrays["kernel"]),
+            number * 2 * 9 * channels**2 * cells**2 * count,
+        ),
     }

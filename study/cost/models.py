@@ -1,4 +1,7 @@
-"""The same step, with PAL and without, and as a person would write it in Keras: fixed batch, compiled, warm."""
+"""The step that is measured, with PAL and without: fixed batch, fixed weights, compiled."""
+
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -7,7 +10,33 @@ from palcore.data import load
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
 
-CROSS_ENTROPY = {"from_logits": True}
+RATE = 1e-4
+"""Of Adam, everywhere."""
+
+
+class Case(NamedTuple):
+    """A network, and the batches that it is trained on: ``size`` pixels, ``count`` faces; ``options`` of ``build_classifier``."""
+
+    backbone: str
+    size: int
+    count: int
+    precision: str = "float32"
+    options: dict = {}
+
+    def __str__(self):
+        options = "".join(f", {name} {value}" for name, value in self.options.items())
+        return f"{self.backbone} at {self.size} px, batches of {self.count}{options}"
+
+
+@contextmanager
+def in_precision(case):
+    """Keras's global precision is the case's, as in a run, while models are made: a head that is split off takes that."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(case.precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def fixed_batch(size, count):
@@ -16,13 +45,14 @@ def fixed_batch(size, count):
     return faces.images[:count], faces.labels[:count], faces.landmarks[:count]
 
 
-def classifier_with_weights(backbone, size, seed=0, **options):
+def classifier_with_weights(case, seed=0):
     """A classifier without dropout whose weights NumPy drew: the same ones on every backend.
 
     Kernels are drawn as He et al. (2015) do, biases are 0; normalisation keeps what it starts with. Pixels are scaled to [-1, 1],
     so that the loss of random weights is not absurd.
     """
-    classifier = build_classifier(backbone, size, dropout=0.0, scaling="unit", **options)
+    with in_precision(case):
+        classifier = build_classifier(case.backbone, case.size, dropout=0.0, scaling="unit", **case.options)
     rng = np.random.default_rng(seed)
     for variable in classifier.trainable_variables:
         if variable.name == "kernel":
@@ -31,62 +61,44 @@ def classifier_with_weights(backbone, size, seed=0, **options):
     return classifier
 
 
-def compiled(classifier, pal=True, layer=None, rate=1e-4):
-    """The training model as a run compiles it, with PAL at ``layer`` or without; ``train_on_batch`` is its step."""
+def compiled(classifier, pal=True, layer=None):
+    """The training model as a run compiles it, with PAL at ``layer`` or without."""
     model = with_attribution(classifier, layer) if pal else classifier
-    loss = keras.losses.SparseCategoricalCrossentropy(**CROSS_ENTROPY)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     if pal:
         loss = {"expression": loss, "attribution": PrivilegedAttributionLoss()}
-    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=keras.backend.backend() == "jax")
+    model.compile(keras.optimizers.Adam(RATE), loss, jit_compile=keras.backend.backend() == "jax")
     return model
 
 
-def targets(batch, pal=True):
-    """Targets of a batch from ``fixed_batch`` for ``compiled``."""
-    _, labels, landmarks = batch
-    return {"expression": labels, "attribution": landmarks} if pal else labels
+def model_and_batch(case, pal=True, layer=None):
+    """A compiled model, and the images and targets that its ``train_on_batch`` takes."""
+    images, labels, landmarks = fixed_batch(case.size, case.count)
+    targets = {"expression": labels, "attribution": landmarks} if pal else labels
+    with in_precision(case):
+        return compiled(classifier_with_weights(case), pal, layer), (images, targets)
 
 
-def step_of(backbone, size, count, pal=True, layer=None, **options):
-    """A step without arguments on a fixed batch, and the model that it trains."""
-    batch = fixed_batch(size, count)
-    model = compiled(classifier_with_weights(backbone, size, **options), pal, layer)
-    goal = targets(batch, pal)
-    return lambda: model.train_on_batch(batch[0], goal), model
+def step_of(case, pal=True, layer=None):
+    """A step without arguments on a fixed batch."""
+    model, batch = model_and_batch(case, pal, layer)
+    return lambda: model.train_on_batch(*batch)
 
 
-def twice_in_keras(classifier, batch, layer=None, rate=1e-4):
-    """The step as a person writes it: the network runs once for its logits, and once more for the attribution.
+class OneBatch(keras.utils.PyDataset):
+    """The same batch, ``number`` times an epoch: what ``fit`` trains on where nothing is read."""
 
-    A compiled TensorFlow function with two tapes; loss, optimiser and heatmap are the study's own.
+    def __init__(self, batch, number):
+        super().__init__(workers=1)
+        self.batch, self.number = batch, number
 
-    :return: a step without arguments that returns the loss.
-    """
-    import tensorflow as tf
+    def __len__(self):
+        return self.number
 
-    from palcore.attribution import attribution_map, attribution_score
-    from palcore.splitting import split_at
+    def __getitem__(self, index):
+        return self.batch
 
-    image, features, head = split_at(classifier, layer)
-    body = keras.Model(image, features)
-    optimizer = keras.optimizers.Adam(rate)
-    optimizer.build(classifier.trainable_variables)
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(**CROSS_ENTROPY)
-    pal = PrivilegedAttributionLoss()
 
-    @tf.function
-    def step(images, labels, landmarks):
-        with tf.GradientTape() as outer:
-            loss = cross_entropy(labels, classifier(images, training=True))
-            with tf.GradientTape() as inner:
-                watched = tf.cast(body(images, training=True), tf.float32)
-                inner.watch(watched)
-                score = attribution_score(head(watched, training=True))
-            gradient = inner.gradient(score, watched)
-            loss += pal(landmarks, attribution_map(watched, gradient))
-        gradients = outer.gradient(loss, classifier.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, classifier.trainable_variables, strict=True))
-        return loss
-
-    tensors = [tf.convert_to_tensor(part) for part in batch]
-    return lambda: float(step(*tensors))
+def epoch_of(model, batches):
+    """A step without arguments that is a whole epoch through ``fit``."""
+    return lambda: model.fit(batches, epochs=1, verbose=0, shuffle=False)

@@ -15,12 +15,12 @@ REST = 0.2
 
 
 def clocked(step):
-    """A step as ``interleaved`` takes it: calling it returns ``(wall, processor)`` seconds, all threads of this process."""
+    """A step as ``interleaved`` takes it: calling it returns its seconds."""
 
     def run():
-        wall, processor = time.perf_counter(), time.process_time()
+        began = time.perf_counter()
         step()
-        return time.perf_counter() - wall, time.process_time() - processor
+        return time.perf_counter() - began
 
     return run
 
@@ -28,41 +28,42 @@ def clocked(step):
 def interleaved(steps, rounds, warm=2):
     """Time steps in turn, A B A B, so that whatever else the machine does falls on all of them.
 
-    :param steps: ``{name: callable}`` that return ``(wall, processor)`` seconds, see ``clocked`` and ``Remote``.
+    :param steps: ``{name: callable}`` that return seconds, see ``clocked`` and ``Remote``.
     :param rounds: times that each is timed.
     :param warm: rounds before, not counted.
-    :return: ``{name: (rounds, 2) float64 array}`` of wall and processor seconds.
+    :return: ``{name: (rounds,) float64 array}`` of seconds.
     """
     times = {name: [] for name in steps}
     for _ in range(warm + rounds):
         for name, step in steps.items():
             times[name].append(step())
-    return {name: np.array(found[warm:]) for name, found in times.items()}
+    return {name: np.array(taken[warm:]) for name, taken in times.items()}
+
+
+def rounded(value):
+    """A number with four digits."""
+    return float(f"{value:.4g}")
 
 
 def spread(values):
     """``{"median", "low", "high"}`` of numbers, four digits."""
     values = np.asarray(values, float)
-    found = {"median": np.median(values), "low": values.min(), "high": values.max()}
-    return {name: float(f"{value:.4g}") for name, value in found.items()}
+    return {"median": rounded(np.median(values)), "low": rounded(values.min()), "high": rounded(values.max())}
 
 
-def figure(what, wall, processor=None, at_most=None, at_least=None, **facts):
+def figure(what, values, at_most=None, at_least=None, **facts):
     """A line of the record: what was measured, its spread, its target and whether it was met by the median.
 
     :param what: in words.
-    :param wall: one number a round, from wall time; or a single number.
-    :param processor: the same from processor time, None where there is none.
+    :param values: one number a round, or a single one.
     :param facts: what else to keep.
     """
-    found = {"what": what, **spread(np.atleast_1d(wall))}
-    if processor is not None:
-        found["processor"] = spread(np.atleast_1d(processor))
+    line = {"what": what, **spread(np.atleast_1d(values))}
     if at_most is not None:
-        found |= {"target": f"at most {at_most:g}", "met": found["median"] <= at_most}
+        line |= {"target": f"at most {at_most:g}", "met": line["median"] <= at_most}
     if at_least is not None:
-        found |= {"target": f"at least {at_least:g}", "met": found["median"] >= at_least}
-    return found | facts
+        line |= {"target": f"at least {at_least:g}", "met": line["median"] >= at_least}
+    return line | facts
 
 
 def ratio(what, times, over, under, scale=1.0, **target):
@@ -71,21 +72,20 @@ def ratio(what, times, over, under, scale=1.0, **target):
     :param times: from ``interleaved``.
     :param scale: what the ratio is multiplied by: where the steps treat different numbers of faces.
     """
-    wall, processor = (scale * times[over] / times[under]).T
-    seconds = {name: spread(times[name][:, 0])["median"] for name in (over, under)}
-    return figure(what, wall, processor, **target, seconds=seconds)
+    seconds = {name: spread(times[name])["median"] for name in (over, under)}
+    return figure(what, scale * times[over] / times[under], **target, seconds=seconds)
 
 
-def environment(**extra):
+def environment():
     """Environment of a process of ours: this study first on the path, nothing said by the libraries."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **extra}
+    return {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
-def answer(module, *arguments, **extra):
+def answer(module, *arguments):
     """What ``python -m module`` prints last, as JSON: a measure in a process of its own, where memory starts small."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, env=environment(**extra), stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -96,36 +96,52 @@ def peak():
 
 
 class Remote:
-    """A step in another process, which calls ``serve``: ``facts`` is what it said first; calling this times one step there."""
+    """A step in another process, which calls ``serve``; calling this times it there.
 
-    def __init__(self, command, **extra):
-        self.process = subprocess.Popen(
-            list(map(str, command)), cwd=ROOT, env=environment(**extra), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.facts = self._read()
+    The process starts at once and imports what it needs; its step is made, and ``facts`` are what it says of it, with ``begin``
+    or where ``with`` begins: so a card is not shared while another step is compiled.
 
-    def _read(self):
-        line = self.process.stdout.readline()
+    :param number: of steps that are timed together.
+    """
+
+    def __init__(self, command, number=1):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen(list(map(str, command)), cwd=ROOT, env=environment(), **pipes)
+        self.number = number
+
+    def _ask(self, number):
+        try:
+            print(number, file=self.process.stdin, flush=True)
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
         if not line:
             raise RuntimeError(f"{' '.join(self.process.args)} ended with {self.process.wait()} and no answer: see its messages")
         return json.loads(line)
 
     def __call__(self):
-        print("step", file=self.process.stdin, flush=True)
-        times = self._read()
+        times = self._ask(self.number)
         time.sleep(REST)
         return times
 
-    def __enter__(self):
+    def begin(self):
+        self.facts = self._ask(0)
         return self
 
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
+    def end(self, *_):
+        self.process.communicate()
+
+    __enter__, __exit__ = begin, end
 
 
-def serve(step, facts):
-    """Say ``facts`` on standard output, then time one ``step`` for each line that comes in, until there are no more."""
+def serve(prepare):
+    """The other side of ``Remote``.
+
+    :param prepare: returns a function that makes so many steps, and the facts.
+    """
+    if not sys.stdin.readline():
+        return
+    steps, facts = prepare()
     print(json.dumps(facts), flush=True)
-    for _ in sys.stdin:
-        print(json.dumps(clocked(step)()), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(clocked(lambda number=int(line): steps(number))()), flush=True)

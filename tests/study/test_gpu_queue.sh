@@ -7,7 +7,7 @@
 # both. Needs no GPU: what is asked is the order. Takes some minutes, and works on a copy of the repository in a temporary folder.
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 python=$(realpath -s "${1:?give the Python that has Snakemake}")
 study=$(realpath -s "${STUDY_PYTHON:-$python}")
 place=$(mktemp -d)

@@ -1,5 +1,9 @@
 """Slots take the cells in the grid's order, each once; what would not end in time is not begun, and choices open more."""
 
+import os
+import sys
+from types import SimpleNamespace
+
 import pytest
 import yaml
 
@@ -9,62 +13,79 @@ from study.cells import Cell
 EPOCHS = {"first": 2, "second": 2, "long": 50, "chosen": 2}
 
 
+class Slot(side_by_side.Slot):
+    """A slot without a process: a cell takes a second an epoch of a clock that nobody else moves, and `second` fails."""
+
+    clock, told = 0.0, []
+
+    def __init__(self, memory):
+        self.process, self.channel = SimpleNamespace(terminate=lambda: None), self
+        self.cell, self.ready, self.begun = None, False, 0.0
+
+    def send(self, options):
+        self.told.append(options["out_dir"].rpartition("/")[2])
+
+    def recv(self):
+        if self.cell is None:
+            return None
+        Slot.clock += EPOCHS[self.cell.name]
+        return "Traceback" if self.cell.name == "second" else ""
+
+
 @pytest.fixture
-def slots(monkeypatch, tmp_path):
-    """`run` with slots that take a second an epoch of a clock that only they move; what was begun, and what was noted."""
-    clock, begun, noted, records = [0.0], [], [], set()
-    options = {"dataset": "synthetic", "backbone": "compact", "image_size": 48}
+def run(monkeypatch, tmp_path):
+    """`run` with one such slot; how many cells it finished, which it began, and what was noted of them."""
+    noted, options = [], {"dataset": "synthetic", "backbone": "compact", "image_size": 48}
     cells = {name: Cell(name, {**options, "epochs": epochs}, False, ["q"]) for name, epochs in EPOCHS.items()}
-
-    class Channel:
-        def send(self, options):
-            begun.append(options["out_dir"].rpartition("/")[2])
-
-        def recv(self):
-            if not begun or self.told == len(begun):
-                self.told = len(begun)
-                return None
-            self.told, name = len(begun), begun[-1]
-            clock[0] += EPOCHS[name]
-            records.add(name)
-            return "Traceback" if name == "second" else ""
-
-    class Slot(side_by_side.Slot):
-        def __init__(self, memory):
-            self.channel, self.cell, self.ready, self.begun = Channel(), None, False, 0.0
-            self.channel.told = 0
-            self.process = type("Process", (), {"terminate": lambda self: None})()
-
-    monkeypatch.setattr(side_by_side, "Slot", Slot)
-    monkeypatch.setattr(side_by_side, "wait", lambda channels, timeout: channels)
-    monkeypatch.setattr(side_by_side, "time", type("Time", (), {"monotonic": lambda: clock[0]}))
-    monkeypatch.setattr(side_by_side, "note", lambda cell, event: noted.append((cell.name, event)))
-    monkeypatch.setattr(side_by_side, "state", lambda cell, root: "finished" if cell.name in records else "missing")
-    monkeypatch.setattr(side_by_side, "read_grid", dict)
-    monkeypatch.setattr(side_by_side, "TUNED", tmp_path / "tuned.yml")
-    monkeypatch.setattr(side_by_side, "expand", lambda grid, tuned: [cells[name] for name in EPOCHS if name != "chosen" or tuned])
-    monkeypatch.setattr(side_by_side, "choose", lambda grid, cells, records_of, tuned: {"a": 1} if "first" in records else tuned)
-    monkeypatch.setattr(side_by_side, "selected", lambda cells, *_: cells)
-    return lambda seconds: side_by_side.run(["q"], {}, 1, seconds), begun, noted
+    fakes = {
+        "Slot": Slot,
+        "wait": lambda channels, timeout: channels,
+        "time": SimpleNamespace(monotonic=lambda: Slot.clock),
+        "note": lambda cell, event: noted.append((cell.name, event)),
+        "state": lambda cell, root: "finished" if (cell.name, "finished") in noted else "missing",
+        "read_grid": dict,
+        "TUNED": tmp_path / "tuned.yml",
+        "expand": lambda grid, tuned: [cell for name, cell in cells.items() if name != "chosen" or tuned],
+        "choose": lambda grid, cells, records, tuned: {"a": 1} if ("first", "finished") in noted else tuned,
+        "selected": lambda cells, *_: cells,
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(side_by_side, name, fake)
+    Slot.clock, Slot.told = 0.0, []
+    return lambda seconds: (side_by_side.run(["q"], {}, 1, seconds), Slot.told, noted)
 
 
-def test_cells_run_in_order_and_a_failure_stops_no_other(slots, tmp_path):
-    run, begun, noted = slots
-    assert run(1000) == 3
-    assert begun == ["first", "second", "long", "chosen"]
+def test_cells_run_in_order_and_a_failure_stops_no_other(run, tmp_path):
+    finished, begun, noted = run(1000)
+    assert (finished, begun) == (3, ["first", "second", "long", "chosen"])
     assert ("second", "failed") in noted and ("long", "finished") in noted
     assert yaml.safe_load((tmp_path / "tuned.yml").read_text()) == {"a": 1}
 
 
-def test_what_would_not_end_in_time_is_not_begun(slots):
-    run, begun, _ = slots
-    assert run(20) == 2
-    assert begun == ["first", "second", "chosen"]
+def test_what_would_not_end_in_time_is_not_begun(run):
+    assert run(20)[:2] == (2, ["first", "second", "chosen"])
 
 
-def test_a_slot_that_dies_is_told():
-    slot = object.__new__(side_by_side.Slot)
-    slot.cell = Cell("one", {}, False)
-    slot.channel = type("Channel", (), {"recv": lambda self: (_ for _ in ()).throw(EOFError)})()
-    with pytest.raises(RuntimeError, match="a slot has died, with one"):
-        slot.end()
+def test_a_slot_that_dies_is_told(monkeypatch, run):
+    def dead(slot):
+        raise EOFError
+
+    monkeypatch.setattr(Slot, "recv", dead)
+    with pytest.raises(RuntimeError, match="a slot has died, with None: fewer slots"):
+        run(20)
+
+
+def test_a_process_trains_what_it_is_told_and_says_what_went_wrong(monkeypatch):
+    def train(options, verbose):
+        if options["seed"] == 1:
+            raise ValueError("no faces")
+
+    monkeypatch.setitem(sys.modules, "palcore.runs.options", SimpleNamespace(check_options=dict))
+    monkeypatch.setitem(sys.modules, "palcore.runs.training", SimpleNamespace(train=train))
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "true")  # so that it is put back
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.9")
+    told, said = iter([{"seed": 0}, {"seed": 1}]), []
+    with pytest.raises(StopIteration):
+        side_by_side.work(SimpleNamespace(recv=lambda: next(told), send=said.append), 0.5)
+    assert os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.500"
+    assert said[:2] == [None, ""] and said[2].endswith("ValueError: no faces\n")

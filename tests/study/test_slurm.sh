@@ -8,7 +8,7 @@
 # temporary folder, and leaves nothing running.
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 python=$(realpath -s "${1:?give the Python that has Snakemake}")
 study=$(realpath -s "${STUDY_PYTHON:-$python}")
 for program in munged slurmctld slurmd sbatch squeue; do

@@ -1,90 +1,111 @@
 """Each measure in a form that takes seconds: what it returns makes sense, and the arithmetic that it counts is right."""
 
+import json
+import os
+import subprocess
+import sys
+import time
+
 import keras
 import numpy as np
 import pytest
 
+from palcore.heatmaps import blurred_heatmap
 from study.cost import __main__ as command
-from study.cost import flop, gpu, inputs, models, steps
+from study.cost import card, flop, inputs, models, steps, timing
+from study.cost.models import Case
 
-TINY = ("compact", 32, 8, None)
 SMALL = {"width_multiplier": 0.125, "units": 8}
+TINY = Case("compact", 32, 8, options=SMALL)
+TWO = [(TINY, {"tiny": None, "deep": "block3_conv2"})]
 
 
-def check(found, *names):
-    assert set(found) == set(names)
-    for name, one in found.items():
+@pytest.fixture(autouse=True)
+def without_torch(monkeypatch):
+    monkeypatch.setattr(steps, "torch_python", lambda: None)
+    monkeypatch.setattr(card, "torch_python", lambda: None)
+
+
+def check(figures, *names):
+    assert set(figures) == set(names)
+    for name, one in figures.items():
         assert 0 <= one["low"] <= one["median"] <= one["high"] < np.inf, name
         assert one["what"] and command.line(name, one).endswith(one["what"])
 
 
 def test_pal_over_plain():
-    found = steps.pal_over_plain({"tiny": TINY, "deep": (*TINY[:3], "block3_conv2")}, rounds=1)
-    check(found, "pal_tiny", "pal_deep")
-    assert found["pal_deep"]["head_runs"] == [1] and found["pal_deep"]["target"] == "at most 1.1"
-    assert found["pal_tiny"]["head_runs"] == [1]
-    assert found["pal_tiny"]["target"] == "at most 1.05"
+    figures = steps.pal_over_plain(TWO, rounds=1)
+    check(figures, "pal_tiny", "pal_deep")
+    assert [figures[name]["target"] for name in ("pal_tiny", "pal_deep")] == ["at most 1.05", "at most 1.1"]
 
 
-def test_loops_by_hand_begin_with_the_same_loss(tmp_path):
-    found = steps.by_hand(32, 2, 1, python=tmp_path / "none", units=8)
-    assert "not installed" in found.pop("torch")["not_measured"]
-    check(found, "same_loss", "keras_twice", "ceiling_matrix", "ceiling_convolution")
-    assert found["same_loss"]["met"]
-    assert set(found["same_loss"]["losses"]) == {"ours", "keras_twice"}
+def test_what_was_not_measured_for_want_of_pytorch_is_said():
+    figures = steps.beside_torch(TINY, rounds=1)
+    assert figures.pop("torch")["not_measured"] == steps.NO_TORCH
+    check(figures, "ceiling_matrix", "ceiling_convolution")
 
 
-@pytest.mark.parametrize("precision, error", [("float32", 1e-5), ("mixed_bfloat16", 1e-2)])
-def test_what_pytorch_is_given(tmp_path, precision, error):
-    keras.config.set_dtype_policy(precision)
-    try:
-        classifier, batch = models.classifier_with_weights("vgg16", 32, units=8), models.fixed_batch(32, 2)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    steps.write_for_torch(tmp_path / "case.npz", classifier, batch)
+def test_compact_is_set_beside_pytorch_in_each_width_precision_and_normalisation(monkeypatch):
+    def in_turn(cases, rounds):
+        seconds = {name + way: 2.0 if "block" in name else 3.0 for name in cases for way in ("", " in PyTorch")}
+        return {name: np.full(2, value) for name, value in seconds.items()}, dict.fromkeys(seconds, [2.0, 1.9])
+
+    monkeypatch.setattr(steps, "in_turn", in_turn)
+    monkeypatch.setattr(steps, "precisions", lambda: ["float32"])
+    figures = steps.small_network(widths=(0.5,))
+    loops = [f"{kind}_compact_{way}_0.5_float32" for way in ("block", "convolution") for kind in ("torch", "same_loss")]
+    check(figures, *loops, "normalisation_0.5_float32", "normalisation_0.5_float32_in_PyTorch")
+    assert figures["normalisation_0.5_float32"]["median"] == 1.5 and figures[loops[0]]["median"] == 1.0
+
+
+def test_first_losses_and_rates_are_compared_with_pytorch_s():
+    times = {"": np.full(3, 2.0), " in PyTorch": np.full(3, 3.0)}
+    figures = steps.loop_figures("", TINY, times, {"": [2.0, 1.9], " in PyTorch": [2.001, 1.9]})
+    check(figures, "same_loss", "torch")
+    assert figures["torch"]["median"] == 1.5 and figures["torch"]["met"]
+    assert figures["same_loss"]["median"] == 5e-4 and not figures["same_loss"]["met"]
+
+
+def test_what_pytorch_is_given(tmp_path):
+    case = TINY._replace(precision="mixed_bfloat16")
+    classifier, batch = models.classifier_with_weights(case), models.fixed_batch(32, 2)
+    steps.write_for_torch(tmp_path / "case.npz", classifier, batch, "block4_conv2")
     with np.load(tmp_path / "case.npz") as arrays:
-        assert all(arrays[name].dtype == np.float32 for name in ("images", "heatmaps", "kernel0", "bias15"))
-        assert arrays["images"].shape == (2, 3, 32, 32) and arrays["heatmaps"].shape == (2, 2, 2)
-        assert arrays["kernel0"].shape == (3, 3, 3, 64) and arrays["kernel13"].shape == (512, 8)
-        assert arrays["kernel15"].shape == (8, 7) and "kernel16" not in arrays
-        np.testing.assert_allclose(arrays["images"][:, 0], batch[0][..., 0] / 127.5 - 1, atol=error)
+        assert arrays["images"].dtype == np.uint8 and arrays["heatmaps"].shape == (2, 4, 4) and arrays["half"]
+        weights = {name.split(":")[0]: arrays[name] for name in arrays.files if name.endswith(":0")}
+        assert all(values.dtype == np.float32 for values in weights.values())
+        assert list(weights) == [layer.name for layer in classifier.layers if layer.weights]
+        assert arrays["block1_norm:4"] == np.float32(classifier.get_layer("block1_norm").epsilon)
+
+
+def test_a_step_is_made_in_the_case_s_precision_whatever_keras_s_is():
+    """A head that is split off under another precision than its classifier's is refused."""
+    models.model_and_batch(Case("vgg16", 32, 2, "mixed_bfloat16", {"units": 8}))
+    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_peak_memory_is_that_of_two_processes(monkeypatch):
     monkeypatch.setattr(steps, "answer", lambda module, case: {"megabytes": 1100 if "true" in case else 1000})
-    found = steps.peak_memory({"tiny": TINY, "deep": (*TINY[:3], "block3_conv2")})
-    check(found, "memory_tiny", "memory_deep")
-    assert found["memory_tiny"]["median"] == 1.1 and found["memory_tiny"]["met"]
+    figures = steps.peak_memory(TWO)
+    check(figures, "memory_tiny", "memory_deep")
+    assert figures["memory_tiny"]["median"] == 1.1 and figures["memory_tiny"]["met"]
 
 
-def test_jax_and_tensorflow_step_alike_and_compile_once(monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")  # so that XLA compiles quickly what runs twice
-    found = steps.backends(32, 4, rounds=1)
-    check(found, "jax_loss", "jax_compiled", "jax_time")
-    assert found["jax_loss"]["met"] and found["jax_compiled"]["met"]
-
-
-def test_heatmaps_and_batches():
-    check(inputs.heatmaps(TINY[:3], 8, 4, 2, 2), "heatmap", "heatmap_112", "heatmap_share")
-    check(inputs.batches(TINY[:3], 8, 64, 2), "input", "input_over_step", "threads", "threads_augmented")
+def test_heatmaps_batches_and_what_fit_reaches_of_a_fixed_batch(monkeypatch):
+    monkeypatch.setattr(inputs, "step_of", lambda case: lambda: time.sleep(0.01))
+    check(inputs.heatmaps(TINY, 8, 4, 2, 2), "heatmap", "heatmap_112", "heatmap_share")
+    check(inputs.batches(TINY, 8, 64, 2), "input", "input_over_step", "threads", "threads_augmented")
+    check(inputs.fed_by_files(TINY, 16, 1), "fed")
 
 
 def test_the_source_way_draws_what_the_study_keeps_as_its_reference(tmp_path):
-    from palcore.heatmaps import blurred_heatmap
-
     faces = inputs.write_faces(tmp_path, 2, 112)
-    ours = blurred_heatmap(faces.landmarks, 112)
     theirs = np.stack([inputs.source_heatmap(path.with_suffix(".txt")) for path in faces.images.items])
-    assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.98
-
-
-def test_an_epoch_tells_its_memory_as_it_goes():
-    held = inputs.stream(320, files=4, batch_size=16)["megabytes"]
-    assert len(held) >= 20 and min(held) > 50
+    assert np.corrcoef(blurred_heatmap(faces.landmarks, 112).ravel(), theirs.ravel())[0, 1] > 0.98
 
 
 def test_arithmetic_is_counted():
-    classifier = models.classifier_with_weights("compact", 32, **SMALL)
+    classifier = models.classifier_with_weights(TINY)
     model = models.compiled(classifier)
     first = 2 * 27 * 4 * 32**2
     convolutions = first + 2 * 9 * (4 * 8 * 16**2 + (8 * 16 + 16 * 16) * 8**2 + (16 * 32 + 32 * 32) * 4**2)
@@ -94,6 +115,46 @@ def test_arithmetic_is_counted():
     assert flop.step_flop(classifier, model) - flop.step_flop(classifier) == 3 * head
 
 
-def test_a_gpu_is_asked_for_where_there_is_one():
-    with pytest.raises(ValueError, match="TensorFlow sees none"):
-        gpu.gpu()
+def test_a_card_is_asked_for_where_there_is_one(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["gpu"])
+    assert "tensorflow sees no card here" in capsys.readouterr().err
+
+
+def test_a_card_s_first_cases_come_first_and_the_record_names_the_rest():
+    assert [str(case) for case in card.CASES[:2]] == [f"{name} at 224 px, batches of 64" for name in ("vgg16", "resnet50")]
+    assert len(set(map(str, card.CASES))) == 8 and {case.precision for case in card.CASES} == {"float32", "mixed_bfloat16"}
+
+
+REHEARSAL = f"""
+import sys
+class NoTensorFlow:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow":
+            raise ModuleNotFoundError("TensorFlow is not here")
+sys.meta_path.insert(0, NoTensorFlow())
+from study.cost import card
+from study.cost.models import Case
+card.torch_python = lambda: None
+cases = [Case("compact", 32, 4, options={SMALL}), Case("compact", 16, 4), Case("compact", 32, 2)]
+kept = []
+card.measure(cases[:2], kept.append, 600, **card.REHEARSED)
+card.measure(cases, kept.append, 1e-9, **card.REHEARSED)
+import json
+print(json.dumps(kept))
+"""
+
+
+def test_a_card_is_rehearsed_on_jax_s_processor_without_tensorflow():
+    flags = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    command = [sys.executable, "-c", REHEARSAL]
+    done = subprocess.run(command, cwd=timing.ROOT, env={**os.environ, **flags}, stdout=subprocess.PIPE, text=True, check=True)
+    *_, both, first = json.loads(done.stdout.splitlines()[-1])
+    assert both["not_reached"] == [] and both["backend"] == "jax"
+    measured, refused = both["cases"].values()
+    assert "must be at least 32" in refused["not_measured"]
+    assert set(measured["time_over_plain"]) == {"PAL", "PAL earlier"} and measured["pytorch"] == steps.NO_TORCH
+    assert all(0 < held < 1 for held in measured["gigabytes"].values())
+    assert both["fed"]["median"] > 0 and set(measured["share_of_ceiling"]) == {"matrix", "convolution"}
+    # With the time spent, the first case alone is measured: nobody knows beforehand how long it takes.
+    assert len(first["cases"]) == 1 and first["not_reached"][-1] == "compact at 32 px, batches of 2, float32"
