@@ -63,7 +63,9 @@ def read_grid(path=GRID):
     """
     grid = yaml.safe_load(Path(path).read_text())
     if stray := sorted(set(grid) - {"margin", "comparisons", "series", "choices", "settings", "questions"}):
-        raise ValueError(f"{path}: unknown key {stray[0]!r} beside the questions; a question stands below `questions`, two spaces in")
+        raise ValueError(
+            f"{path}: unknown key {stray[0]!r} beside the questions; a question stands below `questions`, two spaces in"
+        )
     for name, question in grid["questions"].items():
         if series := question.get("series"):
             question["dataset"] = grid["series"][series]["dataset"]
