@@ -92,7 +92,7 @@ def main():
     except Busy as busy:
         sys.exit(str(busy))
     except KeyboardInterrupt:
-        sys.exit("stopped: the same command goes on where it was")
+        sys.exit("\nstopped: the same command goes on where it was")
     sys.exit("\n".join(problems) or 0)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = re.compile(r"<!-- modules: (\S+), first (.*?) -->")
+MODULES = re.compile(r"<!-- modules: (\S+), first (.*?)(?:, without (.*?))? -->")
 """Stands in a page of the reference where modules are documented: where their files are, and the order in which one reads them."""
 
 
@@ -16,10 +16,10 @@ def with_modules(page, root=ROOT):
     """A page's text with the documentation of modules in its place; those that ``MODULES`` does not name come last."""
 
     def documented(mark):
-        first, names = mark[2].split(), []
+        first, left_out, names = mark[2].split(), (mark[3] or "").split(), []
         for path in root.glob(mark[1]):
             name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
-            names += [] if "._" in name else [name]
+            names += [] if "._" in name or name in left_out else [name]
         names.sort(key=lambda name: (first.index(name) if name in first else len(first), name))
         return "\n".join(f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n" for name in names)
 
