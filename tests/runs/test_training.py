@@ -158,7 +158,7 @@ def test_a_loss_that_is_no_number_stops_at_its_step_and_names_the_faces(small, t
     class Poisoned(FaceBatches):
         def __getitem__(self, index):
             images, targets, *weights = super().__getitem__(index)
-            if self.shuffle and (self.epoch, index) == (1, 1):
+            if self.options.shuffle and (self.epoch, index) == (1, 1):
                 weights[0]["expression"][0] = value
                 poisoned.append(self.faces.files[self.order[32:64]].tolist())
             return images, targets, *weights
