@@ -287,7 +287,7 @@ class Page:
             off = OF_ATTRIBUTION if values["strategy"] == "none" else ()
             rows.append({option: "-" if option in off else f"{value}" for option, value in values.items()})
         table = pd.DataFrame(rows, index=[f"[{name}](../results/runs/{name}.json)" for name in options])
-        varied = [option for option in table if table[option].nunique() > 1]
+        varied = [option for option in table if table.loc[table[option] != "-", option].nunique() > 1]
         table = table[varied].rename(columns=lambda option: f"`{option}`")
         table.insert(0, "accuracy on validation faces (%)", [number(100 * runs["validation_accuracy"][name]) for name in options])
         fold(f"Everything that was tried ({len(table)})", to_markdown(table, "run"))
