@@ -1,4 +1,4 @@
-"""Several devices of one machine, each batch divided among them by Keras; and what JAX compiles for them, kept."""
+"""Several devices of one machine, each batch divided among them by Keras; what JAX compiles for them, kept; their precision."""
 
 import os
 from collections.abc import Iterator
@@ -42,3 +42,14 @@ def data_parallel(distribute: str, batch_size: int) -> Iterator[int]:
         )
     with distribution.scope():
         yield count
+
+
+@contextmanager
+def computing_in(precision: str) -> Iterator[None]:
+    """Keras's global precision, while models are made: a head that is split off takes that."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)

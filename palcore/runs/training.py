@@ -18,7 +18,7 @@ from palcore.losses import SmoothedCrossEntropy, attribution_loss
 from palcore.models import build_classifier, with_attribution
 from palcore.progress import attended
 from palcore.runs.card import write_card
-from palcore.runs.devices import data_parallel, keep_compiled
+from palcore.runs.devices import computing_in, data_parallel, keep_compiled
 from palcore.runs.evaluation import evaluate_conditions, watched_model
 from palcore.runs.faces import run_data, run_faces
 from palcore.runs.options import OPTIONS, Options
@@ -163,12 +163,8 @@ def _conditions(options):
         # Not on GPUs, where an operation without a deterministic form would stop the run.
         if not tf.config.list_physical_devices("GPU"):
             tf.config.experimental.enable_op_determinism()
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(options.precision)
-    try:
+    with computing_in(options.precision):
         yield
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 def train(options: Options, verbose: int | None = None) -> Path:

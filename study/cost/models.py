@@ -1,6 +1,5 @@
 """The step that is measured, with PAL and without: fixed batch, fixed weights, compiled."""
 
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import keras
@@ -9,6 +8,7 @@ import numpy as np
 from palcore.data import load
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
+from palcore.runs.devices import computing_in
 
 RATE = 1e-4
 """Of Adam, everywhere."""
@@ -28,17 +28,6 @@ class Case(NamedTuple):
         return f"{self.backbone} at {self.size} px, batches of {self.count}{options}"
 
 
-@contextmanager
-def in_precision(case):
-    """Keras's global precision is the case's, as in a run, while models are made: a head that is split off takes that."""
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(case.precision)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(policy)
-
-
 def fixed_batch(size, count):
     """``(images uint8, labels, landmarks)`` of drawn faces."""
     faces = load("synthetic", count=7 * -(-count // 7), image_size=size, shortcut=None)
@@ -51,7 +40,7 @@ def classifier_with_weights(case, seed=0):
     Kernels are drawn as He et al. (2015) do, biases are 0; normalisation keeps what it starts with. Pixels are scaled to [-1, 1],
     so that the loss of random weights is not absurd.
     """
-    with in_precision(case):
+    with computing_in(case.precision):
         classifier = build_classifier(case.backbone, case.size, dropout=0.0, scaling="unit", **case.options)
     rng = np.random.default_rng(seed)
     for variable in classifier.trainable_variables:
@@ -75,7 +64,7 @@ def model_and_batch(case, pal=True, layer=None):
     """A compiled model, and the images and targets that its ``train_on_batch`` takes."""
     images, labels, landmarks = fixed_batch(case.size, case.count)
     targets = {"expression": labels, "attribution": landmarks} if pal else labels
-    with in_precision(case):
+    with computing_in(case.precision):
         return compiled(classifier_with_weights(case), pal, layer), (images, targets)
 
 

@@ -14,9 +14,10 @@ import numpy as np
 
 from palcore.heatmaps import gaussian_heatmap
 from palcore.models import NORMALISATIONS
+from palcore.runs.devices import computing_in
 from palcore.splitting import split_classifier
 from study.cost.flop import ceilings, step_flop
-from study.cost.models import RATE, Case, classifier_with_weights, compiled, fixed_batch, in_precision, model_and_batch, step_of
+from study.cost.models import RATE, Case, classifier_with_weights, compiled, fixed_batch, model_and_batch, step_of
 from study.cost.timing import ROOT, Remote, answer, clocked, figure, interleaved, peak, ratio, rounded
 
 VGG16 = Case("vgg16", 112, 8)
@@ -87,7 +88,7 @@ def write_for_torch(path, classifier, batch, layer):
 def torch_beside(case, python, folder, number=1):
     """The PyTorch loop that starts from the same weights, as a ``Remote``."""
     classifier, path = classifier_with_weights(case), Path(folder) / f"{len(os.listdir(folder))}.npz"
-    with in_precision(case):
+    with computing_in(case.precision):
         write_for_torch(path, classifier, fixed_batch(case.size, case.count), split_classifier(classifier, None).path)
     return Remote([python, "-m", "study.cost.torch_loop", path], number)
 
@@ -133,7 +134,7 @@ def beside_torch(case=VGG16, rounds=7):
     name, tops = ("", ceilings()) if case.precision == "float32" else ("_bfloat16", {})
     times, losses = in_turn({name: case}, rounds, {top: clocked(step) for top, (step, _) in tops.items()})
     figures = loop_figures(name, case, times, losses)
-    with in_precision(case):
+    with computing_in(case.precision):
         classifier = classifier_with_weights(case)
         work = case.count * step_flop(classifier, compiled(classifier))
     for top, (_, flop) in tops.items():
