@@ -64,7 +64,8 @@ def choose(grid, cells, records, tuned):
             continue
         at_length = [cell for cell in asked if cell.options["epochs"] == choice["epochs"]]
         if name not in chosen:
-            scores = _scores([cell for cell in asked if cell not in at_length], records)
+            # Where tries are as long as what goes on, all of them are judged together at last.
+            scores = _scores([cell for cell in asked if cell not in at_length] or at_length, records)
             if scores:
                 chosen[name] = {"finals": _finals(scores, choice)}
         elif scores := _scores(at_length, records):
