@@ -7,6 +7,7 @@ interval with seeds *and* faces at random leaves out zero as well.
 """
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -150,6 +151,19 @@ def _scores(asked, score, results):
     ends = {seed: curves[name][-1] - LESS for seed, name in asked.cells[1].items() if name in curves}
     epochs = {name: epochs_until(curve, ends[runs["seed"][name]]) for name, curve in curves.items() if runs["seed"][name] in ends}
     return pd.DataFrame({PACE: pd.Series(epochs, dtype=float)})
+
+
+def leads(asked, results=None):
+    """By how much the first arm of a comparison leads on validation faces after each epoch, ``(epochs,)``, mean over the seeds that
+    both arms have; empty where they share none."""
+    first, second = asked.cells[:2]
+    paths = [
+        [results_folder(results) / "runs" / f"{arm[seed]}.json" for arm in (first, second)] for seed in first if seed in second
+    ]
+    pairs = [
+        [read_record(path)["history"]["val_expression_accuracy"] for path in pair] for pair in paths if all(map(Path.is_file, pair))
+    ]
+    return np.mean([np.subtract(*pair) for pair in pairs], axis=0) if pairs else np.array([])
 
 
 def epochs_until(curve, target):

@@ -4,7 +4,9 @@ import base64
 import json
 import pkgutil
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -212,8 +214,8 @@ def test_the_settings_are_those_of_the_pages():
 
 
 def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
-    said = {"P5": "Drawn faces: higher.", "P1": "Real faces: not known."}
-    found = pd.DataFrame({"outcome": {"P5": "higher", "P1": "missing"}})
+    said = {"C1": "Good baseline: open.", "P5": "Drawn faces: higher.", "P1": "Real faces: not known."}
+    found = pd.DataFrame({"outcome": {"C1": "missing", "P5": "higher", "P1": "missing"}})
     monkeypatch.setattr(front_page, "declared", lambda: {name: name for name in said})
     monkeypatch.setattr(front_page, "measure", lambda results: found)
     monkeypatch.setattr(front_page, "sentence", lambda asked, row: said[asked])
@@ -221,13 +223,23 @@ def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
     monkeypatch.setattr(front_page, "patch_sentences", lambda results: "Less.")
     text = front_page.with_answer(f"a {front_page.MARK} b {front_page.TABLE} {front_page.PATCH}")
     assert text == f"a Real faces: not known. {front_page.WAITING} Drawn faces: higher. b | a table | Less."
-    found.loc["P1", "outcome"], found["levels"] = "inconclusive", [[0.6, 0.4], [0.65, 0.63]]
+    found.loc["P1", "outcome"], found["levels"] = "inconclusive", [[], [0.6, 0.4], [0.65, 0.63]]
     aside = pd.DataFrame({"training faces": ["+1.2 (+0.7 to +1.6)"]})
     monkeypatch.setattr(front_page, "beside", lambda measured, results: aside if list(measured.index) == ["P1"] else None)
     text = front_page.answer()
     assert front_page.WAITING not in text and "by +1.2 (+0.7 to +1.6): it learns faster" in text and "has 63.0 %" in text
+    found.loc["C1", "outcome"], found.at["C1", "levels"] = "same", [0.68, 0.675]
+    asked = SimpleNamespace(amount=lambda value: f"{100 * value:.1f} points")
+    monkeypatch.setattr(front_page, "declared", lambda: dict.fromkeys(said, asked))
+    monkeypatch.setattr(front_page, "sentence", lambda asked, row: said[row.name])
+    monkeypatch.setattr(front_page, "clause", lambda asked, row: "it is higher")
+    monkeypatch.setattr(front_page, "leads", lambda asked, results: np.array([0.08, 0.02, 0.001]))
+    text = front_page.answer()
+    early = "PAL leads there by 8.0 points at most, after epoch 1 of 3, and after the last by 0.1 points."
+    assert text.startswith(f"Good baseline: open. On validation faces {early} From")
+    assert "From a weak baseline, it is higher. There" in text and "baseline has 67.5 %, the weak one 63.0 %" in text
     with pytest.raises(ValueError, match="the answer has no place"):
         front_page.with_answer("no mark")
     monkeypatch.setattr(front_page, "declared", dict)
-    with pytest.raises(ValueError, match="has no comparison P1"):
+    with pytest.raises(ValueError, match="has no comparison C1"):
         front_page.answer()
