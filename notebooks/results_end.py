@@ -35,8 +35,9 @@ page = Page(In, results_dir)
 # %% [markdown]
 # ## All faces
 #
-# Eight convolutions, normalised after each block, thirty epochs. Seven settings were tried for the baseline and seven for PAL (its
-# weight, with dropout and rate again, since a second loss regularises), 8 epochs each.
+# Eight convolutions, normalised after each block, thirty epochs. Six settings were tried for the baseline, of which one did clearly
+# better than the first, and then seven for PAL (its weight, with dropout and rate again, since a second loss regularises), 8 epochs
+# each.
 
 # %% tags=["remove-input"]
 page.answer("end")
