@@ -12,12 +12,12 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from palcore.files import Busy, locked
-from study import watch
 from study.cells import GRID, ROOT, RUNS, command, expand, read_grid
 
 
@@ -75,43 +75,29 @@ def note(cell, event, root=ROOT):
         file.write(f"{cell.name},{event},{datetime.now(UTC).isoformat(timespec='seconds')}\n")
 
 
-def attempt(cell, data_dir=None, threads=2, root=ROOT, **patience):
+def attempt(cell, data_dir=None, threads=2, root=ROOT):
     """Run one cell's papermill line, and note in `attempts.csv` that it was started and how it ended.
 
-    A run that failed goes on as long as it gets farther than the time before: one that ran out of memory, or whose input hung. One
-    in which nothing moves any more is given up; its log is kept. A run that outlives the grid that started it holds the cell's
-    lock: it is not started a second time beside it.
+    A run that failed, or was killed, goes on from its last epoch when it is tried again, and `train` keeps a second one out of its
+    folder. The log of the latest attempt is kept.
 
-    :param patience: `patience` and `poll` of `watch.run`.
     :return: papermill's exit code.
-    :raises ValueError: where the cell is being run, or has a record already.
+    :raises ValueError: where the cell has a record already.
     """
     folder = Path(root) / cell.folder
     if state(cell, root) == "finished":
         raise ValueError(f"cell {cell.name} has a record already, in {folder}: remove that folder to run it again")
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "log.ipynb").unlink(missing_ok=True)  # none of an earlier attempt may be taken for this one's
     # The kernel must be the study's own, not one of that name in the user's home folder.
     few = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), str(threads))
-    environment = {"JUPYTER_PREFER_ENV_PATH": "1", **few, **os.environ}
     line = command(cell, data_dir, sys.executable)
-    busy = f"cell {cell.name} is being run by another process: wait for it, or stop it first"
-    with locked(folder / "lock", busy) as lock:
-        print(shlex.join(line), flush=True)
-        progress, reached = folder / "resume.npz", None
-        while True:
-            note(cell, "started", root)
-            # No record or log of an earlier attempt may be taken for this one's.
-            for name in ("record.json", "log.ipynb"):
-                (folder / name).unlink(missing_ok=True)
-            # Papermill inherits the lock: where it cannot be ended with this process, it holds the cell until it ends.
-            options = {**patience, "cwd": root, "env": environment, "pass_fds": [lock]}
-            outcome = watch.run([*line, "--no-progress-bar"], [folder / "log.ipynb"], **options)
-            if outcome.stuck:
-                print(f"cell {cell.name} was given up: nothing had moved for a long time", file=sys.stderr)
-            note(cell, "failed" if outcome.code else "finished", root)
-            before, reached = reached, progress.stat().st_mtime_ns if progress.exists() else None
-            if not outcome.code or reached == before:
-                return outcome.code
+    print(shlex.join(line), flush=True)
+    note(cell, "started", root)
+    environment = {"JUPYTER_PREFER_ENV_PATH": "1", **few, **os.environ}
+    code = subprocess.run([*line, "--no-progress-bar"], cwd=root, env=environment).returncode
+    note(cell, "failed" if code else "finished", root)
+    return code
 
 
 def run(options):
@@ -164,7 +150,6 @@ def main(words=None):
         if not named or not set(named) <= set(cells) or (given.action == "attempt" and len(named) > 1):
             sys.exit(f"no such cell: {' '.join(named) or 'give its name'}; `python -m study.grid list` shows them")
         if given.action == "attempt":
-            watch.end_on_signals()
             cell = cells[named[0]]
             sys.exit(attempt(cell, folders.get(cell.options["dataset"]), given.threads))
         for cell in map(cells.get, named):

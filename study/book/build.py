@@ -7,14 +7,13 @@ import argparse
 import os
 import re
 import shutil
-import subprocess
+import signal
 import sys
 from pathlib import Path
 
 import yaml
 
 from palcore.files import Busy, locked
-from study import watch
 from study.book import chapters, source
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +34,7 @@ def listing_problems(files, root=ROOT):
 
 
 def build_html():
-    """Jupyter Book with warnings as errors, into _build/html; the `watch.Outcome`, and the warnings as a sentence, or None."""
+    """Jupyter Book with warnings as errors, into _build/html; the `chapters.Outcome`, and the warnings as a sentence, or None."""
     # While it stands, pages may be half-written, or read with a warning: Sphinx would take them as done, and say nothing again.
     unfinished, log = BUILD / "pages.unfinished", BUILD / "logs" / "pages.log"
     if unfinished.exists():
@@ -44,10 +43,9 @@ def build_html():
     # --path-output is the repository: the program adds `_build` itself.
     words = [sys.executable, "-c", PAGES, "build", BUILD / "src", "--path-output", ROOT, "-n", "-W", "--keep-going", "-q"]
     log.parent.mkdir(exist_ok=True)
-    with log.open("w") as file:
-        outcome = watch.run(words, [log], cwd=ROOT, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+    outcome = chapters.run(words, log, ROOT)
     source.copy_records(BUILD / "html")
-    if not outcome.code and not outcome.stuck:
+    if not outcome.code:
         unfinished.unlink()
         return outcome, None
     found = re.findall(r"^.*(?:WARNING|ERROR|CRITICAL): .*$", log.read_text(errors="replace"), re.MULTILINE)
@@ -87,7 +85,8 @@ def main():
     BUILD.mkdir(exist_ok=True)
     try:
         with locked(BUILD / "lock", "the book is being built already: wait for it, or stop it first"):
-            watch.end_on_signals()
+            for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C does
+                signal.signal(number, signal.default_int_handler)
             problems = build(not arguments.execute_only)
     except Busy as busy:
         sys.exit(str(busy))

@@ -1,18 +1,22 @@
 """Run the book's notebooks where something changed, one after the other, and say what each takes: part of `make book`.
 
-Each is run by papermill in a process and an empty folder of its own, and given up only when nothing moves (`study/watch.py`).
-What it printed, and what the libraries had to say, is in `_build/logs/NAME.log`. A notebook is done once it has run to its end, and
-its outputs hold until something changes that they depend on (`study/fingerprints.py`).
+Each is run by papermill in a process and an empty folder of its own. What it printed, and what the libraries had to say, is in
+`_build/logs/NAME.log`. A notebook is done once it has run to its end, and its outputs hold until something changes that they depend
+on (`study/fingerprints.py`).
 """
 
+import ctypes
 import json
+import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 from palcore.files import whole_file
-from study import watch
 from study.fingerprints import notebook_fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +24,34 @@ WITHOUT_GRAMMAR = "import sys; sys.modules['rfc3987_syntax'] = None; "
 """Begins a program that reads notebooks: jsonschema would build a parser of addresses first, which takes 1.5 processor seconds."""
 
 PAPERMILL = WITHOUT_GRAMMAR + "from papermill.__main__ import papermill; papermill()"
+
+
+class Outcome(NamedTuple):
+    """How a command ended: its exit code, seconds, and processor seconds of all its processes."""
+
+    code: int
+    seconds: float
+    processor_seconds: float
+
+
+def _die_with_parent():
+    """In a new process, on Linux: be killed when the parent is, by whatever signal."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def run(words, log, cwd=None):
+    """Run a command to its end, what it says in the file `log`. No clock says how long it may take: machines differ.
+
+    :return: `Outcome`.
+    """
+    start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    with log.open("w") as file:
+        told = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
+        code = subprocess.run(words, cwd=cwd, preexec_fn=_die_with_parent, **told).returncode
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Outcome(code, time.monotonic() - start, used)
 
 
 def clock(seconds):
@@ -30,7 +62,7 @@ def clock(seconds):
 def report(name, work):
     """Do one part of the build, and print its name and what it took, on one line.
 
-    :param work: a function that returns a `watch.Outcome`, and a sentence of what went wrong or None.
+    :param work: a function that returns an `Outcome`, and a sentence of what went wrong or None.
     :return: the sentence, or None.
     """
     print(f"{name:20} ", end="", flush=True)
@@ -48,8 +80,6 @@ def last_run(name, root=ROOT):
 
 def failure(outcome, notebook, log):
     """The sentence of a run that failed: that of its error, or of its end, or the last line of its log."""
-    if outcome.stuck:
-        return f"given up, since nothing had moved for {clock(watch.PATIENCE)} minutes"
     cells = json.loads(notebook.read_text())["cells"] if notebook.exists() else []
     for output in (output for cell in cells for output in cell.get("outputs", [])):
         if output["output_type"] == "error":
@@ -61,7 +91,7 @@ def failure(outcome, notebook, log):
 def execute(name, fingerprint, root=ROOT):
     """Run one notebook. Its outputs are kept in one file with the fingerprint, so that neither is there without the other.
 
-    :return: the `watch.Outcome`, and the sentence of what went wrong or None.
+    :return: the `Outcome`, and the sentence of what went wrong or None.
     """
     root = Path(root)
     build = root / "_build"
@@ -73,9 +103,8 @@ def execute(name, fingerprint, root=ROOT):
     running.unlink(missing_ok=True)
     words = [root / "notebooks" / f"{name}.ipynb", running, "--cwd", scratch, "--kernel", "python3"]
     words = [sys.executable, "-c", PAPERMILL, *words, "--no-progress-bar", "--log-output"]
-    with log.open("w") as file:
-        outcome = watch.run(words, [log, running], stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-    if outcome.code or outcome.stuck:
+    outcome = run(words, log)
+    if outcome.code:
         return outcome, failure(outcome, running, log)
     notebook = json.loads(running.read_text())
     notebook["metadata"]["palcore"] = fingerprint
