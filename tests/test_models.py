@@ -91,7 +91,7 @@ def logits_of_tflite(content, x):
     return interpreter.get_tensor(out["index"])
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", ["compact", "vgg16", "face_resnet"])  # one of each scaling
 def test_a_saved_classifier_gives_the_same_logits_out_of_keras(backbone, tmp_path):
     """As a TensorFlow Lite file, read by its interpreter, and as a SavedModel."""
     build_classifier(backbone, 32, units=8).save(tmp_path / "classifier.keras")

@@ -51,7 +51,6 @@ MOVING = {
     "RandomCrop": layers.RandomCrop(28, 28),
     "MixUp": layers.MixUp(),
     "CenterCrop": layers.CenterCrop(28, 28),
-    "Cropping2D": layers.Cropping2D(4),
     "ZeroPadding2D": layers.ZeroPadding2D(8),
     "ZeroPadding2D, one side": layers.ZeroPadding2D(((0, 0), (8, 0))),
     "Resizing with a crop": layers.Resizing(20, 32, crop_to_aspect_ratio=True),
@@ -59,7 +58,6 @@ MOVING = {
     "slices": lambda x: x[:, 4:-4, 4:-4],
     "turned round by slices": lambda x: x[:, :, ::-1],
     "operation": lambda x: ops.flip(x, axis=1),
-    "padded": lambda x: ops.pad(x, ((0, 0), (8, 0), (0, 0), (0, 0))),
     "Permute": layers.Permute((2, 1, 3)),
     "transposed": lambda x: ops.transpose(x, (0, 2, 1, 3)),
     "Lambda": layers.Lambda(lambda x: tf.image.flip_left_right(x)),
@@ -157,17 +155,14 @@ class OwnSign(layers.Layer):
 
 UNFIT = {
     "softsign": (layers.Activation("softsign"), "is missing"),
-    "softsign of a dense layer": (layers.Dense(4, activation="softsign"), "is missing"),
     "softsign of a convolution": (layers.Conv2D(4, 3, activation=tf.nn.softsign), "is missing"),
     "softsign as operation": (ops.softsign, "is missing"),
-    "softsign within": (keras.Sequential([layers.Conv2D(4, 3), layers.Activation("softsign")]), "is missing"),
     "softsign in a layer": (OwnSign(), "is missing"),
     "softsign in a lambda": (layers.Lambda(tf.nn.softsign), "is missing"),
     "bicubic": (layers.UpSampling2D(2, interpolation="bicubic"), "is missing"),
     "bilinear": (layers.UpSampling2D(2, interpolation="bilinear"), "is wrong"),
     "bilinear, 16 bit": (layers.UpSampling2D(2, interpolation="bilinear", dtype="mixed_bfloat16"), "is wrong"),
     "Resizing": (layers.Resizing(9, 11), "is wrong"),
-    "smaller": (layers.Resizing(3, 4), "is wrong"),
     "resized by an operation": (lambda x: ops.image.resize(x, (12, 12)), "is wrong"),
     "resized by TensorFlow": (layers.Lambda(lambda x: tf.image.resize(x, (5, 5))), "is wrong"),
 }

@@ -140,15 +140,6 @@ def test_the_command_takes_the_order_of_the_landmark_files(tmp_path):
     assert run("rafdb", "--data-dir", tmp_path, "--landmark-order", "x_y").exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("ferplus", "."), "unknown dataset 'ferplus': choose from synthetic, fer2013, rafdb, affectnet"),
-        (("synthetic", "."), "dataset synthetic has no folder to look into: choose from fer2013, rafdb, affectnet"),
-        (("rafdb", "nowhere"), "no folder nowhere for dataset rafdb: check data_dir"),
-        (("rafdb", None), "data_dir is missing for dataset rafdb: give the folder that holds it"),
-    ],
-)
-def test_arguments_that_make_no_sense_are_refused(arguments, sentence):
-    with pytest.raises((ValueError, FileNotFoundError), match=sentence):
-        check(*arguments)
+def test_the_drawn_faces_are_no_folder_to_check():
+    with pytest.raises(ValueError, match="dataset synthetic has no folder to look into: choose from fer2013, rafdb, affectnet"):
+        check("synthetic", ".")

@@ -96,8 +96,6 @@ PICTURES = {
     "missing": (lambda path: None, "no picture"),
     "empty folder": (Path.mkdir, "no picture in folder"),
     "pipe": (os.mkfifo, "a pipe or a device"),
-    "device": (lambda path: path.symlink_to("/dev/zero"), "a pipe or a device"),
-    "empty": (Path.touch, "cannot be read as an image"),
     "text": (lambda path: path.write_text("a face"), "cannot be read as an image"),
     "cut in its header": (lambda path: _jpeg(path, 0.05), "cut short or damaged"),
 }
@@ -190,25 +188,25 @@ def test_overlay_of_a_dead_map_is_finite():
     assert overlay(np.full((8, 8, 3), 100, np.uint8), np.zeros((2, 2))).shape == (8, 8, 3)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["grey.png", "sixteen.png", "alpha.png", "one.png", "cmyk.jpg", "GREAT.JPG", "with space and ümlaut.png", "caf\udce9.png"],
-)
-def test_unusual_pictures_are_read(name, run, face):
+def test_unusual_pictures_are_read(run, face):
     images = {
         "grey.png": Image.fromarray(FACE[..., 0]),
         "sixteen.png": Image.fromarray(FACE[..., 0].astype(np.uint16) * 257),
         "alpha.png": Image.fromarray(np.dstack([FACE, FACE[..., :1]])),
         "one.png": Image.fromarray(FACE[:1, :1]),
         "cmyk.jpg": Image.fromarray(FACE).convert("CMYK"),
+        "GREAT.JPG": Image.fromarray(FACE),
+        "with space and ümlaut.png": Image.fromarray(FACE),
+        "caf\udce9.png": Image.fromarray(FACE),
     }
-    path = face.with_name(name)
-    with open(path, "wb") as file:
-        images.get(name, Image.fromarray(FACE)).save(file, "JPEG" if name.lower().endswith("jpg") else "PNG")
-    code, out, said = call("predict", path, "--model", run)
-    assert code == 0, said
-    assert len(out.splitlines()) == 9
-    drawn = np.frombuffer(path.with_name(f"{path.stem}_attribution.png").read_bytes(), np.uint8)
+    for name, image in images.items():
+        with open(face.with_name(name), "wb") as file:
+            image.save(file, "JPEG" if name.lower().endswith("jpg") else "PNG")
+    code, out, said = call("predict", *map(face.with_name, images), "--model", run)
+    assert (code, said, len(out.splitlines())) == (0, "", len(images))
+    code, out, said = call("predict", face.with_name(name), "--model", run)
+    assert (code, said, len(out.splitlines())) == (0, "", 9)
+    drawn = np.frombuffer(face.with_name(f"{face.with_name(name).stem}_attribution.png").read_bytes(), np.uint8)
     assert cv2.imdecode(drawn, cv2.IMREAD_COLOR).shape == (SHOWN, 2 * SHOWN, 3)
 
 
@@ -325,27 +323,20 @@ RUNS = {
     "missing": (lambda run: [path.unlink() for path in run.iterdir()], "no run record"),
     "half finished": (_only_half, "its training has not ended"),
     "cut": (_write("record.json", b'{"config": {'), "is not a run record"),
-    "a list": (_write("record.json", b"[1, 2]"), "is not a run record: it lacks config, metrics or history"),
     "no metrics": (_record(lambda record: record.pop("metrics")), "it lacks config, metrics or history"),
     "wrong metrics": (_record(lambda record: record.update(metrics={"test": {"accuracy": "high"}})), "metrics of 'test'"),
     "wrong history": (_record(lambda record: record.update(history={"loss": [1, None]})), "history of 'loss'"),
-    "short window": (_record(lambda record: record.update(window=[0.1, 0.2])), "its window is"),
     "window of no size": (_record(lambda record: record.update(window=[0.1, 0.2, 0])), "its window is"),
-    "a folder": (lambda run: [(run / "record.json").unlink(), (run / "record.json").mkdir()], "is a folder"),
     "a device": (lambda run: [(run / "record.json").unlink(), (run / "record.json").symlink_to("/dev/zero")], "a device"),
     "unknown layer": (_record(lambda record: record["config"].update(layer="gone")), "no layer 'gone'"),
     "unknown attribution": (_record(lambda record: record["config"].update(attribution="new")), "unknown method 'new'"),
     "no classifier": (lambda run: (run / "classifier.keras").unlink(), "no classifier.keras in"),
-    "classifier empty": (_write("classifier.keras", b""), "is damaged or no Keras model that is safe to load"),
     "classifier cut": (
         lambda run: (run / "classifier.keras").write_bytes((run / "classifier.keras").read_bytes()[:3000]),
         "is damaged or no Keras model that is safe to load",
     ),
     "classifier hostile": (_classifier(_hostile), "is damaged or no Keras model that is safe to load"),
-    "other weights": (
-        _other_weights,
-        "has other weights than its record.json says",
-    ),
+    "other weights": (_other_weights, "has other weights than its record.json says"),
     "other architecture": (
         _classifier(lambda: keras.Sequential([keras.Input((40, 40, 3)), keras.layers.Flatten(), keras.layers.Dense(7)])),
         "goes from (None, 40, 40, 3) to (None, 7), and record.json is of a classifier from (None, 32, 32, 3)",

@@ -84,9 +84,9 @@ def test_wrong_landmarks_are_trained_on_but_never_tested_on(small, tmp_path):
             np.testing.assert_array_equal(one, other)
 
 
-def test_a_run_on_crops_tests_on_one_window_for_all_faces(small, tmp_path):
-    folder = train(options(tmp_path / "run", strategy="none", crop=0.1), verbose=0)
-    record = read_record(folder)
+def test_a_run_on_crops_tests_every_condition_on_one_window_for_all_faces(small, tmp_path):
+    folder = train(options(tmp_path / "run", strategy="none", crop=0.1, robustness=True), verbose=0)
+    record, arrays = read_record(folder), predictions_of(folder / "predictions.npz")
     left, top, side = record["window"]
     assert 0 < left < 0.3 and 0 < top < 0.4 and 0.5 < side < 1
     test = crop_faces(load("synthetic", None, "test", image_size=32, count=70), record["window"])
@@ -94,6 +94,13 @@ def test_a_run_on_crops_tests_on_one_window_for_all_faces(small, tmp_path):
     classifier = keras.models.load_model(folder / "classifier.keras")
     accuracy = np.mean(np.argmax(classifier.predict(test.images[:], verbose=0), axis=-1) == test.labels)
     assert accuracy == pytest.approx(record["metrics"]["test"]["accuracy"])
+    assert set(record["metrics"]) == {"test", "shortcut_free", "validation", *CONDITIONS}
+    for condition in CONDITIONS:
+        assert arrays[f"{condition}_called"].dtype == np.uint8 and f"{condition}_labels" not in arrays
+        right = np.mean(arrays[f"{condition}_called"] == arrays["shortcut_free_labels"])
+        assert right == pytest.approx(record["metrics"][condition]["accuracy"])
+    # A patch or blur moves no landmark.
+    assert record["data"]["patch_off"]["fingerprint"] == record["data"]["shortcut_free"]["fingerprint"]
 
 
 def test_options_are_read_back_from_a_record_older_than_some_of_them():
@@ -177,18 +184,6 @@ def test_a_loss_that_is_no_number_stops_at_its_step_and_names_the_faces(small, t
     with pytest.raises(FileNotFoundError, match="its training has not ended"):
         read_record(folder)
     assert (folder / "resume.npz").exists()  # with a smaller learning_rate it is another run, but the cause may lie elsewhere
-
-
-def test_robustness_tests_every_condition_and_its_predictions_say_what_its_scores_do(small, tmp_path):
-    folder = train(options(tmp_path / "run", robustness=True), verbose=0)
-    record, arrays = read_record(folder), predictions_of(folder / "predictions.npz")
-    assert set(record["metrics"]) == {"test", "shortcut_free", "validation", *CONDITIONS}
-    for condition in CONDITIONS:
-        assert arrays[f"{condition}_called"].dtype == np.uint8 and f"{condition}_labels" not in arrays
-        right = np.mean(arrays[f"{condition}_called"] == arrays["shortcut_free_labels"])
-        assert right == pytest.approx(record["metrics"][condition]["accuracy"])
-    # A patch or blur moves no landmark.
-    assert record["data"]["patch_off"]["fingerprint"] == record["data"]["shortcut_free"]["fingerprint"]
 
 
 def test_published_results_are_read_back_as_a_table(trained, tmp_path):

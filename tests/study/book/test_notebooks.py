@@ -135,40 +135,14 @@ def test_staging_touches_what_changed_only(tmp_path):
     assert not (tmp_path / "old.md").exists()
 
 
-@pytest.fixture
-def lab(folder):
-    """What JupyterLab reads and writes a folder's notebooks with, as Jupytext's extension makes it."""
-    settings = list(Path(sys.prefix).glob("etc/jupyter/jupyter_server_config.d/jupytext.json"))
-    assert settings and json.loads(settings[0].read_text())["ServerApp"]["jpserver_extensions"]["jupyterlab_jupytext"], (
-        "it is switched off"
-    )
+def test_jupyterlab_opens_a_pair_that_was_written_long_after_its_script(folder):
+    """By what JupyterLab reads a folder's notebooks with, as Jupytext's extension makes it."""
+    [settings] = Path(sys.prefix).glob("etc/jupyter/jupyter_server_config.d/jupytext.json")
+    assert json.loads(settings.read_text())["ServerApp"]["jpserver_extensions"]["jupyterlab_jupytext"], "it is switched off"
     manager = jupytext.TextFileContentsManager()
     manager.root_dir = str(folder)
-    return manager
-
-
-def last_cell(manager):
-    return manager.get("page.ipynb")["content"]["cells"][-1]["source"]
-
-
-def test_what_jupyterlab_saves_reaches_the_script(folder, lab):
-    model = lab.get("page.ipynb")
-    model["content"]["cells"][-1]["source"] = "print(seed + 1)"
-    lab.save(model, "page.ipynb")
-    assert "print(seed + 1)" in (folder / "page.py").read_text()
-    assert pairs.unlike_pairs(folder) == []
-
-
-def test_what_an_editor_saves_reaches_jupyterlab(folder, lab):
-    assert last_cell(lab) == "print(seed)"
-    source = folder / "page.py"
-    source.write_text(source.read_text().replace("print(seed)", "print(seed + 2)"))
-    assert last_cell(lab) == "print(seed + 2)"
-
-
-def test_jupyterlab_opens_a_pair_that_was_written_long_after_its_script(folder, lab):
     source = folder / "page.py"
     source.write_text(source.read_text().replace("print(seed)", "print(seed + 3)"))
     os.utime(source, (0, 0))
     pairs.write_pairs(folder)
-    assert last_cell(lab) == "print(seed + 3)"
+    assert manager.get("page.ipynb")["content"]["cells"][-1]["source"] == "print(seed + 3)"
