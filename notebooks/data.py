@@ -267,8 +267,9 @@ Markdown(
 # AffectNet's would take 43, so its pictures are read where they lie. What is read is made again when a file has changed; another
 # landmark table alone reads no picture again.
 #
-# We have no licensed copy to time. `python -m study.cost.data FOLDER` generates folders of the owners' size, with annotations for
-# every face and a few drawn images behind all file names, and starts a run from each: once without an index, and once more.
+# We have no licensed copy to time. A program of the commit that `results/benchmark/data.json` names, `workflow/benchmark_data.py`,
+# generated folders of the owners' size, with annotations for every face and a few drawn images behind all file names, and started a
+# run from each: once without an index, and once more.
 
 # %% tags=["hide-input"]
 benchmark = json.loads((results / "benchmark" / "data.json").read_text())

@@ -39,14 +39,10 @@ def own_index(monkeypatch, tmp_path_factory):
 
 def make_small(patch):
     """Training on 70 faces of 32 pixels a split, with integrated gradients of 14 of them in two steps."""
-    from palcore.data import load
     from palcore.runs import faces, reliance
+    from tests.runs.kill_twenty import load_few
 
-    def load_faces(options, split, index_dir=None, **changes):
-        given = {"shortcut": options.shortcut, "seed": options.seed, **changes}
-        return load("synthetic", None, split, image_size=32, count=70, **given)
-
-    patch.setattr(faces, "load_faces", load_faces)
+    patch.setattr(faces, "load_faces", load_few)
     patch.setattr(reliance, "SAMPLE", 14)
     patch.setattr(reliance, "STEPS", 2)
 

@@ -133,17 +133,22 @@ OF_LOGITS = {
 }
 
 
+@pytest.fixture(scope="module")
+def model():
+    """A training model to compile in many ways."""
+    return with_attribution(residual())
+
+
 @pytest.mark.parametrize("form", OF_PROBABILITIES)
-def test_a_loss_of_probabilities_is_refused_in_compile(form):
-    model, loss = with_attribution(residual()), OF_PROBABILITIES[form]
+def test_a_loss_of_probabilities_is_refused_in_compile(form, model):
+    loss = OF_PROBABILITIES[form]
     for given in ({"expression": loss}, {"expression": [loss], "attribution": "mse"}, ["mse", loss], loss):
         with pytest.raises(ValueError, match="loss .* of .* takes probabilities, and its outputs are logits: give one of logits"):
             model.compile("sgd", given)
 
 
 @pytest.mark.parametrize("form", OF_LOGITS)
-def test_a_loss_of_logits_is_accepted_and_xla_is_asked_for_by_name(form):
-    model = with_attribution(residual())
+def test_a_loss_of_logits_is_accepted_and_xla_is_asked_for_by_name(form, model):
     model.compile("sgd", {"expression": OF_LOGITS[form], "attribution": PrivilegedAttributionLoss()})
     assert model.jit_compile is False
     model.compile("sgd", {"expression": OF_LOGITS[form]}, jit_compile=True)

@@ -11,7 +11,7 @@ from palcore.runs.records import read_record
 from palcore.training import Options, check_options
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = {"epochs": 1, "units": 16, "image_size": 32, "width_multiplier": 0.125}
+QUICK = {"epochs": 1, "units": 16, "image_size": 32, "width_multiplier": 0.125, "train_share": 0.1}
 
 
 def papermill(folder, notebook=ROOT / "notebooks" / "train.ipynb", **parameters):
