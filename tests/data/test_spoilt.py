@@ -9,7 +9,6 @@ import gzip
 import os
 import shutil
 import struct
-import warnings
 
 import cv2
 import numpy as np
@@ -48,7 +47,6 @@ write = on(lambda path, content: path.write_bytes(content if isinstance(content,
 cut = on(lambda path, share=0.5: os.truncate(path, int(path.stat().st_size * share)))
 repaired = on(lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] + b"\xff\xd9"))
 emptied = on(lambda path: [inner.unlink() for inner in path.iterdir()])
-pipe = on(lambda path: (path.unlink(), os.mkfifo(path)))
 not_utf8 = on(lambda path: os.rename(os.fsencode(path), os.fsencode(path.parent) + b"/caf\xe9.jpg"))
 array = on(lambda path, value: np.save(path, value, allow_pickle=True))
 
@@ -163,7 +161,6 @@ CASES = {
     # RAF-DB, as its owner ships it.
     "no list": ("rafdb", remove(LIST), "layout", f"no file @/{LIST} for rafdb: data_dir must hold"),
     "no images": ("rafdb", moved("Image/aligned", "Image/cut"), "layout", "no folder @/Image/aligned for rafdb"),
-    "a list that is a pipe": ("rafdb", pipe(LIST), "layout", f"@/{LIST} is a pipe or a device"),
     "a list in utf-16": ("rafdb", lambda copy: (copy / LIST).write_text((copy / LIST).read_text(), "utf-16"), "table", "is no text"),
     "a line without label": ("rafdb", line(LIST, 2, lambda text: text.split()[0]), "table", "line 3 of"),
     "a line with another file": ("rafdb", line(LIST, 2, lambda text: "face.jpg 3"), "table", "is 'face.jpg 3'"),
@@ -179,7 +176,6 @@ CASES = {
     "a test picture in train": ("rafdb", placed("Image/aligned/train_00003_aligned.jpg", PICTURES["rafdb"]), "copy", "same picture as train_00003.jpg of train"),
     "the same under another label": ("rafdb", placed("Image/aligned/train_00004_aligned.jpg", PICTURES["rafdb"]), "copy", "but labelled disgust, not happiness"),
     "no landmark file": ("rafdb", remove(TEXT), "landmarks missing", f"no landmark file @/{TEXT}"),
-    "a landmark file that is a pipe": ("rafdb", pipe(TEXT), "landmarks missing", "is a pipe"),
     "no landmarks at all": ("rafdb", moved("landmarks", "points"), "landmarks missing", "no landmarks.csv.gz in @ for rafdb"),
     "37 landmarks": ("rafdb", text_points(lambda points: points[:37]), "landmarks unreadable", "are 74 numbers: there must be 136"),
     "landmarks in words": ("rafdb", write(TEXT, "left\tright\n" * 68), "landmarks unreadable", "are no numbers"),
@@ -215,14 +211,12 @@ CASES = {
     "table: a row too long": ("rafdb_table", cell(TABLE, 3, 7, "1,2"), "table", "cannot be read ("),
     "table: cut": ("rafdb_table", cut(TABLE), "table", "cannot be read ("),
     "table: packed zeros": ("rafdb_table", write(TABLE, gzip.compress(bytes(2**26))), "table", "it unpacks to more than"),
-    "table: a pipe": ("rafdb_table", pipe(TABLE), "layout", "is a pipe or a device"),
     # AffectNet.
     "affectnet: no part": ("affectnet", moved("val_set", "val"), "layout", "no folder @/val_set/images for affectnet"),
     "affectnet: no annotations": ("affectnet", moved("val_set/annotations", "val_set/labels"), "layout", "no folder @/val_set/annotations"),
     "affectnet: two images of a face": ("affectnet", placed(PICTURES["affectnet"], "val_set/images/2.png"), "table", "both 2.jpg and 2.png in @/val_set/images"),
     "affectnet: a name that is not utf-8": ("affectnet", not_utf8(PICTURES["affectnet"]), "table", "is not UTF-8: rename the file"),
     "affectnet: no expression": ("affectnet", remove(NUMBER), "label missing", f"no annotation @/{NUMBER}"),
-    "affectnet: an expression that is a pipe": ("affectnet", pipe(NUMBER), "label missing", "is a pipe"),
     "affectnet: expression 11": ("affectnet", array(NUMBER, np.array("11")), "label", f"label '11' of val_set/images/2.jpg in @/{NUMBER}"),
     "affectnet: two expressions": ("affectnet", array(NUMBER, np.array([1, 2])), "label", "has 2 values"),
     "affectnet: an object": ("affectnet", array(NUMBER, np.array({"a": 1})), "label", "it holds objects"),
@@ -436,10 +430,3 @@ def test_votes_in_another_order_are_noticed(copy, drawn, monkeypatch):
 def test_options_that_make_no_sense_are_refused(layout, options, pattern, copy):
     with pytest.raises((ValueError, FileNotFoundError), match=pattern):
         load(layout, copy(layout), "test", **options)
-
-
-def test_a_sound_copy_loads_without_a_word(copy):
-    folder = copy("rafdb")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert len(load("rafdb", folder, "test")) == 14

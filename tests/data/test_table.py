@@ -35,15 +35,6 @@ def test_a_grey_image_has_three_equal_channels(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), np.repeat(grey[..., None], 3, axis=2))
 
 
-def test_a_missing_image_and_one_that_is_none_are_told_apart(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no image file .*nowhere.png: check the path"):
-        read_image(tmp_path / "nowhere.png")
-    for content in (b"", b"not an image"):
-        (tmp_path / "broken.png").write_bytes(content)
-        with pytest.raises(ValueError, match="broken.png cannot be read as an image"):
-            read_image(tmp_path / "broken.png")
-
-
 def test_shrinking_averages_areas():
     image = np.zeros((4, 4, 3), np.uint8)
     image[:2, :2] = 200

@@ -103,7 +103,7 @@ print(json.dumps([steps, losses]))
 def test_runs_of_another_weight_rate_and_length_share_what_is_compiled_for_a_device(tmp_path):
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
     environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    environment |= {"PYTHONPATH": str(Path(__file__).parents[2]), "XLA_FLAGS": "--xla_backend_optimization_level=0"}
     small = {name: value for name, value in SMALL.items() if name != "epochs"}
     words = [sys.executable, "-c", SHARED, str(tmp_path / "cache"), str(tmp_path / "runs"), json.dumps(small)]
     done = subprocess.run(words, capture_output=True, text=True, env=environment)

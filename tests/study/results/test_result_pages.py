@@ -9,15 +9,12 @@ import IPython.display
 import jupytext
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 
 from palcore.runs.records import read_record, repository_root
-from study.book.figures import use_style
-from study.book.source import copy_records
 from study.results import glance, pages
 from study.results.arms import SHORT, arms_of, lengths_sentence, pairs_of, question_cells, read
-from study.results.effects import draw_arms, draw_pace
+from study.results.effects import draw_pace
 from study.results.glance import CIRCUMSTANCES, HARDER, INSTEAD
 from study.results.measures import CONDITIONS
 from tests.study.results.conftest import FACES, PRIMARY, write_run
@@ -291,32 +288,6 @@ def test_maps_are_of_the_same_faces(tmp_path, use_grid, rng, monkeypatch):
     (tmp_path / "maps" / f"{arms_of('aligned-landmarks')['a template'][2]}.npz").unlink()
     maps()
     assert len(drawn) == 1, "no seed is shared"
-
-
-def test_the_links_of_a_page_lead_to_the_records_beside_it(show, tmp_path):
-    """A page lies in notebooks/ of the built book, and the records in its results/."""
-    write_all(tmp_path / "results", question_cells("rivals"))
-    copy_records(tmp_path / "html", tmp_path)
-    (tmp_path / "html" / "notebooks").mkdir()
-    links = re.findall(r"\]\((.*?\.json)\)", show("results_controls", tmp_path / "results")[0])
-    assert {Path(link).stem for link in links} == {cell.name for cell in question_cells("rivals")}
-    assert all((tmp_path / "html" / "notebooks" / link).resolve().is_file() for link in links)
-
-
-def test_long_names_leave_room_for_both_panels():
-    arms = {"without PAL, 12 epochs, all channels, batches of 64": 0.5, "PAL, 12 epochs, all channels, batches of 64": 0.7}
-    parts = [("seeds", ""), *(("score", part) for part in ("mean", "low", "high"))]
-    numbers = pd.DataFrame(
-        [[3, mean, mean - 0.1, mean + 0.1] for mean in arms.values()], list(arms), pd.MultiIndex.from_tuples(parts)
-    )
-    line = (20.0, -5.0, 45.0, np.array([10.0, 20.0, 30.0]))
-    with plt.rc_context():
-        use_style()
-        figure = draw_arms(numbers, "score", "accuracy, patch at random (%)", {list(arms)[1]: line}, {list(arms)[0]}, 1.0)
-        figure.draw_without_rendering()
-        left, right = (axis.xaxis.label.get_window_extent() for axis in figure.axes)
-    plt.close(figure)
-    assert left.x1 < right.x0
 
 
 def test_a_large_networks_lead_on_test_faces_is_no_larger_than_on_the_faces_it_trained_on():
