@@ -46,7 +46,8 @@ def test_the_readmes_answer_is_what_the_records_say():
 
     assert "accuracy is 1.4 points higher where faces are aligned, and three where they lie at random places" in README
     assert "landmarks do better than one template for all, by one point and by three" in README.replace("\n", " ")
-    found, aside = measure(), beside(measure())
+    found = measure()
+    aside = beside(found)
     points = 100 * found["difference"].astype(float)
     assert (found.loc[["P1", "P2", "P3", "P3 against none", "P5"], "outcome"] == "higher").all()
     assert round(points["P1"], 1) == 1.4 and [round(points[name]) for name in ("P2", "P3", "P3 against none")] == [1, 3, 3]

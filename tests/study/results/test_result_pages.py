@@ -1,6 +1,7 @@
 """The result pages run without a record, with some, and with all of the grid's, and say what the records say."""
 
 import copy
+import functools
 import json
 import re
 from pathlib import Path
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 
 from palcore.runs.records import read_record, repository_root
-from study.results import glance, pages
+from study.results import glance, pages, primary, tables
 from study.results.arms import SHORT, arms_of, lengths_sentence, pairs_of, question_cells, read
 from study.results.effects import draw_pace
 from study.results.glance import CIRCUMSTANCES, HARDER, INSTEAD
 from study.results.measures import CONDITIONS
+from study.results.scores import fair_scores, read_facts
 from tests.study.results.conftest import FACES, PRIMARY, write_run
 
 NOTEBOOKS = Path(__file__).resolve().parents[3] / "notebooks"
@@ -68,9 +70,22 @@ def test_a_page_without_records_says_so(show, tmp_path, page):
     assert "not known yet" in text or "runs are in" in text or "still to come" in text
 
 
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """A folder with a record of every run, and what pages compute of them, each once for all pages: scores and comparisons."""
+    fair = functools.cache(lambda folder, name: fair_scores(folder, name, records[name], facts))
+    folder = write_all(tmp_path_factory.mktemp("everything"), read()[1])
+    records = {path.stem: json.loads(path.read_text())["config"] for path in folder.glob("runs/*.json")}
+    facts = read_facts(folder)
+    return folder, lambda folder, name, *_: fair(folder, name), functools.cache(primary.measure)
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_with_all_records_shows_figures_and_tables(show, tmp_path, page):
-    text, figures = show(page, write_all(tmp_path, read()[1]))
+def test_a_page_with_all_records_shows_figures_and_tables(show, everything, page, monkeypatch):
+    folder, scores, measure = everything
+    monkeypatch.setattr(tables, "fair_scores", scores)
+    monkeypatch.setattr(primary, "measure", measure)
+    text, figures = show(page, folder)
     done = re.findall(r"^(\d+) of (\d+) runs are in\.$", text, re.MULTILINE)
     assert all(some == all_ for some, all_ in done)
     if page not in ("results", "results_tests") and arms_of("end"):
