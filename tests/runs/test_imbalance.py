@@ -51,26 +51,9 @@ def test_class_weights_reach_the_loss(strategy, faces):
 
 @pytest.mark.parametrize("strategy", ["none", "mean"])
 @pytest.mark.parametrize("changes", [{}, {"class_weight": "balanced"}, {"sampling": "balanced"}])
-def test_the_options_reach_the_training_batches(strategy, changes, faces, monkeypatch, tmp_path):
-    made = []
-
-    class Stop(Exception):
-        pass
-
-    class Recorded(FaceBatches):
-        def __init__(self, *arguments, **values):
-            super().__init__(*arguments, **values)
-            made.append(self)
-
-    def stop(*arguments, **values):
-        raise Stop
-
-    monkeypatch.setattr(run_faces, "load_faces", lambda options, split, index_dir=None, **changes: faces)
-    monkeypatch.setattr(training, "FaceBatches", Recorded)
-    monkeypatch.setattr(training, "build", stop)
-    with pytest.raises(Stop):
-        training.train(options(strategy=strategy, out_dir=str(tmp_path / "run"), **changes), verbose=0)
-    batches, validation = made
+def test_the_options_reach_the_training_batches(strategy, changes, faces):
+    given = options(strategy=strategy, **changes)
+    batches, validation = training._batches(given, run_faces.RunFaces(faces, faces, {}, None), devices=1)
     assert validation.options.class_weight is None
     shown = np.bincount(faces.labels[batches.order], minlength=7)
     if changes.get("sampling") == "balanced":
