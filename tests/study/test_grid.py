@@ -138,8 +138,8 @@ def test_cells_are_selected_by_question_and_by_the_data_that_is_there():
         selected(CELLS, ["speed"], [], GRID)
 
 
-def test_the_whole_fits_two_cores():
-    assert 2 < sum(cell.minutes for cell in CELLS if not cell.gpu) / 60 < 30
+def test_the_whole_fits_two_cores_in_three_days():
+    assert 2 < sum(cell.minutes for cell in CELLS if not cell.gpu) / 60 < 72
 
 
 def test_a_name_shows_what_differs():
