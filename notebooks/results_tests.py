@@ -54,9 +54,10 @@ page.effects()
 page.tests()
 
 # %% [markdown]
-# The trainings were short, and the baseline is weak: 63 % of FER2013's test faces, where one network without other data reaches
-# 73.28 % [khaireddin2021facial](../book/references.bib); by FER+'s labels, over eight expressions, 85 % were published
-# [barsoum2016training](../book/references.bib). So what is shown is a gain in pace.
+# The trainings of P1 to P4 were short, and their baseline is weak: 63 % of FER2013's test faces, where one network without other data
+# reaches 73.28 % [khaireddin2021facial](../book/references.bib); by FER+'s labels, over eight expressions, 85 % were published
+# [barsoum2016training](../book/references.bib). So what they show is a gain in pace. [A good baseline](results_end.ipynb) tells what
+# remains of it.
 #
 # ## What it is good for, and what not
 #
