@@ -222,7 +222,9 @@ class Pair {
       this.handle.focus({preventScroll: true});
       const held = at(event).map((place, axis) => place - [this.x, this.y][axis]);
       const [across, down] = held.every(distance => distance >= 0 && distance <= this.side) ? held : [this.side / 2, this.side / 2];
-      pull = event.target.matches(".patch-corner") ? (x, y) => this.drawCorner(x, y) : (x, y) => this.move(x - across, y - down);
+      const reach = Math.min(26 * this.width / this.stage.clientWidth, this.side / 3); // 26 pixels of the screen
+      const corner = this.drawCorner && held.every(distance => Math.abs(distance - this.side) < reach);
+      pull = (x, y) => corner ? this.drawCorner(x, y) : this.move(x - across, y - down);
       pull(...at(event));
     });
     this.stage.addEventListener("pointermove", event => {
@@ -396,7 +398,9 @@ class OwnFace extends Pair {
     this.crop.setAttribute("aria-label", "what both networks see: the frame, grey and small");
     const pictures = element("div", {className: "patch-pictures"}, element("div", {}, this.crop, "what both see"), ...this.looks);
     const size = element("label", {className: "patch-size"}, "Size of the frame", this.slider);
-    this.shown = element("div", {hidden: true}, this.stage, size, pictures, this.scale);
+    const how = "Move the frame and pull its corner, until a face fills it from forehead to chin, as faces of FER2013 do.";
+    const hint = element("p", {className: "patch-scale", textContent: how});
+    this.shown = element("div", {hidden: true}, hint, this.stage, size, pictures, this.scale);
     this.answers = element("div", {hidden: true}, this.table);
     const ask = element("label", {className: "patch-file"}, "A picture of one face", this.file);
     this.put(figure, "Frame a face, and two networks answer", ask, this.shown, this.says, this.answers);

@@ -141,30 +141,26 @@ def test_a_square_becomes_the_pixels_that_python_makes_of_it(own, side):
     assert off.max() <= 1 and off.mean() < (0.3 if side == 96 else 0.01)  # OpenCV rounds a half up there, and down elsewhere
 
 
-def frame(page, width, height):
-    """Left, top and side of the frame, in pixels of the picture."""
-    left, top = page.evaluate(
-        "() => ['left', 'top'].map(name => parseFloat(document.querySelector('.patch-handle').style[name]) / 100)"
-    )
-    return round(left * width), round(top * height), int(page.locator(".patch-size input").input_value())
+FRAME = """() => { const {left, top, width} = document.querySelector(".patch-handle").style;
+    const picture = document.querySelector(".patch-stage canvas");
+    return [[left, picture.width], [top, picture.height], [width, picture.width]].map(
+        ([share, side]) => Math.round(parseFloat(share) * side / 100)); }"""
+"""Left, top and side of the frame, in pixels of the picture."""
+SAID = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() =>
+    [...document.querySelectorAll(".patch-bar")].map(row => [...row.cells].slice(1).map(
+        cell => parseFloat(cell.style.getPropertyValue("--share")) / 100)))"""
+"""The probability of each expression and network, ``(7, 2)``."""
 
 
-@pytest.mark.parametrize(("height", "width", "face", "apart"), [(300, 400, 200, 0.005), (1500, 2000, 600, 0.03)])
-def test_a_picture_of_the_readers_own_is_answered_as_python_would(own, height, width, face, apart):
-    picture, file = photograph(height, width, face, (height // 6, height // 6))
+@pytest.mark.parametrize(("width", "face", "apart"), [(400, 200, 0.005), (2000, 600, 0.03)])  # the larger one is shrunk on its way
+def test_a_picture_of_the_readers_own_is_answered_as_python_would(own, width, face, apart):
+    picture, file = photograph(width * 3 // 4, width, face, (width // 8, width // 8))
     give(own, **file)
     scale = min(1, 1600 / width)
-    shown = round(width * scale), round(height * scale)
-    assert frame(own, *shown) == ((shown[0] - shown[1]) // 2, 0, shown[1])
     own.locator(".patch-size input").fill(str(round(face * scale)))
     own.locator(".patch-handle").press("Shift+ArrowUp")
-    left, top, side = frame(own, *shown)
-    own.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    said = own.evaluate(
-        """() => [...document.querySelectorAll(".patch-bar")].map(row => [...row.cells].slice(1).map(
-            cell => parseFloat(cell.style.getPropertyValue("--share")) / 100))"""
-    )
-    left, top, side = (round(length / scale) for length in (left, top, side))
+    said, (left, top, side) = own.evaluate(SAID), (round(length / scale) for length in own.evaluate(FRAME))
+    assert side == face
     image = as_fer2013(picture[top : top + side, left : left + side])[None]
     wanted = [softmax(networks.unpacked(name).predict(image, verbose=0)[0].astype(float)) for name in PAIRS["own"]]
     assert np.abs(said - np.transpose(wanted)).max() < apart
@@ -172,43 +168,31 @@ def test_a_picture_of_the_readers_own_is_answered_as_python_would(own, height, w
 
 def test_a_reader_moves_and_resizes_the_frame(own):
     give(own, **photograph(300, 400, 200, (0, 0))[1])
-    where, handle, stage = lambda: frame(own, 400, 300), own.locator(".patch-handle"), own.locator(".patch-stage").bounding_box()
-    point = lambda x, y: (stage["x"] + x * stage["width"] / 400, stage["y"] + y * stage["height"] / 300)  # noqa: E731
-    assert where() == (50, 0, 300)
+    assert own.evaluate(FRAME) == [50, 0, 300]
     own.locator(".patch-size input").fill("100")
-    assert where() == (150, 100, 100)
-    for keys, wanted in (
-        (["ArrowLeft", "Shift+ArrowDown"], (147, 130, 100)),
-        (["+", "-"], (147, 130, 100)),
-        (["Home"], (50, 0, 300)),
-        (["-"], (57, 7, 286)),
-    ):
-        for key in keys:
-            handle.press(key)
-        assert np.allclose(where(), wanted, atol=1), keys
-    for start, end, wanted in (
-        ((340, 290), (120, 70), (57, 7, 63)),  # its corner
-        ((80, 30), (180, 130), (157, 107, 63)),  # what is inside
-        ((390, 290), (390, 290), (337, 237, 63)),  # to where the pointer is
-    ):
-        own.mouse.move(*point(*start))
-        own.mouse.down()
-        own.mouse.move(*point(*end), steps=4)
-        own.mouse.up()
-        assert np.allclose(where(), wanted, atol=2), start
-    own.touchscreen.tap(*point(40, 40))
-    assert np.allclose(where(), (8, 8, 63), atol=2)
+    keys = {"ArrowLeft": (147, 100, 100), "Shift+ArrowDown": (147, 130, 100), "+": (145, 128, 105), "Home": (50, 0, 300)}
+    for key, wanted in (keys | {"-": (57, 7, 286)}).items():
+        own.locator(".patch-handle").press(key)
+        assert np.allclose(own.evaluate(FRAME), wanted, atol=1), key
+    stage = own.locator(".patch-stage").bounding_box()
+    grips = {"corner": ((340, 290), (120, 70), (57, 7, 63)), "inside": ((80, 30), (180, 130), (157, 107, 63))}
+    for grip, (*points, wanted) in (grips | {"outside": ((390, 290), (390, 290), (337, 237, 63))}).items():
+        for (x, y), press in zip(points, (own.mouse.down, own.mouse.up), strict=True):
+            own.mouse.move(stage["x"] + x * stage["width"] / 400, stage["y"] + y * stage["height"] / 300, steps=4)
+            press()
+        assert np.allclose(own.evaluate(FRAME), wanted, atol=2), grip
+    own.touchscreen.tap(stage["x"] + stage["width"] / 10, stage["y"] + stage["height"] / 7.5)
+    assert np.allclose(own.evaluate(FRAME), (8, 8, 63), atol=2)
 
 
-def test_a_file_that_is_no_picture_for_them_is_refused_in_words(own):
-    small = cv2.imencode(".png", np.zeros((40, 90, 3), np.uint8))[1].tobytes()
-    for name, content, words in (
-        ("a.txt", b"none", "a.txt cannot be read as a picture"),
-        ("s.png", small, "s.png has 90 x 40 pixels"),
-    ):
-        own.locator(".patch input[type=file]").set_input_files({"name": name, "mimeType": "image/png", "buffer": content})
-        own.get_by_text(words).wait_for()
-        assert own.locator(".patch table").is_hidden() and own.locator(".patch canvas").first.is_hidden()
+@pytest.mark.parametrize(
+    ("height", "words"), [(0, "cannot be read as a picture"), (40, "has 90 x 40 pixels: the networks need 48")]
+)
+def test_a_file_that_is_no_picture_for_them_is_refused_in_words(own, height, words):
+    content = cv2.imencode(".png", np.zeros((height, 90, 3), np.uint8))[1].tobytes() if height else b"no picture"
+    own.locator(".patch input[type=file]").set_input_files({"name": "face.png", "mimeType": "image/png", "buffer": content})
+    own.get_by_text(f"face.png {words}").wait_for()
+    assert own.locator(".patch table").is_hidden() and own.locator(".patch canvas").first.is_hidden()
 
 
 def test_the_share_on_the_patch_is_that_of_the_records(page):
