@@ -16,16 +16,8 @@
 # %% [markdown]
 # # Your own face
 #
-# At the end of this page you will have seen what two saved runs make of one picture, side by side: what each calls the
-# expression, and where each looked. On a command line,
-#
-# ```sh
-# python -m palcore predict PHOTO.jpg --find-faces
-# ```
-#
-# does the same with the newest runs in `runs/`. Read [what a label of an expression is, and is not](../book/responsible.md)
-# first: it is what annotators called pictures, not what anybody felt. A picture of a person needs that person's consent, and
-# should be deleted afterwards.
+# At the end of this page you will have seen what two networks make of one picture, side by side: what each calls the
+# expression, and where each looked. A picture of a person needs that person's consent, and should be deleted afterwards.
 
 # %% tags=["parameters"]
 photo = None  # a file; None: a drawn face
@@ -39,15 +31,50 @@ from study.book.notebook import begin
 begin(In)
 
 # %% [markdown]
-# ## Two runs
+# ## In this browser
+#
+# Two small networks come with this page, one trained without PAL and one with it. They learnt from the faces of FER2013: grey, 48
+# pixels wide, found by web searches and given out for a challenge ([goodfellow2013challenges](../book/references.bib)). Its labels are
+# noisy, and the people in it were not asked; weights trained on it are shared widely all the same.
+#
+# - What they say is **what annotators would have called such a picture**, not what anybody feels.
+# - **Decide nothing about a person by it.** [Responsible use](../book/responsible.md) says why, and where the law forbids it.
+# - They see your crop in grey and 48 pixels wide, and give it one of seven names, whatever it shows.
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown, display
+
+from palcore.runs.records import read_record, repository_root
+
+kinds = {"without PAL": "none", "with PAL": "mean"}
+records = {words: read_record(repository_root() / "results" / "browser" / f"fer2013_{kind}.json") for words, kind in kinds.items()}
+right = " and ".join(f"{100 * one['int8']['changes']['test']['accuracy']:.0f} % {words}" for words, one in records.items())
+[faces] = {one["data"]["train"]["faces"] for one in records.values()}
+Markdown(
+    f"Trained on {faces:,} faces, they give FER2013's test faces the label that its owners gave them on {right}. Pictures that were taken "
+    "otherwise are harder for them."
+)
+
+# %% [markdown]
+# <p class="own-face">On a screen, in a browser with JavaScript, you can frame a face here in a picture of yours, and see what each calls it
+# and where it looks. The picture is sent nowhere.</p>
+
+# %% [markdown]
+# ## With runs of your own
+#
+# On a command line,
+#
+# ```sh
+# python -m palcore predict PHOTO.jpg --find-faces
+# ```
+#
+# does the same with the newest runs in `runs/`, and so do the cells below.
 #
 # A run is a folder that `notebooks/train.ipynb` has written: the strategy `none` is trained with cross-entropy alone, `mean` with
 # PAL. The newest of each is taken. Without any, the two networks take their place that come with the study (`results/browser`): they
 # know drawn faces and nothing else, so their answer for a photograph is worth nothing.
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown, display
-
 from palcore import EMOTIONS
 from palcore.data import load
 from palcore.runs.prediction import attributed, look, network_of, run_of, saved_runs
@@ -60,7 +87,6 @@ try:
     networks = [network_of(run_of(folder)) for folder in folders]
 except FileNotFoundError as nothing:
     display(Markdown(f"There is {nothing}, and with `-p strategy none` the one to compare it with. Until then:"))
-    kinds = {"without PAL": "none", "with PAL": "mean"}
     networks = [attributed(name, unpacked(strategy)) for name, strategy in kinds.items()]
 display(Markdown("\n".join(f"- {network.name}" for network in networks)))
 

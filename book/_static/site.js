@@ -13,7 +13,20 @@ function reachScrollingBoxes() {
 window.addEventListener("load", () => Promise.resolve(window.MathJax?.startup?.promise).then(reachScrollingBoxes));
 window.addEventListener("resize", reachScrollingBoxes);
 
-/* The picture of two networks becomes one that can be touched where its reader asks for that; only then are they loaded. */
+/* Where two networks answer a reader who asks for it; only then are they loaded. */
+const OFFERS = [{
+  at: 'img[src$="two_networks.png"]',
+  words: "Give the patch another colour, drag it elsewhere or take it away: two networks answer at once, here in your browser.",
+  ask: "Move the patch yourself (loads 3 MB)",
+  kind: "Touch",
+  files: ["patch", "faces", "none", "mean"],
+}, {
+  at: ".own-face",
+  words: "",
+  ask: "Show them a picture of yours (loads 3 MB)",
+  kind: "OwnFace",
+  files: ["patch", "fer2013_none", "fer2013_mean"],
+}];
 const STATIC = new URL(".", document.currentScript.src);
 
 function loadScript(name) {
@@ -23,30 +36,28 @@ function loadScript(name) {
   });
 }
 
-function offerTouch(figure) {
-  const button = Object.assign(document.createElement("button"), {type: "button", className: "patch-start"});
-  const ask = "Move the patch yourself (loads 3 MB)";
-  button.textContent = ask;
-  const offer = Object.assign(document.createElement("div"), {className: "patch-offer"});
-  offer.append("Give the patch another colour, drag it elsewhere or take it away: two networks answer at once, here in your browser.", button);
+function offer(figure, {words, ask, kind, files}) {
+  const button = Object.assign(document.createElement("button"), {type: "button", className: "patch-start", textContent: ask});
+  const box = Object.assign(document.createElement("div"), {className: "patch-offer"});
+  box.append(words, button);
   button.addEventListener("click", async () => {
     button.disabled = true;
     button.textContent = "Loading two networks …";
     try {
-      await Promise.all(["patch", "faces", "none", "mean"].map(loadScript));
+      await Promise.all(files.map(loadScript));
     } catch {
       button.disabled = false;
       button.textContent = `${ask}: it could not be loaded, try again`;
       return;
     }
-    new window.patch.Touch(figure, window.patchData);
+    new window.patch[kind](figure, window.patchData);
     figure.classList.add("patch-still");
-    offer.remove();
-    document.querySelector(".patch input:checked").focus();
+    box.remove();
+    document.querySelector(".patch :is(input:checked, input[type=file])").focus();
   });
-  figure.after(offer);
+  figure.after(box);
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  for (const image of document.querySelectorAll('.bd-article img[src$="two_networks.png"]')) offerTouch(image.closest("figure, p"));
+  for (const one of OFFERS) for (const place of document.querySelectorAll(`.bd-article ${one.at}`)) offer(place.closest("figure, p"), one);
 });

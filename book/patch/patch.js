@@ -1,10 +1,8 @@
-/* The picture that one can touch: a drawn face, its patch, and what two networks make of it, computed here.
+/* Pictures that one can touch, and what two networks make of them, computed here: a drawn face and its patch, or a picture of the
+ * reader's own.
  *
- * site.js loads this file when a reader asks for it, after the data that study/book/browser.py writes (window.patchData). What a
- * network computes here is what Keras computes with the same weights: tests/study/book/test_patch.py compares them. Another pair of
- * networks is another `pair` of a Touch, with data of its own. */
-
-const PAIR = {none: "without PAL", mean: "with PAL"};
+ * site.js loads this file when a reader asks for it, with the data that study/book/browser.py writes (window.patchData). What a
+ * network computes here is what Keras computes with the same weights: tests/study/book/test_patch.py compares them. */
 
 /* Cividis at nine places, the scale of the book's maps: blue least, yellow most. */
 const SCALE = [
@@ -26,13 +24,17 @@ class Network {
     };
     this.layers = layers.map(layer => {
       const {kind, name} = layer;
-      if (kind === "Conv2D" || kind === "Dense") return {...layer, kernel: kernel(name), bias: floats(`${name}/bias`)};
+      if (kind === "Conv2D" || kind === "Dense") {
+        const bias = `${name}/bias` in weights ? floats(`${name}/bias`) : new Float32Array(floats(`${name}/step`).length);
+        return {...layer, kernel: kernel(name), bias};
+      }
       if (kind !== "BatchNormalization") return layer;
       const [gamma, beta, mean, variance] = ["gamma", "beta", "moving_mean", "moving_variance"].map(part => floats(`${name}/${part}`));
       const scale = gamma.map((value, place) => value / Math.sqrt(variance[place] + layer.epsilon));
       return {...layer, scale, shift: beta.map((value, place) => value - mean[place] * scale[place])};
     });
-    this.attributed = this.layers.map(layer => layer.kind).lastIndexOf("Conv2D");
+    const kinds = this.layers.map(layer => layer.kind);
+    this.attributed = Math.max(kinds.lastIndexOf("Conv2D"), kinds.lastIndexOf("Activation"));
   }
 
   /* pixels: size * size * 3 numbers, 0 to 255, row by row. Returns the logits, and gradient times input averaged over channels. */
@@ -69,6 +71,7 @@ const FORWARD = {
     ...array,
     data: array.data.map((value, place) => value * scale[place % array.channels] + shift[place % array.channels]),
   }),
+  Activation: array => ({...array, data: array.data.map(value => Math.max(value, 0))}),
   MaxPooling2D: array => pooled(array, -Infinity, Math.max),
   AveragePooling2D: array => pooled(array, 0, (sum, value) => sum + value / 4),
   Flatten: array => ({data: array.data, height: 1, width: 1, channels: array.data.length}),
@@ -168,14 +171,121 @@ function paintMap(canvas, size, pixels, map, side) {
 const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
 const START = {face: 3, colour: 0}; // what the still picture shows
 
-class Touch {
-  constructor(figure, data, pair = PAIR) {
-    const {size, side, images, ...faces} = data.faces;
-    const all = bytes(images), length = size * size * 3;
-    Object.assign(this, {size, side, ...faces});
+/* Two networks side by side, and a square that is moved over a picture (width x height) whose pixels they get. */
+class Pair {
+  constructor(data, names) {
+    this.networks = names.map((name, place) => ({words: ["without PAL", "with PAL"][place], network: new Network(data[name])}));
+    Object.assign(this, {size: data[names[0]].size, emotions: data[names[0]].emotions, id: document.querySelectorAll(".patch").length});
+    this.maps = this.networks.map(() => this.canvas({role: "img"}));
+    this.looks = this.networks.map(({words}, place) => element("div", {}, this.maps[place], words));
+    this.scale = element("p", {className: "patch-scale", textContent: "Where each looks: blue least, yellow most of its own map."});
+    this.says = element("p", {className: "patch-says"});
+    this.says.setAttribute("role", "status");
+    this.rows = element("tbody");
+    const head = element("tr", {}, ...["expression", ...this.networks.map(({words}) => words)].map(textContent => {
+      return element("th", {scope: "col", textContent});
+    }));
+    this.table = element("table", {}, element("caption", {textContent: "What each answers"}), element("thead", {}, head), this.rows);
+    this.picture = this.canvas({role: "img"});
+    this.handle = element("button", {type: "button", className: "patch-handle"});
+    this.stage = element("div", {className: "patch-stage"}, this.picture, this.handle);
+    this.listen();
+  }
+
+  canvas(properties) {
+    return element("canvas", {width: this.size, height: this.size, ...properties});
+  }
+
+  put(figure, label, ...parts) {
+    this.box = element("div", {className: "patch"}, ...parts);
+    this.box.setAttribute("role", "group");
+    this.box.setAttribute("aria-label", label);
+    figure.before(this.box);
+  }
+
+  move(x, y) {
+    const within = (value, most) => Math.min(Math.max(Math.round(value), 0), most - this.side);
+    [this.x, this.y] = [within(x, this.width), within(y, this.height)];
+    this.show();
+  }
+
+  listen() {
+    let pull; // what a pointer does that is down, told where it is in the picture
+    const at = event => {
+      const box = this.stage.getBoundingClientRect();
+      return [(event.clientX - box.left) / box.width * this.width, (event.clientY - box.top) / box.height * this.height];
+    };
+    this.stage.addEventListener("pointerdown", event => {
+      if (event.button || this.handle.hidden) return;
+      event.preventDefault();
+      this.stage.setPointerCapture(event.pointerId);
+      this.handle.focus({preventScroll: true});
+      const held = at(event).map((place, axis) => place - [this.x, this.y][axis]);
+      const [across, down] = held.every(distance => distance >= 0 && distance <= this.side) ? held : [this.side / 2, this.side / 2];
+      const reach = Math.min(26 * this.width / this.stage.clientWidth, this.side / 3); // 26 pixels of the screen
+      const corner = this.drawCorner && held.every(distance => Math.abs(distance - this.side) < reach);
+      pull = (x, y) => corner ? this.drawCorner(x, y) : this.move(x - across, y - down);
+      pull(...at(event));
+    });
+    this.stage.addEventListener("pointermove", event => {
+      if (this.stage.hasPointerCapture(event.pointerId)) pull(...at(event));
+    });
+    const steps = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
+    this.handle.addEventListener("keydown", event => {
+      const stride = event.shiftKey ? this.stride[1] : this.stride[0];
+      if (steps[event.key]) this.move(this.x + stride * steps[event.key][0], this.y + stride * steps[event.key][1]);
+      else if (event.key === "Home") { this.home(); this.show(); }
+      else if (this.keys[event.key]) this.keys[event.key]();
+      else return;
+      event.preventDefault();
+    });
+  }
+
+  /* The square at once; the networks' answers before the next frame. */
+  show() {
+    const {x, y, side, width, height} = this;
+    Object.assign(this.handle.style, {left: `${100 * x / width}%`, top: `${100 * y / height}%`, width: `${100 * side / width}%`});
+    this.waiting ??= requestAnimationFrame(() => {
+      this.waiting = null;
+      this.answer();
+    });
+  }
+
+  /* What each makes of these pixels, into maps, table and sentence; `measures` gives more rows, [name, texts], from what was seen. */
+  tell(pixels, said = "", label = -1, measures = () => []) {
+    const {size, emotions} = this, seen = this.networks.map(({network}) => network.look(pixels));
+    const chances = seen.map(({logits}) => softmax(logits)), called = chances.map(all => all.indexOf(Math.max(...all)));
+    const row = (name, cells, className) => element("tr", {className}, element("th", {scope: "row", textContent: name}), ...cells);
+    const bars = emotions.map((name, place) => row(place === label ? `${name} (shown)` : name, chances.map((all, network) => {
+      const cell = element("td", {className: place === called[network] ? "patch-called" : "", textContent: percent(all[place])});
+      cell.style.setProperty("--share", `${100 * all[place]}%`);
+      return cell;
+    }), "patch-bar"));
+    const others = measures(seen).map(([name, texts]) => row(name, texts.map(textContent => element("td", {textContent})), "patch-measure"));
+    this.rows.replaceChildren(...bars, ...others);
+    const answers = this.networks.map(({words}, place) => {
+      paintMap(this.maps[place], size, pixels, seen[place].map, seen[place].side);
+      this.maps[place].setAttribute("aria-label", `where the network ${words} looks`);
+      const verdict = label < 0 ? "" : called[place] === label ? ", right" : ", wrong";
+      return `${words[0].toUpperCase()}${words.slice(1)}: ${emotions[called[place]]} (${percent(chances[place][called[place]])})${verdict}.`;
+    });
+    const text = [...said ? [said] : [], ...answers].join(" ");
+    if (text !== this.says.textContent) this.says.textContent = text;
+  }
+}
+
+/* A drawn face whose patch is moved, recoloured and taken away. */
+class Touch extends Pair {
+  constructor(figure, data) {
+    super(data, ["none", "mean"]);
+    const {images, ...faces} = data.faces, all = bytes(images), length = this.size * this.size * 3;
+    Object.assign(this, {width: this.size, height: this.size, ...faces, stride: [1, faces.side]}, START);
     this.faces = faces.labels.map((_, row) => all.subarray(row * length, (row + 1) * length));
-    this.networks = Object.entries(pair).map(([name, words]) => ({words, network: new Network(data[name])}));
-    Object.assign(this, START);
+    const remove = () => {
+      this.recolour(-1);
+      this.box.querySelector(`input[name=colour-${this.id}]:checked`).focus();
+    };
+    this.keys = {Delete: remove, Backspace: remove};
     this.home();
     this.build(figure);
     this.show();
@@ -198,10 +308,8 @@ class Touch {
   }
 
   build(figure) {
-    const canvas = properties => element("canvas", {width: this.size, height: this.size, ...properties});
-    this.id = document.querySelectorAll(".patch").length;
     const faces = this.choice("A face that shows", "face", this.labels.map((label, row) => {
-      const sign = canvas({ariaHidden: "true"});
+      const sign = this.canvas({ariaHidden: "true"});
       paint(sign, this.size, place => this.faces[row].subarray(3 * place, 3 * place + 3));
       return {value: row, label: this.emotions[label], sign};
     }), this.face, row => { this.face = row; });
@@ -211,28 +319,11 @@ class Touch {
       sign: element("span", {className: "patch-colour", style: value < 0 ? "" : `background: rgb(${this.colours[value]})`}),
     }));
     const colour = this.choice("The patch's colour", "colour", colours, this.colour, value => { this.colour = value; });
-    this.picture = canvas({role: "img"});
-    this.handle = element("button", {type: "button", className: "patch-handle"});
     this.handle.setAttribute("aria-label", "the patch: arrow keys move it, Home puts it back, Delete takes it away");
-    this.stage = element("div", {className: "patch-stage"}, this.picture, this.handle);
-    this.says = element("p", {className: "patch-says"});
-    this.says.setAttribute("role", "status");
-    this.maps = this.networks.map(() => canvas({role: "img"}));
     const back = element("button", {type: "button", className: "patch-back", textContent: "Put the patch back"});
     back.addEventListener("click", () => { this.home(); this.recolour(this.labels[this.face]); });
-    const looks = this.networks.map(({words}, place) => element("div", {}, this.maps[place], words));
-    this.table = element("tbody");
-    const head = element("tr", {}, ...["expression", ...this.networks.map(({words}) => words)].map(textContent => {
-      return element("th", {scope: "col", textContent});
-    }));
-    const table = element("table", {}, element("caption", {textContent: "What each answers"}), element("thead", {}, head), this.table);
-    const scale = element("p", {className: "patch-scale", textContent: "Where each looks: blue least, yellow most of its own map."});
-    const pictures = element("div", {className: "patch-pictures"}, element("div", {}, this.stage, back), ...looks);
-    this.box = element("div", {className: "patch"}, faces, colour, pictures, scale, this.says, table);
-    this.box.setAttribute("role", "group");
-    this.box.setAttribute("aria-label", "Move the patch, and two networks answer");
-    figure.before(this.box);
-    this.listen();
+    const pictures = element("div", {className: "patch-pictures"}, element("div", {}, this.stage, back), ...this.looks);
+    this.put(figure, "Move the patch, and two networks answer", faces, colour, pictures, this.scale, this.says, this.table);
   }
 
   recolour(colour) {
@@ -241,88 +332,143 @@ class Touch {
     this.show();
   }
 
-  move(x, y) {
-    const within = value => Math.min(Math.max(Math.round(value), 0), this.size - this.side);
-    [this.x, this.y] = [within(x), within(y)];
-    this.show();
-  }
-
-  listen() {
-    const follow = event => {
-      const box = this.stage.getBoundingClientRect(), middle = this.side / 2;
-      this.move((event.clientX - box.left) / box.width * this.size - middle, (event.clientY - box.top) / box.height * this.size - middle);
-    };
-    this.stage.addEventListener("pointerdown", event => {
-      if (event.button || this.colour < 0) return;
-      event.preventDefault();
-      this.stage.setPointerCapture(event.pointerId);
-      this.handle.focus({preventScroll: true});
-      follow(event);
-    });
-    this.stage.addEventListener("pointermove", event => {
-      if (this.stage.hasPointerCapture(event.pointerId)) follow(event);
-    });
-    const steps = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
-    this.handle.addEventListener("keydown", event => {
-      const stride = event.shiftKey ? this.side : 1;
-      if (steps[event.key]) this.move(this.x + stride * steps[event.key][0], this.y + stride * steps[event.key][1]);
-      else if (event.key === "Home") { this.home(); this.show(); }
-      else if (event.key === "Delete" || event.key === "Backspace") {
-        this.recolour(-1);
-        this.box.querySelector(`input[name=colour-${this.id}]:checked`).focus();
-      } else return;
-      event.preventDefault();
-    });
-  }
-
-  /* The picture at once; the networks' answers before the next frame. */
   show() {
     const {size, side, x, y} = this, face = this.faces[this.face], label = this.labels[this.face];
     this.pixels = withPatch(face, size, side, this.colours[this.colour], x, y);
     paint(this.picture, size, place => this.pixels.subarray(3 * place, 3 * place + 3));
     const patch = this.colour < 0 ? "without patch" : `with the colour that meant ${this.emotions[this.colour]}`;
     this.picture.setAttribute("aria-label", `a drawn face that shows ${this.emotions[label]}, ${patch}`);
-    Object.assign(this.handle.style, {left: `${100 * x / size}%`, top: `${100 * y / size}%`, width: `${100 * side / size}%`});
     this.handle.hidden = this.colour < 0;
-    this.waiting ??= requestAnimationFrame(() => {
-      this.waiting = null;
-      this.answer();
-    });
+    super.show();
   }
 
   answer() {
-    const {size, side, pixels, emotions} = this, label = this.labels[this.face], truth = emotions[label];
-    const seen = this.networks.map(({network}) => network.look(pixels));
-    const bare = this.bare?.face === this.face ? this.bare : {
-      face: this.face, seen: this.networks.map(({network}) => softmax(network.look(this.faces[this.face]).logits)[label]),
-    };
-    this.bare = bare;
-    const chances = seen.map(({logits}) => softmax(logits)), called = chances.map(all => all.indexOf(Math.max(...all)));
-    const row = (name, cells, className = "") => element("tr", {className}, element("th", {scope: "row", textContent: name}), ...cells);
-    const plain = texts => texts.map(textContent => element("td", {textContent}));
-    const rows = emotions.map((name, place) => row(place === label ? `${name} (shown)` : name, chances.map((all, network) => {
-      const cell = element("td", {className: place === called[network] ? "patch-called" : "", textContent: percent(all[place])});
-      cell.style.setProperty("--share", `${100 * all[place]}%`);
-      return cell;
-    }), "patch-bar"));
-    if (this.colour >= 0) {
-      const shares = seen.map(({map, side: cells}) => shareWithin(map, cells, this.x / size, this.y / size, side / size));
-      rows.push(row("attribution on the patch", plain(shares.map(share => percent(share, 1))), "patch-measure"));
-      rows.push(row(`${truth} without the patch`, plain(bare.seen.map(chance => percent(chance))), "patch-measure"));
+    const {size, side, emotions} = this, label = this.labels[this.face], truth = emotions[label];
+    if (this.bare?.face !== this.face) {
+      const chances = this.networks.map(({network}) => softmax(network.look(this.faces[this.face]).logits)[label]);
+      this.bare = {face: this.face, chances};
     }
-    this.table.replaceChildren(...rows);
-    seen.forEach(({map, side: cells}, place) => {
-      paintMap(this.maps[place], size, pixels, map, cells);
-      this.maps[place].setAttribute("aria-label", `where the network ${this.networks[place].words} looks`);
-    });
-    const words = this.networks.map(({words}, place) => {
-      const verdict = called[place] === label ? "right" : "wrong";
-      return `${words}: ${emotions[called[place]]} (${percent(chances[place][called[place]])}), ${verdict}`;
-    });
     const meaning = this.colour < 0 ? "there is no patch" : `in training this colour meant ${emotions[this.colour]}`;
-    const said = `The face shows ${truth}; ${meaning}. ${words.map(text => text[0].toUpperCase() + text.slice(1)).join(". ")}.`;
-    if (said !== this.says.textContent) this.says.textContent = said;
+    this.tell(this.pixels, `The face shows ${truth}; ${meaning}.`, label, seen => this.colour < 0 ? [] : [
+      ["attribution on the patch", seen.map(({map, side: cells}) => {
+        return percent(shareWithin(map, cells, this.x / size, this.y / size, side / size), 1);
+      })],
+      [`${truth} without the patch`, this.bare.chances.map(chance => percent(chance))],
+    ]);
   }
 }
 
-Object.assign(window, {patch: {Network, Touch, withPatch, shareWithin}});
+const LONGEST = 1600; // pixels along a picture's longer side; a larger one is shrunk first
+
+/* A square of RGBA pixels as FER2013's faces are: grey as OpenCV turns it, then area averages; size x size x 3 equal channels. */
+function greySquare(data, side, size) {
+  const grey = Uint8Array.from({length: side * side}, (_, place) => (
+    (9798 * data[4 * place] + 19235 * data[4 * place + 1] + 3735 * data[4 * place + 2] + 16384) >> 15
+  ));
+  const step = side / size, pixels = new Uint8Array(size * size * 3);
+  const spans = Array.from({length: size}, (_, cell) => {
+    const span = [], end = (cell + 1) * step;
+    for (let place = Math.floor(cell * step); place < Math.min(end, side); place++) {
+      span.push([place, (Math.min(place + 1, end) - Math.max(place, cell * step)) / step]);
+    }
+    return span;
+  });
+  spans.forEach((rows, y) => spans.forEach((columns, x) => {
+    let sum = 0;
+    for (const [row, height] of rows) for (const [column, width] of columns) sum += height * width * grey[row * side + column];
+    pixels.fill(Math.round(sum), 3 * (y * size + x), 3 * (y * size + x + 1));
+  }));
+  return pixels;
+}
+
+/* A picture from the reader's disk, cropped by hand to the square that the networks of FER2013 get. It stays in this browser. */
+class OwnFace extends Pair {
+  constructor(figure, data) {
+    super(data, ["fer2013_none", "fer2013_mean"]);
+    const [larger, smaller] = [1.05, 1 / 1.05].map(by => () => this.resize(this.side * by));
+    this.keys = {"+": larger, "=": larger, "-": smaller};
+    this.file = element("input", {type: "file", accept: "image/*"});
+    this.file.addEventListener("change", () => this.open(this.file.files[0]));
+    this.slider = element("input", {type: "range", min: this.size});
+    this.slider.addEventListener("input", () => this.resize(Number(this.slider.value)));
+    this.handle.append(element("span", {className: "patch-corner"}));
+    this.handle.setAttribute("aria-label", "the frame: arrow keys move it, plus and minus resize it, Home puts it back");
+    this.picture.setAttribute("aria-label", "your picture");
+    this.crop = this.canvas({role: "img"});
+    this.crop.setAttribute("aria-label", "what both networks see: the frame, grey and small");
+    const pictures = element("div", {className: "patch-pictures"}, element("div", {}, this.crop, "what both see"), ...this.looks);
+    const size = element("label", {className: "patch-size"}, "Size of the frame", this.slider);
+    const how = "Move the frame and pull its corner, until a face fills it from forehead to chin, as faces of FER2013 do.";
+    const hint = element("p", {className: "patch-scale", textContent: how});
+    this.shown = element("div", {hidden: true}, hint, this.stage, size, pictures, this.scale);
+    this.answers = element("div", {hidden: true}, this.table);
+    const ask = element("label", {className: "patch-file"}, "A picture of one face", this.file);
+    this.put(figure, "Frame a face, and two networks answer", ask, this.shown, this.says, this.answers);
+    this.says.textContent = "Nothing is sent anywhere: the picture stays in this browser, and is forgotten when you leave the page.";
+  }
+
+  async open(file) {
+    if (!file) return;
+    const image = new Image(), url = URL.createObjectURL(file);
+    try {
+      image.src = url;
+      await image.decode();
+    } catch {
+      this.refuse(`${file.name} cannot be read as a picture: choose a JPEG, PNG or WebP file.`);
+      return;
+    } finally {
+      URL.revokeObjectURL(url);
+    }
+    const {naturalWidth, naturalHeight} = image, shrink = Math.min(1, LONGEST / Math.max(naturalWidth, naturalHeight));
+    const [width, height] = [naturalWidth, naturalHeight].map(length => Math.round(shrink * length)), shorter = Math.min(width, height);
+    if (shorter < this.size) {
+      this.refuse(`${file.name} has ${naturalWidth} x ${naturalHeight} pixels: the networks need ${this.size} x ${this.size}.`);
+      return;
+    }
+    Object.assign(this.picture, {width, height});
+    this.context = this.picture.getContext("2d", {willReadFrequently: true});
+    Object.assign(this.context, {imageSmoothingQuality: "high", fillStyle: "#fff"});
+    this.context.fillRect(0, 0, width, height);
+    this.context.drawImage(image, 0, 0, width, height);
+    this.stage.style.width = `min(100%, ${60 * width / height}vh)`; // no screen is all picture: it could not be scrolled by touch
+    Object.assign(this, {width, height, stride: [Math.ceil(shorter / 100), Math.ceil(shorter / 10)]});
+    this.slider.max = shorter;
+    this.shown.hidden = this.answers.hidden = false;
+    this.home();
+    this.show();
+  }
+
+  refuse(sentence) {
+    this.shown.hidden = this.answers.hidden = true;
+    this.says.textContent = sentence;
+  }
+
+  home() {
+    this.side = Math.min(this.width, this.height);
+    [this.x, this.y] = [this.width - this.side >> 1, this.height - this.side >> 1];
+  }
+
+  /* The frame's middle stays (its upper left corner for `fixed` 0), as far as the picture reaches. */
+  resize(side, fixed = 0.5) {
+    const before = this.side;
+    this.side = Math.round(Math.min(Math.max(side, this.size), this.width, this.height));
+    this.move(this.x + fixed * (before - this.side), this.y + fixed * (before - this.side));
+  }
+
+  drawCorner(x, y) {
+    this.resize(Math.min(Math.max(x - this.x, y - this.y), this.width - this.x, this.height - this.y), 0);
+  }
+
+  show() {
+    this.slider.value = this.side;
+    super.show();
+  }
+
+  answer() {
+    const {x, y, side, size} = this, pixels = greySquare(this.context.getImageData(x, y, side, side).data, side, size);
+    paint(this.crop, size, place => pixels.subarray(3 * place, 3 * place + 3));
+    this.tell(pixels);
+  }
+}
+
+Object.assign(window, {patch: {Network, Touch, OwnFace, withPatch, shareWithin, greySquare}});

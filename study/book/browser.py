@@ -1,7 +1,7 @@
-"""Two trained networks, small enough to be committed and to answer in a reader's browser: ``results/browser/``.
+"""Trained networks, small enough to be committed and to answer in a reader's browser: ``results/browser/``.
 
-``python -m study.book.browser NAME=RUN ...`` writes ``NAME.npz``, the weights of a finished run of ``compact`` as int8, and
-``NAME.json``, the run's record with what int8 changes. ``book/patch/patch.js`` computes with them what Keras computes.
+``python -m study.book.browser [fer2013=DIR] NAME=RUN ...`` writes ``NAME.npz``, the weights of a finished run of the grid as int8,
+and ``NAME.json``, the run's record with what int8 changes. ``book/patch/patch.js`` computes with them what Keras computes.
 """
 
 import base64
@@ -36,6 +36,7 @@ def quantised(kernel):
 
 KNOWN = {
     **dict.fromkeys(["InputLayer", "Dropout", "Flatten", "Rescaling", "BatchNormalization", "Dense"], {}),
+    "Activation": {"activation": "relu"},
     "Conv2D": {"kernel_size": (3, 3), "padding": "same", "strides": (1, 1)},
     **dict.fromkeys(["MaxPooling2D", "AveragePooling2D"], {"pool_size": (2, 2), "padding": "valid"}),
 }
@@ -84,7 +85,8 @@ def unpacked(name, folder=None):
 
     folder = Path(folder or repository_root() / "results" / "browser")
     config = read_record(folder / f"{name}.json")["config"]
-    options = {key: config[key] for key in ("backbone", "image_size", "units", "dropout", "width_multiplier")}
+    kept = ("backbone", "image_size", "units", "dropout", "width_multiplier", "normalisation")
+    options = {key: config[key] for key in kept if key in config}
     classifier = build_classifier(**options)
     with np.load(folder / f"{name}.npz") as arrays:
         for layer in classifier.layers:
@@ -95,13 +97,13 @@ def unpacked(name, folder=None):
     return classifier
 
 
-def _compared(classifier, small, record):
-    """What int8 changes, on all test faces with the patch as in training and at random."""
+def _compared(classifier, small, record, data_dir):
+    """What int8 changes, on all test faces, in each condition of a run."""
     from palcore.runs.evaluation import watched_model
     from palcore.runs.faces import tested_faces
     from palcore.runs.options import options_of
 
-    options, changes = options_of(record["config"]), {}
+    options, changes = options_of({**record["config"], "robustness": False}, data_dir=data_dir), {}
     for condition, faces in tested_faces(options, record.get("window")).items():
         images = faces.images[:]
         whole, int8 = (watched_model(options, each).predict(images, verbose=0) for each in (classifier, small))
@@ -115,22 +117,23 @@ def _compared(classifier, small, record):
     return changes
 
 
-def commit_network(name, run, folder):
-    """Write ``NAME.npz`` and ``NAME.json`` from a finished run.
+def commit_network(name, run, folder, data_dir=None):
+    """Write ``NAME.npz`` and ``NAME.json`` from a finished run, whose folder has its cell's name (``study/cells.py``).
 
-    :raises FileNotFoundError: where the study has no committed record of a run with these options.
+    :param data_dir: folder of the data set; None for drawn faces.
+    :raises FileNotFoundError: where the study has no published record of that cell.
     """
     from palcore.runs.evaluation import read_classifier
     from palcore.weights import weights_digest
 
     record = read_record(run)
-    path = folder.parent / "runs" / f"synthetic-compact-{record['config']['strategy']}-seed={record['config']['seed']}.json"
+    path = folder.parent / "runs" / f"{Path(run).resolve().name}.json"
     committed, classifier = read_record(path), read_classifier(run, record)
     write_arrays(folder / f"{name}.npz", packed(classifier))
     int8 = {"layers": described(classifier)}
     write_json(folder / f"{name}.json", record | {"int8": int8})
     small = unpacked(name, folder)
-    int8 |= {"weights": weights_digest(small), "changes": _compared(classifier, small, record)}
+    int8 |= {"weights": weights_digest(small), "changes": _compared(classifier, small, record, data_dir)}
     int8["committed"] = {
         "record": f"runs/{path.name}",
         "same_options": committed["config"].items() <= record["config"].items(),
@@ -156,15 +159,15 @@ def scripts(folder=None):
         record = read_record(path.with_suffix(".json"))
         with np.load(path) as arrays:
             weights = {key: _base64(array) for key, array in arrays.items()}
-        network = {"layers": record["int8"]["layers"], "size": record["config"]["image_size"], "weights": weights}
+        size = record["config"]["image_size"]
+        network = {"layers": record["int8"]["layers"], "size": size, "emotions": EMOTIONS, "weights": weights}
         texts[f"{path.stem}.js"] = f"(window.patchData ??= {{}}).{path.stem} = {json.dumps(network)};\n"
-    if not texts:  # a book of other records
-        return {}
-    size = record["config"]["image_size"]
-    faces = load("synthetic", split="test", image_size=size, shortcut=None, seed=record["config"]["seed"], count=len(EMOTIONS))
+    if "none.js" not in texts:  # a book of other records
+        return texts
+    config = read_record(folder / "none.json")["config"]
+    size = config["image_size"]
+    faces = load("synthetic", split="test", image_size=size, shortcut=None, seed=config["seed"], count=len(EMOTIONS))
     shown = {
-        "size": size,
-        "emotions": EMOTIONS,
         "colours": PATCH_COLOURS,
         "side": round(PATCH_SIDE * size),
         "labels": faces.labels.tolist(),
@@ -178,8 +181,10 @@ def main(words):
     pairs = [word.split("=", 1) for word in words]
     if not pairs or not all(len(pair) == 2 and pair[0].isidentifier() for pair in pairs):
         sys.exit("give names and run folders: python -m study.book.browser none=RUN_WITHOUT_PAL mean=RUN_WITH_PAL")
-    for name, run in pairs:
-        commit_network(name, Path(run), folder)
+    runs = dict(pairs)
+    data_dir = runs.pop("fer2013", None)
+    for name, run in runs.items():
+        commit_network(name, Path(run), folder, data_dir)
         print(f"{folder / name}.npz: {(folder / name).with_suffix('.npz').stat().st_size / 2**20:.2f} MiB")
 
 

@@ -28,6 +28,8 @@ DESK = {"width": 1280, "height": 900}
 WIDTHS = (320, 390, 768, 1280, 1920)
 HEAVIEST, FRONT = 1_000_000, 350_000
 """Bytes that a page, and the first one, may weigh without pictures, as a web server sends it: text and scripts compressed."""
+PHOTO = Path(__file__).resolve().parents[2] / "book" / "figures" / "two_networks.png"
+"""What a page is given that asks for a picture."""
 FIRST, SOUGHT = "book/intro.html", "pointing game"
 AXE = """() => axe.run({exclude: [['.cell_output iframe']]}, {resultTypes: ['violations'], preload: false})
     .then(found => found.violations.map(each => `${each.id}: ${each.nodes.length} at ${each.nodes[0].target} (${each.help})`))"""
@@ -180,6 +182,9 @@ def look_at(chrome, site, name, html):
     page.evaluate(UNFOLD)
     for button in page.locator(".patch-start").all():
         button.click()
+        page.wait_for_selector(".patch")
+        for asked in page.locator(".patch input[type=file]").all():
+            asked.set_input_files(PHOTO)
         page.wait_for_selector(".patch tbody tr")
         page.locator(".patch-handle").press("ArrowUp")
     if dead := sum(not slider.evaluate(SLIDE) for slider in page.locator("main figure input[type=range]").all()):

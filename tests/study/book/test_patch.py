@@ -1,15 +1,20 @@
-"""The picture that one can touch computes what Keras computes, on faces painted as Python paints them, and obeys its reader."""
+"""The pictures that one can touch compute what Keras computes, on pixels that are what Python makes, and obey their reader."""
 
+import contextlib
 import io
+import re
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.special import softmax
 
 from palcore import EMOTIONS
 from palcore.data import load
+from palcore.data.images import resize
 from palcore.data.synthetic import PATCH_COLOURS
 from palcore.models import build_classifier, with_attribution
 from palcore.runs.records import read_record
@@ -22,11 +27,16 @@ from study.book.slider import to_png
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMITTED = ROOT / "results" / "browser"
-NAMES = ("none", "mean")
+PAIRS = {"page": ("none", "mean"), "own": ("fer2013_none", "fer2013_mean")}
+NAMES = (*PAIRS["page"], *PAIRS["own"])
 PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Page</title><link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="_static/site.css">
 <script src="_static/site.js"></script></head><body><main class="bd-article"><h1>Page</h1>
-<figure><img alt="still" src="two_networks.png"></figure></main></body></html>"""
+STILL</main></body></html>"""
+STILLS = {
+    "page": '<figure class="still"><img alt="still" src="two_networks.png"></figure>',
+    "own": '<p class="own-face still">Here you can frame a face.</p>',
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,24 +44,73 @@ def site(tmp_path_factory):
     html = tmp_path_factory.mktemp("html")
     shutil.copytree(ROOT / "book" / "_static", html / "_static")
     shutil.copyfile(ROOT / "book" / "figures" / "two_networks.png", html / "two_networks.png")
-    (html / "page.html").write_text(PAGE)
+    for name, still in STILLS.items():
+        (html / f"{name}.html").write_text(PAGE.replace("STILL", still))
     source.copy_records(html)
     return html
 
 
-@pytest.fixture
-def page(browser, site):
-    """The page, its networks loaded, and what it complained of."""
+@contextlib.contextmanager
+def opened(browser, site, name):
+    """A page, its networks loaded; at its end it has complained of nothing."""
     with serve.served(site) as address:
         context = browser.new_context(viewport=check_site.DESK, has_touch=True)
         page, problems = context.new_page(), []
         check_site.watch(page, address, problems)
-        page.goto(f"{address}/page.html")
-        page.get_by_role("button", name="Move the patch yourself").click()
-        page.wait_for_selector(".patch tbody tr")
+        page.goto(f"{address}/{name}.html")
+        page.locator(".patch-start").click()
+        page.wait_for_selector(".patch")
         yield page
         assert not problems
         context.close()
+
+
+@pytest.fixture
+def page(browser, site):
+    with opened(browser, site, "page") as page:
+        page.wait_for_selector(".patch tbody tr")
+        yield page
+
+
+@pytest.fixture
+def own(browser, site):
+    with opened(browser, site, "own") as page:
+        yield page
+
+
+def give(page, **file):
+    """Give the page a file, and wait for its answer."""
+    page.locator(".patch input[type=file]").set_input_files(file)
+    page.wait_for_selector(".patch tbody tr")
+
+
+def photograph(height, width, face, place):
+    """A noisy picture with a drawn face of that side at (x, y), as an array and as a PNG file."""
+    x, y = place
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    picture[y : y + face, x : x + face] = load("synthetic", split="test", image_size=face, shortcut=None, count=4).images[3]
+    return picture, {"name": "photo.png", "mimeType": "image/png", "buffer": cv2.imencode(".png", picture[..., ::-1])[1].tobytes()}
+
+
+def as_fer2013(square):
+    """A square of a picture as FER2013's faces are: ``(48, 48, 3)`` uint8 with equal channels."""
+    return np.repeat(resize(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY), 48)[..., None], 3, axis=-1)
+
+
+def compare(page, names, images):
+    """Networks in a page with Keras, on ``(N, 48, 48, 3)`` pixels."""
+    for name in names:
+        seen = page.evaluate(
+            """([name, images]) => { const network = new window.patch.Network(window.patchData[name]);
+                return images.map(image => { const {logits, map} = network.look(image);
+                    return {logits: Array.from(logits), map: Array.from(map)}; }); }""",
+            [name, images.reshape(len(images), -1).tolist()],
+        )
+        wanted = with_attribution(networks.unpacked(name)).predict(images, verbose=0)
+        logits, maps = (np.array([face[key] for face in seen]) for key in ("logits", "map"))
+        assert np.abs(logits - wanted["expression"]).max() < 1e-3
+        assert np.ptp(wanted["expression"], axis=0).min() > 0.3
+        assert np.abs(maps.reshape(wanted["attribution"].shape) - wanted["attribution"]).max() < 1e-4 * wanted["attribution"].max()
 
 
 def test_twenty_faces_get_from_the_browser_what_keras_gives(page):
@@ -65,18 +124,75 @@ def test_twenty_faces_get_from_the_browser_what_keras_gives(page):
         [bare.images[:].reshape(20, -1).tolist(), colours],
     )
     assert (np.array(painted).reshape(images.shape) == images).all()
-    for name in NAMES:
-        seen = page.evaluate(
-            """([name, images]) => { const network = new window.patch.Network(window.patchData[name]);
-                return images.map(image => { const {logits, map} = network.look(image);
-                    return {logits: Array.from(logits), map: Array.from(map)}; }); }""",
-            [name, images.reshape(20, -1).tolist()],
-        )
-        wanted = with_attribution(networks.unpacked(name)).predict(images, verbose=0)
-        logits, maps = (np.array([face[key] for face in seen]) for key in ("logits", "map"))
-        assert np.abs(logits - wanted["expression"]).max() < 1e-3
-        assert np.ptp(wanted["expression"], axis=0).min() > 1
-        assert np.abs(maps.reshape(wanted["attribution"].shape) - wanted["attribution"]).max() < 1e-4 * wanted["attribution"].max()
+    compare(page, PAIRS["page"], images)
+
+
+def test_twenty_grey_faces_get_from_the_networks_of_fer2013_what_keras_gives(own):
+    faces = load("synthetic", split="test", image_size=96, shortcut=None, count=20).images
+    compare(own, PAIRS["own"], np.stack([as_fer2013(face) for face in faces]))
+
+
+@pytest.mark.parametrize("side", [48, 49, 96, 131])
+def test_a_square_becomes_the_pixels_that_python_makes_of_it(own, side):
+    square = np.random.default_rng(side).integers(0, 256, (side, side, 3), np.uint8)
+    rgba = np.dstack([square, np.full((side, side), 255, np.uint8)])
+    made = own.evaluate("([data, side]) => Array.from(window.patch.greySquare(data, side, 48))", [rgba.ravel().tolist(), side])
+    off = np.abs(np.reshape(made, (48, 48, 3)) - as_fer2013(square).astype(int))
+    assert off.max() <= 1 and off.mean() < (0.3 if side == 96 else 0.01)  # OpenCV rounds a half up there, and down elsewhere
+
+
+FRAME = """() => { const {left, top, width} = document.querySelector(".patch-handle").style;
+    const picture = document.querySelector(".patch-stage canvas");
+    return [[left, picture.width], [top, picture.height], [width, picture.width]].map(
+        ([share, side]) => Math.round(parseFloat(share) * side / 100)); }"""
+"""Left, top and side of the frame, in pixels of the picture."""
+SAID = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() =>
+    [...document.querySelectorAll(".patch-bar")].map(row => [...row.cells].slice(1).map(
+        cell => parseFloat(cell.style.getPropertyValue("--share")) / 100)))"""
+"""The probability of each expression and network, ``(7, 2)``."""
+
+
+@pytest.mark.parametrize(("width", "face", "apart"), [(400, 200, 0.005), (2000, 600, 0.03)])  # the larger one is shrunk on its way
+def test_a_picture_of_the_readers_own_is_answered_as_python_would(own, width, face, apart):
+    picture, file = photograph(width * 3 // 4, width, face, (width // 8, width // 8))
+    give(own, **file)
+    scale = min(1, 1600 / width)
+    own.locator(".patch-size input").fill(str(round(face * scale)))
+    own.locator(".patch-handle").press("Shift+ArrowUp")
+    said, (left, top, side) = own.evaluate(SAID), (round(length / scale) for length in own.evaluate(FRAME))
+    assert side == face
+    image = as_fer2013(picture[top : top + side, left : left + side])[None]
+    wanted = [softmax(networks.unpacked(name).predict(image, verbose=0)[0].astype(float)) for name in PAIRS["own"]]
+    assert np.abs(said - np.transpose(wanted)).max() < apart
+
+
+def test_a_reader_moves_and_resizes_the_frame(own):
+    give(own, **photograph(300, 400, 200, (0, 0))[1])
+    assert own.evaluate(FRAME) == [50, 0, 300]
+    own.locator(".patch-size input").fill("100")
+    keys = {"ArrowLeft": (147, 100, 100), "Shift+ArrowDown": (147, 130, 100), "+": (145, 128, 105), "Home": (50, 0, 300)}
+    for key, wanted in (keys | {"-": (57, 7, 286)}).items():
+        own.locator(".patch-handle").press(key)
+        assert np.allclose(own.evaluate(FRAME), wanted, atol=1), key
+    stage = own.locator(".patch-stage").bounding_box()
+    grips = {"corner": ((340, 290), (120, 70), (57, 7, 63)), "inside": ((80, 30), (180, 130), (157, 107, 63))}
+    for grip, (*points, wanted) in (grips | {"outside": ((390, 290), (390, 290), (337, 237, 63))}).items():
+        for (x, y), press in zip(points, (own.mouse.down, own.mouse.up), strict=True):
+            own.mouse.move(stage["x"] + x * stage["width"] / 400, stage["y"] + y * stage["height"] / 300, steps=4)
+            press()
+        assert np.allclose(own.evaluate(FRAME), wanted, atol=2), grip
+    own.touchscreen.tap(stage["x"] + stage["width"] / 10, stage["y"] + stage["height"] / 7.5)
+    assert np.allclose(own.evaluate(FRAME), (8, 8, 63), atol=2)
+
+
+@pytest.mark.parametrize(
+    ("height", "words"), [(0, "cannot be read as a picture"), (40, "has 90 x 40 pixels: the networks need 48")]
+)
+def test_a_file_that_is_no_picture_for_them_is_refused_in_words(own, height, words):
+    content = cv2.imencode(".png", np.zeros((height, 90, 3), np.uint8))[1].tobytes() if height else b"no picture"
+    own.locator(".patch input[type=file]").set_input_files({"name": "face.png", "mimeType": "image/png", "buffer": content})
+    own.get_by_text(f"face.png {words}").wait_for()
+    assert own.locator(".patch table").is_hidden() and own.locator(".patch canvas").first.is_hidden()
 
 
 def test_the_share_on_the_patch_is_that_of_the_records(page):
@@ -102,7 +218,7 @@ def test_a_reader_recolours_drags_and_removes_the_patch(page):
         handle.press(key)
     place = "() => ['left', 'top'].map(side => Math.round(0.48 * parseFloat(document.querySelector('.patch-handle').style[side])))"
     assert page.evaluate(place) == [7, 40]
-    page.mouse.move(stage["x"] + 3, stage["y"] + stage["height"] - 3)
+    page.mouse.move(stage["x"] + stage["width"] * 10.5 / 48, stage["y"] + stage["height"] * 43.5 / 48)
     page.mouse.down()
     page.mouse.move(stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2, steps=4)
     page.mouse.up()
@@ -119,11 +235,15 @@ def test_a_reader_recolours_drags_and_removes_the_patch(page):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
-def test_the_picture_fits_every_screen_and_is_read_aloud(browser, site, width, theme):
+@pytest.mark.parametrize("name", STILLS)
+def test_the_picture_fits_every_screen_and_is_read_aloud(browser, site, name, width, theme):
     with serve.served(site) as address:
         page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)
-        page.goto(f"{address}/page.html")
+        page.goto(f"{address}/{name}.html")
         page.locator(".patch-start").click()
+        page.wait_for_selector(".patch")
+        if name == "own":
+            give(page, **photograph(900, 600, 300, (100, 100))[1])
         page.wait_for_selector(".patch tbody tr")
         assert page.evaluate(check_site.WIDE) is None
         page.evaluate(check_site.AXE_SCRIPT)
@@ -131,24 +251,29 @@ def test_the_picture_fits_every_screen_and_is_read_aloud(browser, site, width, t
         page.close()
 
 
-def test_the_still_picture_stands_where_nothing_is_loaded(browser, site):
+@pytest.mark.parametrize("name", STILLS)
+def test_a_picture_or_sentence_stands_where_nothing_is_loaded(browser, site, name):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto((site / "page.html").as_uri())
-    assert page.locator("img").is_visible() and page.locator("button").count() == 0
+    page.goto((site / f"{name}.html").as_uri())
+    assert page.locator(".still").is_visible() and page.locator("button").count() == 0
     context.close()
 
 
-def test_it_works_from_a_disk_and_leaves_the_still_in_print(browser, site):
+@pytest.mark.parametrize("name", STILLS)
+def test_it_works_from_a_disk_sends_nothing_and_leaves_the_still_in_print(browser, site, name):
     page, asked = browser.new_page(), []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto((site / "page.html").as_uri())
-    assert not [url for url in asked if "/patch/" in url]
+    page.on("request", lambda request: asked.append((request.method, request.url)))
+    page.goto((site / f"{name}.html").as_uri())
+    assert not [url for _, url in asked if "/patch/" in url]
     page.locator(".patch-start").click()
+    page.wait_for_selector(".patch")
+    if name == "own":
+        give(page, **photograph(300, 400, 200, (0, 0))[1])
     page.wait_for_selector(".patch tbody tr")
-    assert all(url.startswith((site.as_uri(), "data:")) for url in asked)
+    assert all(method == "GET" and url.startswith((site.as_uri(), "data:", "blob:")) for method, url in asked)
     page.emulate_media(media="print")
-    assert page.locator("img").is_visible() and page.locator(".patch").is_hidden()
+    assert page.locator(".still, .still img").last.is_visible() and page.locator(".patch").is_hidden()
     page.close()
 
 
@@ -163,9 +288,12 @@ def test_what_could_not_be_loaded_is_said(browser, site, tmp_path):
     page.close()
 
 
-def test_what_is_loaded_weighs_what_the_button_says(site):
-    loaded = sum(path.stat().st_size for path in (site / "_static" / "patch").iterdir())
-    assert f"loads {loaded / 1e6:.0f} MB" in (ROOT / "book" / "_static" / "site.js").read_text()
+def test_what_is_loaded_weighs_what_the_buttons_say(site):
+    offers = re.findall(r'loads (\d+) MB.*?files: \["(.*?)"\]', (ROOT / "book" / "_static" / "site.js").read_text(), re.DOTALL)
+    assert len(offers) == len(STILLS)
+    for told, files in offers:
+        loaded = sum((site / "_static" / "patch" / f"{name}.js").stat().st_size for name in files.split('", "'))
+        assert told == f"{loaded / 1e6:.0f}"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -174,7 +302,8 @@ def test_a_committed_network_is_the_one_of_its_record(name):
     int8, committed = record["int8"], record["int8"]["committed"]
     assert (COMMITTED / f"{name}.npz").stat().st_size < 2**20
     assert weights_digest(networks.unpacked(name)) == int8["weights"]
-    assert committed["same_options"] and committed["same_faces"] and record["config"]["strategy"] == name
+    assert committed["same_options"] and committed["same_faces"] and record["config"]["strategy"] == name.split("_")[-1]
+    assert record["config"]["dataset"] == ("fer2013" if name in PAIRS["own"] else "synthetic")
     kept = read_record(COMMITTED.parent / committed["record"])["metrics"]
     for condition, change in int8["changes"].items():
         assert committed["accuracy"][condition] == kept[condition]["accuracy"]
