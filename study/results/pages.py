@@ -144,13 +144,19 @@ class Page:
         parts.append(progress([cell.name for cell in members], self.results) if members else waiting)
         display(Markdown("\n\n".join(parts)))
 
+    @staticmethod
+    def _elsewhere(question, runs, differences):
+        """Whether nothing is in of a question but runs that another one asked for before, which shows them."""
+        first = {cell.name: cell.questions[0] for cell in question_cells(question)}
+        return differences.empty and all(first[name] != question for name in runs.index)
+
     def figure(self, question, single=False):
         """Draw the scores of a question's arms and their differences; the notebook shows the figure."""
         runs, arms, _ = self.runs(question, single)
         score, heading = next(iter(self.scores(question).items()))
-        if runs.empty or score not in runs:
-            return
         differences, pairs = self.differences(question, single)
+        if runs.empty or score not in runs or self._elsewhere(question, runs, differences):
+            return
         lines = {
             label: difference_line(row, seed_differences(runs, score, label, pairs[label])) for label, row in differences.iterrows()
         }
@@ -161,11 +167,11 @@ class Page:
     def tables(self, question, single=False):
         """Show a question's tables, each folded: scores, differences, where the network looks, what it relies on, every run."""
         runs, arms, _ = self.runs(question, single)
-        if runs.empty:
+        differences, pairs = self.differences(question, single)
+        if runs.empty or self._elsewhere(question, runs, differences):
             return
         scores = {column: heading for column, heading in self.scores(question).items() if column in runs}
         fold("Scores: mean over seeds and 95 % interval", to_markdown(measures.scores_table(runs, arms, scores), "arm"))
-        differences, pairs = self.differences(question, single)
         differences = differences.drop(index=[label for label in self._stated(question, single) if label in differences.index])
         if len(differences):
             others = {"lead on validation faces": "validation_accuracy", "lead on training faces": "training_accuracy"}
