@@ -421,7 +421,7 @@ Markdown(
 # The interesting row is `half`. The half that PAL constrains looks at the landmarks. The other half is free, and it stays with
 # what it was: it follows the patch.
 
-# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "Two faces after each strategy, the two halves of the channels apart.", "name": "fig-channel-strategies-4"}, "image": {"alt": "Maps of two faces after each strategy, split into the first and the second half of the channels. After half, the first half lies on the face and the second half still on the patch."}} tags=["hide-input"]
+# %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "Two faces after each strategy, the two halves of the channels apart.", "name": "fig-channel-strategies-4"}, "image": {"alt": "Maps of two faces, split into the first and the second half of the channels, at the start and after as many steps without PAL and with each strategy. After half, the first half lies on the face; the second still reaches down to the lower left corner, where the patch is."}} tags=["hide-input"]
 columns = [f"face {face}, {part} half" for face in (1, 2) for part in ("1st", "2nd")]
 underlay = dict(zip(columns, images[[0, 0, 1, 1]], strict=True))
 rows = {}

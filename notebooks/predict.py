@@ -34,7 +34,7 @@ begin(In)
 # ## In this browser
 #
 # Two small networks come with this page, one trained without PAL and one with it. They learnt from the faces of FER2013: grey, 48
-# pixels wide, found by web searches and given out for a challenge ([goodfellow2013challenges](../book/references.bib)). Its labels are
+# pixels wide, found by web searches and given out for a challenge [goodfellow2013challenges](../book/references.bib). Its labels are
 # noisy, and the people in it were not asked; weights trained on it are shared widely all the same.
 #
 # - What they say is **what annotators would have called such a picture**, not what anybody feels.
@@ -48,11 +48,11 @@ from palcore.runs.records import read_record, repository_root
 
 kinds = {"without PAL": "none", "with PAL": "mean"}
 records = {words: read_record(repository_root() / "results" / "browser" / f"fer2013_{kind}.json") for words, kind in kinds.items()}
-right = " and ".join(f"{100 * one['int8']['changes']['test']['accuracy']:.0f} % {words}" for words, one in records.items())
+right = " and ".join(f"{100 * one['int8']['changes']['test']['accuracy']:.1f} % {words}" for words, one in records.items())
 [faces] = {one["data"]["train"]["faces"] for one in records.values()}
 Markdown(
-    f"Trained on {faces:,} faces, they give FER2013's test faces the label that its owners gave them on {right}. Pictures that were taken "
-    "otherwise are harder for them."
+    f"Trained on {faces:,} faces, they give FER2013's test faces the label that its owners gave them on {right}. How often they do "
+    "so on pictures like yours, nobody has measured."
 )
 
 # %% [markdown]

@@ -96,7 +96,7 @@ options = options_of(globals())
 # Each face comes with 68 landmarks. They become a heatmap, drawn here at the size of the attributed layer, and they are used as
 # a target during training only.
 
-# %% mystnb={"figure": {"caption": "Training faces, their landmarks, and the heatmaps that PAL compares with.", "name": "fig-train-1"}, "image": {"alt": "Seven training faces with 68 landmark dots each, and below each face its coarse heatmap."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "A test face of each expression, its landmarks, and the heatmap that PAL compares with.", "name": "fig-train-1"}, "image": {"alt": "Seven test faces, one an expression, with 68 landmark dots each, and below each its coarse heatmap."}} tags=["hide-input"]
 import keras
 import numpy as np
 from IPython.display import Markdown

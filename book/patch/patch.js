@@ -168,7 +168,7 @@ function paintMap(canvas, size, pixels, map, side) {
   });
 }
 
-const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)} %`;
+const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`;
 const START = {face: 3, colour: 0}; // what the still picture shows
 
 /* Two networks side by side, and a square that is moved over a picture (width x height) whose pixels they get. */

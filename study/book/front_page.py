@@ -89,7 +89,7 @@ def with_table(text, results=None):
 
     :raises ValueError: if the place is gone.
     """
-    return _replaced(text, TABLE, answers(results))
+    return _replaced(text, TABLE, answers(results).replace(" %", "\u00a0%"))  # no line of a narrow cell begins with the sign
 
 
 def _replaced(text, mark, words):
