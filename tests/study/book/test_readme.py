@@ -17,6 +17,7 @@ from study.results.tables import comparisons
 
 ROOT = Path(__file__).resolve().parents[3]
 README = (ROOT / "README.md").read_text()
+TEXT = " ".join(README.split())
 REPORT = (ROOT / "book" / "reproducibility.md").read_text()
 
 
@@ -44,17 +45,25 @@ def test_the_lines_that_add_pal_to_your_own_model_work_as_they_stand(tmp_path):
 def test_the_readmes_answer_is_what_the_records_say():
     from study.results.primary import beside, measure
 
-    assert "accuracy is 1.4 points higher where faces are aligned, and three where they lie at random places" in README
-    assert "landmarks do better than one template for all, by one point and by three" in README.replace("\n", " ")
+    assert "accuracy is 1.4 points higher where faces are aligned, and three where they lie at random places" in TEXT
+    assert "landmarks do better than one template for all, by one point and by three" in TEXT
     found = measure()
     aside = beside(found)
     points = 100 * found["difference"].astype(float)
     assert (found.loc[["P1", "P2", "P3", "P3 against none", "P5"], "outcome"] == "higher").all()
     assert round(points["P1"], 1) == 1.4 and [round(points[name]) for name in ("P2", "P3", "P3 against none")] == [1, 3, 3]
-    assert "The lead is as large on the faces that\nthe network trains on, and the baseline is weak: 63 %" in README
+    assert "The lead is as large on the faces that the network trains on, and the baseline is weak: 63 %" in TEXT
     assert all(abs(float(aside.loc[name, "training faces"].split()[0]) - points[name]) < 0.3 for name in ("P1", "P3 against none"))
     assert round(100 * found.loc["P1", "levels"][1]) == 63
     assert points["P5"] > 10
+    good, sooner, tenth = (found.loc[name] for name in ("C1", "C5 sooner", "C6"))
+    assert "68 % of FER2013's test faces are right without PAL and with it (C1" in TEXT
+    assert [round(100 * level) for level in good["levels"]] == [68, 68] and good["outcome"] == "inconclusive"
+    seeds = ("Two", "Three", "Four")[good["seeds"] - 2]
+    assert f"{seeds} of five seeds are in, so a point either way is still open" in TEXT and good["low"] < 0 < good["high"]
+    assert "PAL comes to that level no sooner (C5)" in TEXT and sooner["outcome"] == "inconclusive" and sooner["difference"] > -1
+    assert "some two points of an early lead are left after 100 epochs, in two seeds" in TEXT and tenth["seeds"] == 2
+    assert 1.5 < points["C6"] < 2.5 and tenth["outcome"] == "inconclusive"
     assert "The surest effect is that on faces placed at random; the largest is on drawn faces" in REPORT
     first = found["family"] == "first"
     assert found["p_holm"][first].astype(float).idxmin() in ("P3", "P3 against none") and points[first].idxmax() == "P5"
@@ -66,10 +75,10 @@ def test_the_reports_words_about_the_runs_are_what_the_records_say():
     cosine, own = "feature cosine, weight 3", "PAL, weight 1"
     page = Page([])
     knows = page.differences("knows-faces")[0].loc["PAL"]
-    assert "From a network that knew faces before, no gain is seen\n(three seeds: -1.4 to +0.9 points)." in README
+    assert "From a network that knew faces before, no gain is seen (three seeds: -1.4 to +0.9 points)." in TEXT
     assert knows["seeds"] == 3 and (round(100 * knows["low"], 1), round(100 * knows["high"], 1)) == (-1.4, 0.9)
     template = page.differences("template-weight", single=True)[0].loc["a template, weight 0.3"]
-    assert "a template may\ndo as well: three seeds leave it open" in README and "three seeds leave open which is better" in REPORT
+    assert "a template may do as well: three seeds leave it open" in TEXT and "three seeds leave open which is better" in REPORT
     assert template["seeds"] == 3 and template["low"] < 0 < template["high"]
     row = comparisons(page.runs("rivals")[0], {cosine: own}, "test_accuracy").loc[cosine]
     assert "guides the features themselves by the same heatmap, the feature cosine, does about as well in three seeds." in REPORT
@@ -86,7 +95,7 @@ def test_the_readmes_table_is_what_the_records_say():
 
 
 def test_the_readmes_caption_is_what_the_records_say():
-    assert patch_means() in " ".join(README.split())
+    assert patch_means() in TEXT
 
 
 def test_the_readmes_line_for_real_faces_is_that_of_the_records():
