@@ -60,7 +60,8 @@ def test_the_readmes_answer_is_what_the_records_say():
     assert "68 % of FER2013's test faces are right without PAL and with it (C1" in TEXT
     assert [round(100 * level) for level in good["levels"]] == [68, 68] and good["outcome"] == "inconclusive"
     seeds = ("Two", "Three", "Four")[good["seeds"] - 2]
-    assert f"{seeds} of five seeds are in, so a point either way is still open" in TEXT and good["low"] < 0 < good["high"]
+    difference, low, high = (f"{100 * good[name]:+.1f}" for name in ("difference", "low", "high"))
+    assert f"{seeds} of five seeds are in: {difference} points ({low} to {high}), which leaves a small gain open" in TEXT
     assert "PAL comes to that level no sooner (C5)" in TEXT and sooner["outcome"] == "inconclusive" and sooner["difference"] > -1
     assert "some two points of an early lead are left after 100 epochs, in two seeds" in TEXT and tenth["seeds"] == 2
     assert 1.5 < points["C6"] < 2.5 and tenth["outcome"] == "inconclusive"
