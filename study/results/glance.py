@@ -80,7 +80,7 @@ class Glance(Page):
         aside = primary.beside(self.measured, self.results)
         texts = [
             f"{aside.loc[name, 'training faces']} on training faces and {aside.loc[name, 'test faces']} on test faces, {words}"
-            for name, words in (("P1", "aligned"), ("P3 against none", "placed at random"))
+            for name, words in (("C1", "aligned, good baseline"), ("P1", "aligned"), ("P3 against none", "placed at random"))
             if name in aside.index
         ]
         if texts:
@@ -88,7 +88,8 @@ class Glance(Page):
         leads = [self.differences(name)[0].get("difference", {}) for name in ("faces-strategies", "faces")]
         short, full = (100 * lead.get(arm, np.nan) for lead, arm in zip(leads, (f"{PAL} (mean){SHORT}", PAL), strict=True))
         if np.isfinite(short) and np.isfinite(full):
-            display(Markdown(f"The lead is {number(short)} points after short trainings and {number(full)} at full length."))
+            lead = f"{number(short)} points after short trainings and {number(full)} at full length"
+            display(Markdown(f"From the weak baseline the lead is {lead}."))
 
     def landmarks(self):
         """Show in a table what PAL loses with other landmarks than each face's own."""

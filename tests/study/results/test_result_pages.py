@@ -226,7 +226,7 @@ def test_the_first_page_sets_the_lead_on_training_faces_beside_that_on_test_face
         write_run(tmp_path, cell, 0.5 + gain + 0.001 * cell.options["seed"])
     text, _ = show("results", tmp_path)
     assert "PAL leads, in points, by: +1.0 (+0.8 to +1.2) on training faces and +1.0 (+0.8 to +1.2) on test faces, aligned." in text
-    assert "The lead is 4.0 points after short trainings and 1.0 at full length." in text
+    assert "From the weak baseline the lead is 4.0 points after short trainings and 1.0 at full length." in text
 
 
 def test_other_uses_of_the_landmarks_stand_beside_pal(show, tmp_path):
