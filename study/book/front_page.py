@@ -51,7 +51,7 @@ def answer(results=None):
         f"after the last by {amount(lead[-1])}."
     )
     weak = f"From a weak baseline, {clause(comparisons['P1'], found.loc['P1'])}."
-    return f"{good} {early} {weak} {faster} {level} {drawn}"
+    return f"- {good} {early}\n- {weak} {faster} {level}\n- {drawn}\n"
 
 
 def patch_means(results=None):

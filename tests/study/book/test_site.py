@@ -236,7 +236,9 @@ def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
     monkeypatch.setattr(front_page, "leads", lambda asked, results: np.array([0.08, 0.02, 0.001]))
     text = front_page.answer()
     early = "PAL leads there by 8.0 points at most, after epoch 1 of 3, and after the last by 0.1 points."
-    assert text.startswith(f"Good baseline: open. On validation faces {early} From")
+    assert text.startswith(f"- Good baseline: open. On validation faces {early}\n- From") and text.endswith(
+        "\n- Drawn faces: higher.\n"
+    )
     assert "From a weak baseline, it is higher. There" in text and "baseline has 67.5 %, the weak one 63.0 %" in text
     with pytest.raises(ValueError, match="the answer has no place"):
         front_page.with_answer("no mark")
