@@ -24,17 +24,13 @@ class Network {
     };
     this.layers = layers.map(layer => {
       const {kind, name} = layer;
-      if (kind === "Conv2D" || kind === "Dense") {
-        const bias = `${name}/bias` in weights ? floats(`${name}/bias`) : new Float32Array(floats(`${name}/step`).length);
-        return {...layer, kernel: kernel(name), bias};
-      }
+      if (kind === "Conv2D" || kind === "Dense") return {...layer, kernel: kernel(name), bias: floats(`${name}/bias`)};
       if (kind !== "BatchNormalization") return layer;
       const [gamma, beta, mean, variance] = ["gamma", "beta", "moving_mean", "moving_variance"].map(part => floats(`${name}/${part}`));
       const scale = gamma.map((value, place) => value / Math.sqrt(variance[place] + layer.epsilon));
       return {...layer, scale, shift: beta.map((value, place) => value - mean[place] * scale[place])};
     });
-    const kinds = this.layers.map(layer => layer.kind);
-    this.attributed = Math.max(kinds.lastIndexOf("Conv2D"), kinds.lastIndexOf("Activation"));
+    this.attributed = this.layers.map(layer => layer.kind).lastIndexOf("Conv2D");
   }
 
   /* pixels: size * size * 3 numbers, 0 to 255, row by row. Returns the logits, and gradient times input averaged over channels. */
@@ -71,7 +67,6 @@ const FORWARD = {
     ...array,
     data: array.data.map((value, place) => value * scale[place % array.channels] + shift[place % array.channels]),
   }),
-  Activation: array => ({...array, data: array.data.map(value => Math.max(value, 0))}),
   MaxPooling2D: array => pooled(array, -Infinity, Math.max),
   AveragePooling2D: array => pooled(array, 0, (sum, value) => sum + value / 4),
   Flatten: array => ({data: array.data, height: 1, width: 1, channels: array.data.length}),

@@ -36,7 +36,6 @@ def quantised(kernel):
 
 KNOWN = {
     **dict.fromkeys(["InputLayer", "Dropout", "Flatten", "Rescaling", "BatchNormalization", "Dense"], {}),
-    "Activation": {"activation": "relu"},
     "Conv2D": {"kernel_size": (3, 3), "padding": "same", "strides": (1, 1)},
     **dict.fromkeys(["MaxPooling2D", "AveragePooling2D"], {"pool_size": (2, 2), "padding": "valid"}),
 }
