@@ -62,7 +62,7 @@ def test_the_readmes_answer_is_what_the_records_say():
     seeds = ("Two", "Three", "Four")[good["seeds"] - 2]
     difference, low, high = (f"{100 * good[name]:+.1f}" for name in ("difference", "low", "high"))
     assert f"{seeds} of five seeds are in: {difference} points ({low} to {high}), which leaves a small gain open" in TEXT
-    assert "PAL comes to that level no sooner (C5)" in TEXT and sooner["outcome"] == "inconclusive" and sooner["difference"] > -1
+    assert "PAL is not seen to come to that level sooner (C5)" in TEXT and sooner["outcome"] == "inconclusive"
     assert "some two points of an early lead are left after 100 epochs, in two seeds" in TEXT and tenth["seeds"] == 2
     assert 1.5 < points["C6"] < 2.5 and tenth["outcome"] == "inconclusive"
     assert "The surest effect is that on faces placed at random; the largest is on drawn faces" in REPORT
