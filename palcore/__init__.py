@@ -4,6 +4,7 @@ Importing this package imports neither TensorFlow nor JAX; its modules use which
 """
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 try:
     __version__ = version("palcore")
@@ -12,3 +13,6 @@ except PackageNotFoundError:  # run from a folder that nobody installed
 
 EMOTIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 """The seven expressions; label ``i`` means ``EMOTIONS[i]`` for every data set (RAF-DB's 1..7 minus one)."""
+
+Tensor = Any
+"""In signatures: a tensor of Keras's backend, or the array of NumPy's that it can be made of."""

@@ -5,7 +5,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +16,7 @@ MOST_DRAWN = 100  # pictures that are drawn into one
 
 
 @app.callback()
-def commands():
+def commands() -> None:
     """The Privileged Attribution Loss, rebuilt and tested."""
 
 
@@ -70,7 +70,7 @@ def predict(
         raise typer.Exit(1)
 
 
-def tell(seen, briefly):
+def tell(seen: Any, briefly: bool) -> None:
     """Print what each network answers to a face: all probabilities, or (briefly) the first in a line."""
     for run, answer in seen.answers.items():
         of_run = f"{run}: " if len(seen.answers) > 1 else ""
@@ -154,7 +154,7 @@ def check(
         raise typer.Exit(1)
 
 
-def start_quietly():
+def start_quietly() -> None:
     """Import Keras and its backend without the log lines that these write to the standard error whatever one asks for."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as log, os.fdopen(os.dup(2), "wb", 0) as stream:
@@ -169,7 +169,7 @@ def start_quietly():
             os.dup2(stream.fileno(), 2)
 
 
-def main():
+def main() -> None:
     """Run the command line; an error of the user's prints its sentence and exits with 1, SIGTERM ends as Ctrl-C does, with 130."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what is wrong is said in the study's own words
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
+from palcore import Tensor
+
 METHODS = ("grad", "grad_input")
 MAPS = (*METHODS, "features")
 STRATEGIES = ("all", "mean", "half")
@@ -20,7 +22,7 @@ def _choose(name, value, choices):
         raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(choices)}")
 
 
-def attribution_score(logits, score: str = "abs_logits"):
+def attribution_score(logits: Tensor, score: str = "abs_logits") -> Tensor:
     """The number that is differentiated, summed over the faces of a batch (:eq:`score`).
 
     The words of the source say absolute values, its formula leaves them out. Softmax outputs sum to one: without a gradient.
@@ -35,7 +37,7 @@ def attribution_score(logits, score: str = "abs_logits"):
     return ops.sum(ops.abs(logits) if score == "abs_logits" else logits)
 
 
-def value_and_gradient(function: Callable, inputs, has_aux: bool = False) -> tuple:
+def value_and_gradient(function: Callable, inputs: Tensor | list[Tensor], has_aux: bool = False) -> tuple:
     """A scalar function's value and its gradient, which can be differentiated again.
 
     :param function: one tensor, or a list of tensors, to a scalar tensor; it must not write to variables.
@@ -79,7 +81,7 @@ def compiled(function: Callable, backends: tuple[str, ...] = ("tensorflow", "jax
     return function
 
 
-def logits_and_gradient(head: keras.Layer, features, score: str = "abs_logits", training: bool = False) -> tuple:
+def logits_and_gradient(head: keras.Layer, features: Tensor, score: str = "abs_logits", training: bool = False) -> tuple:
     """Run ``head`` once; return its logits and the gradient of their score with respect to the features.
 
     The gradient is itself differentiable.
@@ -104,7 +106,7 @@ def logits_and_gradient(head: keras.Layer, features, score: str = "abs_logits", 
     return logits, gradient
 
 
-def attribution_map(features, gradient, method: str = "grad_input", strategy: str = "mean"):
+def attribution_map(features: Tensor, gradient: Tensor, method: str = "grad_input", strategy: str = "mean") -> Tensor:
     """Combine features and gradient into a map (:eq:`grad`, :eq:`grad-input`, :eq:`strategies`).
 
     :param features: ``(N, h, w, C)``.
@@ -144,7 +146,7 @@ class AttributionHead(keras.layers.Layer):
     :raises ValueError: for an unknown option, or features that are not a map.
     """
 
-    def __init__(self, head, method="grad_input", strategy="mean", score="abs_logits", **kwargs):
+    def __init__(self, head: keras.Model, method: str = "grad_input", strategy: str = "mean", score: str = "abs_logits", **kwargs):
         _choose("method", method, MAPS)
         _choose("strategy", strategy, STRATEGIES)
         _choose("score", score, SCORES)

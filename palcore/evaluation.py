@@ -109,7 +109,7 @@ def attribution_scores(attribution: np.ndarray, landmarks: np.ndarray, sigma: fl
     }
 
 
-def outputs_of(model: keras.Model, images: np.ndarray, batch_size: int):
+def outputs_of(model: keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray | dict[str, np.ndarray]:
     """What ``model`` returns for a batch of images, in NumPy arrays.
 
     JAX compiles a model anew for each shape: there a last, smaller batch is filled up to ``batch_size``.
@@ -120,7 +120,7 @@ def outputs_of(model: keras.Model, images: np.ndarray, batch_size: int):
     return keras.tree.map_structure(lambda output: output[:count], model.predict_on_batch(images))
 
 
-def evaluate(model: keras.Model, batches, sigma: float = SIGMA) -> tuple[dict, dict]:
+def evaluate(model: keras.Model, batches: keras.utils.PyDataset, sigma: float = SIGMA) -> tuple[dict, dict]:
     """Run a training model over a split.
 
     :param model: from ``palcore.models.with_attribution`` whose attribution is ``(N, h, w)``.

@@ -10,6 +10,7 @@ import os
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 from keras import layers
 
@@ -23,7 +24,7 @@ WEIGHTS = "models/dlib_face_recognition_resnet_model_v1.dat"  # in the package `
 LAYER = re.compile(rb"con_4|affine_|fc_2")
 
 
-def face_resnet(scaled, levels: int = FEATURES):
+def face_resnet(scaled: keras.KerasTensor, levels: int = FEATURES) -> keras.KerasTensor:
     """The network's features of a picture.
 
     :param scaled: Keras tensor ``(N, h, w, 3)``, scaled as ``palcore.weights.SCALINGS["dlib"]`` does.
@@ -106,7 +107,7 @@ def _folded(convolution, affine, window):
     return kernel.transpose(2, 3, 1, 0), gamma * bias + beta
 
 
-def load_face_resnet(model, path: str | Path) -> np.ndarray:
+def load_face_resnet(model: keras.Model, path: str | Path) -> np.ndarray:
     """Load dlib's weights into a model's convolutions of ``face_resnet``, in their order; errors as ``read_weights``.
 
     :param path: of dlib's file; ``"dlib"`` for that of the package.

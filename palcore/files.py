@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,7 +147,7 @@ def opened_table(path: str | Path, what: str) -> Iterator[io.BufferedReader]:
             yield text
 
 
-def read_json(path: str | Path, what: str, remedy: str = "check the path"):
+def read_json(path: str | Path, what: str, remedy: str = "check the path") -> Any:
     """The content of a JSON file; errors as those of ``opened``."""
     with opened(path, what, SMALL, remedy) as file:
         text = file.read()
@@ -221,7 +221,7 @@ def whole_file(path: Path, suffix: str = ".tmp") -> Iterator[Path]:
         raise
 
 
-def write_json(path: Path, content) -> None:
+def write_json(path: Path, content: Any) -> None:
     """Write a record, whole or not at all."""
     with whole_file(path) as draft:
         draft.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")

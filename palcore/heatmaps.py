@@ -6,11 +6,13 @@ a binary image, kept as a reference to compare with.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
 from scipy.ndimage import gaussian_filter
 
+from palcore import Tensor
 from palcore.landmarks import REGIONS
 
 SIGMA = 3 / 112
@@ -51,7 +53,9 @@ def _axis_averages(coordinates, cells, sigma):
     return (cumulative[..., 1:] - cumulative[..., :-1]) * (math.sqrt(math.pi / 2) * sigma * cells)
 
 
-def gaussian_heatmap(landmarks, size: int | tuple[int, int], sigma: float = SIGMA, weights=None):
+def gaussian_heatmap(
+    landmarks: Tensor, size: int | tuple[int, int], sigma: float = SIGMA, weights: Sequence[float] | None = None
+) -> Tensor:
     """The exact average over each cell of the sum of one Gaussian per landmark, :eq:`cell-average`.
 
     The Gaussian separates, so the map is one product of two small matrices per face, each holding differences of the error
@@ -80,7 +84,7 @@ def gaussian_heatmap(landmarks, size: int | tuple[int, int], sigma: float = SIGM
     return ops.einsum("nlh,nlw->nhw", rows, columns)
 
 
-def blurred_heatmap(landmarks: np.ndarray, size, sigma: float = SIGMA, outside: str = "drop") -> np.ndarray:
+def blurred_heatmap(landmarks: np.ndarray, size: int | tuple[int, int], sigma: float = SIGMA, outside: str = "drop") -> np.ndarray:
     """The usual heatmap: set the pixel under each landmark to one, then blur the picture once.
 
     It merges landmarks that share a pixel and rounds each to its pixel. Scaled by ``2 pi sigma^2`` (sigma in pixels) so that

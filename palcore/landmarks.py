@@ -1,6 +1,10 @@
 """The 68 landmarks of a face: which are of which region, and when they can't be fractions of a picture's sides. Without Keras."""
 
+from types import ModuleType
+
 import numpy as np
+
+from palcore import Tensor
 
 REGIONS = {
     "jaw": range(0, 17),
@@ -18,7 +22,7 @@ SPAN = (0.1, 3.0)
 """How large the box around a face's landmarks is, at least and at most, in picture sides. Those of FER2013 span 0.33 to 1.53."""
 
 
-def face_extents(landmarks, xp=np) -> tuple:
+def face_extents(landmarks: Tensor, xp: ModuleType = np) -> tuple:
     """How many finite landmarks each face has, their middle, and the larger side of the box around them.
 
     :param landmarks: ``(N, 68, 2)``.
@@ -32,7 +36,7 @@ def face_extents(landmarks, xp=np) -> tuple:
     return counts, middles, xp.where(counts == 1, 1.0, xp.max(highest - lowest, axis=-1, keepdims=True))
 
 
-def median_face(landmarks, xp=np) -> tuple:
+def median_face(landmarks: Tensor, xp: ModuleType = np) -> tuple:
     """How many faces have landmarks, and middle (x, y) and span of the median one: what ``landmark_fault`` judges.
 
     Faces without a finite landmark, and those with all of them in one place, count as faces without landmarks.

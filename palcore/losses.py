@@ -6,11 +6,13 @@ a map that is dead, and none of them returns NaN for landmarks that can be fract
 """
 
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
+from palcore import Tensor
 from palcore.heatmaps import SIGMA, _check_sigma, gaussian_heatmap
 from palcore.landmarks import MIDDLE, SPAN, face_extents, landmark_fault, median_face
 
@@ -53,7 +55,7 @@ def _standardise(maps):
     return ops.where(varied, centred / deviation, 0.0)
 
 
-def attribution_correlation(attribution, heatmap, scaled: bool = True):
+def attribution_correlation(attribution: Tensor, heatmap: Tensor, scaled: bool = True) -> Tensor:
     """Correlation of attribution maps with heatmaps, per face (:eq:`correlation`; PAL, :eq:`pal`, is minus this).
 
     :param attribution: ``(N, h, w)``, or ``(N, h, w, C)`` to correlate each channel and average the results.
@@ -74,7 +76,9 @@ def attribution_correlation(attribution, heatmap, scaled: bool = True):
     return ops.mean(ops.mean(products, axis=1) if scaled else ops.sum(products, axis=1), axis=-1)
 
 
-def landmark_neighbourhood(landmarks, size: tuple[int, int], radius: float = 2 * SIGMA, weights=None):
+def landmark_neighbourhood(
+    landmarks: Tensor, size: tuple[int, int], radius: float = 2 * SIGMA, weights: Sequence[float] | None = None
+) -> Tensor:
     """Share of each cell's area that lies within ``radius`` of a landmark: ``palcore.evaluation.near_landmarks`` in the graph.
 
     :param landmarks: ``(N, 68, 2)`` as fractions of the image's sides; a landmark that is not finite is left out.
@@ -99,7 +103,7 @@ def landmark_neighbourhood(landmarks, size: tuple[int, int], radius: float = 2 *
     return ops.mean(near, axis=(2, 4))
 
 
-def has_landmarks(landmarks):
+def has_landmarks(landmarks: Tensor) -> Tensor:
     """1 for a face with at least one finite landmark, else 0: ``(N,)`` float32."""
     landmarks = ops.cast(ops.convert_to_tensor(landmarks), "float32")
     return ops.cast(ops.any(ops.all(ops.isfinite(landmarks), axis=-1), axis=-1), "float32")
@@ -111,7 +115,7 @@ def _refuse(landmarks):
     raise ValueError(f"landmarks in the loss of the attribution: {fault}")
 
 
-def checked_landmarks(landmarks, told: bool = True) -> tuple:
+def checked_landmarks(landmarks: Tensor, told: bool = True) -> tuple:
     """Refuse a batch of landmarks that cannot be fractions of the image's sides, as ``palcore.landmarks.landmark_fault`` does.
 
     Pixels would cost exactly 0 for ever and teach nothing; those centred on 0 would teach to look at the upper left corner.
@@ -163,7 +167,7 @@ class SmoothedCrossEntropy(keras.losses.Loss):
     ``-(1 - s) log p_y - s / C sum_i log p_i``: ``label_smoothing`` of ``CategoricalCrossentropy``, for labels that are numbers.
     """
 
-    def __init__(self, smoothing: float, name="smoothed_cross_entropy", **kwargs):
+    def __init__(self, smoothing: float, name: str = "smoothed_cross_entropy", **kwargs):
         super().__init__(name=name, **kwargs)
         self.smoothing = smoothing
 
@@ -216,7 +220,7 @@ class PrivilegedAttributionLoss(_LandmarkLoss):
     :raises ValueError: for a ``sigma`` that is not positive.
     """
 
-    def __init__(self, sigma=SIGMA, scaled=True, landmark_weights=None, **kwargs):
+    def __init__(self, sigma: float = SIGMA, scaled: bool = True, landmark_weights: Sequence[float] | None = None, **kwargs):
         super().__init__(sigma, landmark_weights, **kwargs)
         self.scaled = scaled
 
@@ -287,7 +291,9 @@ LOSSES = {
 """PAL and its rivals by name: the loss, and the map that it is a loss of (None: the attribution that the run asks for)."""
 
 
-def attribution_loss(name: str = "pal", sigma: float = SIGMA, landmark_weights=None) -> tuple[keras.losses.Loss, str | None]:
+def attribution_loss(
+    name: str = "pal", sigma: float = SIGMA, landmark_weights: Sequence[float] | None = None
+) -> tuple[keras.losses.Loss, str | None]:
     """The Keras loss of one of the names of ``LOSSES``, and the map that it is a loss of, ``"features"`` or None; options as those
     of PAL. A ``ValueError`` for an unknown name."""
     if name not in LOSSES:

@@ -3,11 +3,14 @@
 import contextlib
 import inspect
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from palcore import EMOTIONS
 from palcore.attribution import AttributionHead
 from palcore.face_resnet import face_resnet, load_face_resnet
 from palcore.soundness import refuse_changing_weights, refuse_flat_map, refuse_missing_second_gradient, refuse_moving_layers
@@ -73,24 +76,23 @@ BACKBONES = {"compact": _compact, "plain": _compact, "vgg16": _application, "res
 class Classifier(keras.Model):
     """A plain Keras model that is saved as one in float32, whatever it was trained in: other programs read no other."""
 
-    def save(self, filepath, *args, **kwargs):
+    def save(self, filepath: str | Path, *args, **kwargs) -> None:
         float32_copy(self).save(filepath, *args, **kwargs)
 
 
 def build_classifier(
-    backbone="compact",
-    image_size=64,
-    weights=None,
-    units=512,
-    dropout=0.5,
-    scaling=None,
-    classes=7,
-    width_multiplier=1.0,
-    normalisation="block",
-):
+    backbone: str = "compact",
+    image_size: int = 64,
+    weights: str | Path | None = None,
+    units: int = 512,
+    dropout: float = 0.5,
+    scaling: str | None = None,
+    width_multiplier: float = 1.0,
+    normalisation: str = "block",
+) -> Classifier:
     """A backbone, two dense layers, and one logit per expression, as a plain Keras model.
 
-    Input: ``(N, image_size, image_size, 3)`` RGB in 0..255, uint8 or float; scaling happens inside. Output: ``(N, classes)``
+    Input: ``(N, image_size, image_size, 3)`` RGB in 0..255, uint8 or float; scaling happens inside. Output: ``(N, 7)``
     float32 logits. The map is flattened rather than pooled over space, since behind a global average the gradient of the
     score is the same at every position. ``with_attribution`` takes ``block4_conv2`` (``block4_relu2`` where each convolution is
     normalised), ``block5_conv3``, ``conv5_block3_out`` or ``level3_block3_out``.
@@ -107,7 +109,6 @@ def build_classifier(
     :param dropout: share of units dropped after the map and after the first dense layer, in [0, 1).
     :param scaling: how pixels become the backbone's input; one of ``palcore.weights.SCALINGS``. None takes the one of the
         weights (``palcore.weights.scaling_of``).
-    :param classes: number of logits.
     :param width_multiplier: share of the channels of ``compact`` and ``plain``, in [0.125, 4]; 1 for the other backbones.
     :param normalisation: of ``compact`` and ``plain``: batch normalisation after each ``block``'s pooling or each ``convolution``.
     :raises ValueError: for an unknown backbone or scaling, an image that is too small, or weights that do not fit.
@@ -144,7 +145,7 @@ def build_classifier(
     hidden = layers.Dense(units, activation="relu", name="dense1", dtype="float32")(hidden)
     hidden = layers.Dropout(dropout, name="drop2", dtype="float32")(hidden)
     hidden = layers.Dense(units, activation="relu", name="dense2", dtype="float32")(hidden)
-    logits = layers.Dense(classes, name="logits", dtype="float32")(hidden)
+    logits = layers.Dense(len(EMOTIONS), name="logits", dtype="float32")(hidden)
     return Classifier(image, logits, name=backbone)
 
 
@@ -169,7 +170,9 @@ def _takes_probabilities(loss, classes):
 class AttributionModel(keras.Model):
     """The training model of ``with_attribution``: Keras's, with a ``compile`` that refuses what can't be right."""
 
-    def compile(self, optimizer="rmsprop", loss=None, *args, jit_compile="auto", **kwargs):
+    def compile(
+        self, optimizer: str | keras.Optimizer = "rmsprop", loss: Any = None, *args, jit_compile: bool | str = "auto", **kwargs
+    ) -> None:
         """Keras's ``compile``. On TensorFlow nothing is compiled by XLA unless asked for: its second gradient of max-pooling is
         only approximate.
 
@@ -186,7 +189,7 @@ class AttributionModel(keras.Model):
             jit_compile = False
         super().compile(optimizer, loss, *args, jit_compile=jit_compile, **kwargs)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict) -> None:
         """As Keras does for models whose ``compile`` is its own."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)

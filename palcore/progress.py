@@ -2,13 +2,14 @@
 
 import os
 import sys
+from typing import TextIO
 
 from tqdm import tqdm
 
 LOGGED = 30  # seconds between two states of a bar in a log
 
 
-def attended(stream) -> bool:
+def attended(stream: TextIO) -> bool:
     """Whether somebody looks on: a terminal, or a notebook that JupyterLab has opened; not papermill's, nor a file."""
     return stream.isatty() or "JPY_SESSION_NAME" in os.environ  # which Jupyter's server gives to the kernels of its notebooks
 

@@ -4,11 +4,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from palcore import Tensor
 from palcore.attribution import compiled, value_and_gradient
 from palcore.splitting import split_at
 
 
-def class_score(logits, classes):
+def class_score(logits: Tensor, classes: np.ndarray) -> Tensor:
     """The sum, a float32 scalar, over the faces of each face's logit of its class, from ``(N, classes)`` and ``(N,)``."""
     chosen = ops.one_hot(classes, logits.shape[-1])
     return ops.sum(ops.cast(logits, "float32") * chosen)
@@ -19,7 +20,7 @@ def _check(images, classes):
         raise ValueError(f"{len(images)} images and {len(classes)} classes: give one class for each image")
 
 
-def grad_cam(classifier: keras.Model, images, classes, layer: str | None = None):
+def grad_cam(classifier: keras.Model, images: np.ndarray, classes: np.ndarray, layer: str | None = None) -> Tensor:
     """Grad-CAM: the channels weighted by their mean gradient, summed, its negative part cut off (:eq:`grad-cam`).
 
     Selvaraju et al., ICCV 2017, arXiv 1610.02391.
@@ -37,7 +38,14 @@ def grad_cam(classifier: keras.Model, images, classes, layer: str | None = None)
     return ops.relu(ops.sum(weights * values, axis=-1))
 
 
-def integrated_gradients(classifier: keras.Model, images, classes, baseline=0.0, steps: int = 64, together: int | None = None):
+def integrated_gradients(
+    classifier: keras.Model,
+    images: np.ndarray,
+    classes: np.ndarray,
+    baseline: float | np.ndarray = 0.0,
+    steps: int = 64,
+    together: int | None = None,
+) -> np.ndarray:
     """Integrated gradients: the pixels' gradient averaged on the way from a baseline, times the way.
 
     See :eq:`integrated-gradients`; the integral is taken by the midpoint rule, up to whose error the attributions of an image sum

@@ -25,7 +25,9 @@ def flip_matrix() -> np.ndarray:
     return np.array([[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
 
-def affine_matrix(angle=0.0, scale=1.0, shift=(0.0, 0.0)) -> np.ndarray:
+def affine_matrix(
+    angle: float | np.ndarray = 0.0, scale: float | np.ndarray = 1.0, shift: tuple | np.ndarray = (0.0, 0.0)
+) -> np.ndarray:
     """``(3, 3)`` map of image fractions: rotate and scale about the centre, then shift; ``(N, 3, 3)`` for arrays.
 
     :param angle: radians, clockwise as seen in the image.

@@ -4,7 +4,7 @@ import gzip
 import re
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -183,7 +183,7 @@ def read_landmark_table(path: str | Path, size: tuple[int, int] | None = None) -
     return cells["file"].tolist(), cells.iloc[:, 1].to_numpy() == 1, points.astype(np.float32)
 
 
-def append_rows(path: str | Path, files=(), found=(), landmarks=()) -> None:
+def append_rows(path: str | Path, files: Sequence = (), found: Sequence = (), landmarks: Sequence = ()) -> None:
     """Add faces to a table in the study's own form, beginning it where there is none.
 
     :param path: ``.csv`` or ``.csv.gz``.

@@ -74,7 +74,7 @@ class Faces:
     def __len__(self):
         return len(self.files)
 
-    def subset(self, rows) -> "Faces":
+    def subset(self, rows: Sequence[int] | slice | np.ndarray) -> "Faces":
         """The same split reduced to ``rows`` (indices, a slice or a mask), images still unread."""
         rows = np.arange(len(self))[rows]
         items = self.images.items

@@ -3,6 +3,7 @@
 import hashlib
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,8 @@ from palcore.data.changes import (
     placed,
     take_share,
 )
-from palcore.data.table import Faces
+from palcore.data.table import Faces, LazyImages
+from palcore.runs.options import Options
 
 
 class RunFaces(NamedTuple):
@@ -38,7 +40,7 @@ class RunFaces(NamedTuple):
         return {"train": self.train, "validation": self.validation, **self.tests}
 
 
-def load_faces(options, split: str, index_dir=None, **changes) -> Faces:
+def load_faces(options: Options, split: str, index_dir: str | Path | None = None, **changes) -> Faces:
     """The faces of one split as the options describe them (see ``palcore.data.load``).
 
     The seed of a run does not reach the real data sets: whatever is held out for validation is the same in all runs.
@@ -52,13 +54,13 @@ def load_faces(options, split: str, index_dir=None, **changes) -> Faces:
     return placed(faces, faces.images.size) if options.placed else faces
 
 
-def training_faces(options, index_dir=None) -> Faces:
+def training_faces(options: Options, index_dir: str | Path | None = None) -> Faces:
     """Training faces after ``train_share`` and ``label_noise``; images whole and landmarks their own, whatever the options."""
     faces = take_share(load_faces(options, "train", index_dir), options.train_share, options.seed)
     return noisy_labels(faces, options.label_noise, options.seed) if options.label_noise else faces
 
 
-def run_faces(options, index_dir=None) -> RunFaces:
+def run_faces(options: Options, index_dir: str | Path | None = None) -> RunFaces:
     """All faces of a run, as ``RunFaces``; no image is read yet, but what is missing fails here, before the first epoch."""
     train, validation, window = training_faces(options, index_dir), load_faces(options, "validation", index_dir), None
     if options.crop is not None:
@@ -71,7 +73,7 @@ def run_faces(options, index_dir=None) -> RunFaces:
     return RunFaces(train, validation, tested_faces(options, window, index_dir), window)
 
 
-def tested_faces(options, window=None, index_dir=None) -> dict[str, Faces]:
+def tested_faces(options: Options, window: np.ndarray | None = None, index_dir: str | Path | None = None) -> dict[str, Faces]:
     """``{condition: faces}``: the test split, for a shortcut also with the patch at random, and what ``robustness`` adds.
 
     A condition whose file is missing, such as FER+'s labels, is left out with a warning. Where there is a shortcut, it is the faces
@@ -98,7 +100,7 @@ def tested_faces(options, window=None, index_dir=None) -> dict[str, Faces]:
 MOST_DIGESTED = 50_000  # from twice as many faces on, every second or third alone is looked at for ``pixel_fingerprint``
 
 
-def pixel_fingerprint(images, threads: int = 1) -> str:
+def pixel_fingerprint(images: LazyImages, threads: int = 1) -> str:
     """Sixteen hexadecimal digits of the SHA-256 of the pixels (``LazyImages``) that a run sees, before augmentation.
 
     ``Faces.fingerprint`` tells names, labels and landmarks apart, not another copy of the same pictures. Each image is read here,

@@ -10,6 +10,7 @@ import subprocess
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from palcore import __version__
 from palcore.data.memory import keep_freed_memory
@@ -85,9 +86,10 @@ def commit() -> str | None:
         return None
 
 
-def run_facts(options, image_size: int, window: list | None, data: dict) -> dict:
+def run_facts(options: Any, image_size: int, window: list | None, data: dict) -> dict:
     """All that makes a run what it is, but for the places of things: options, faces, backend and versions.
 
+    :param options: ``palcore.runs.options.Options``, which this module does not import: records are read without Keras.
     :param image_size: side in pixels, whether the options or the data set gave it.
     :param window: to which faces that are not trained on are cropped, ``[left, top, side]``, or None.
     :param data: from ``palcore.runs.faces.run_data``.
@@ -110,7 +112,7 @@ def identity(record: dict) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def history_of(logs: dict, options) -> dict[str, list[float]]:
+def history_of(logs: dict, options: Any) -> dict[str, list[float]]:
     """Keras's history under the same names for every strategy, as plain numbers; PAL's loss without its weight."""
     history = {}
     for name, values in logs.items():

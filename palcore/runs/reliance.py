@@ -1,12 +1,14 @@
 """What the answer depends on, beside where the attribution lies: asked by covering parts of the picture, and by an attribution that
 was not trained on."""
 
+import keras
 import numpy as np
 from scipy.special import softmax
 
 from palcore.data.batches import FaceBatches
 from palcore.data.changes import PLACES, boxes_of, covered
 from palcore.data.synthetic import PATCH_BOX
+from palcore.data.table import Faces
 from palcore.evaluation import attribution_scores, outputs_of
 from palcore.related_maps import integrated_gradients
 
@@ -14,14 +16,14 @@ SAMPLE, STEPS, TOGETHER = 140, 16, 35
 """Faces whose integrated gradients are taken, evenly over the split; points on the way; faces at a time."""
 
 
-def probabilities_of(classifier, faces, batch_size: int = 64) -> np.ndarray:
+def probabilities_of(classifier: keras.Model, faces: Faces, batch_size: int = 64) -> np.ndarray:
     """The seven probabilities of each face, ``(N, 7)`` float64."""
     batches = FaceBatches(faces, batch_size)
     logits = [outputs_of(classifier, batches[index][0], batch_size) for index in range(len(batches))]
     return softmax(np.concatenate(logits).astype(np.float64), axis=-1)
 
 
-def covering_costs(classifier, faces, boxes: dict, batch_size: int = 64) -> dict[str, dict]:
+def covering_costs(classifier: keras.Model, faces: Faces, boxes: dict, batch_size: int = 64) -> dict[str, dict]:
     """How much is lost when a place is covered in the image's mean colour.
 
     :param classifier: the plain classifier, ending in logits.
@@ -43,7 +45,7 @@ def covering_costs(classifier, faces, boxes: dict, batch_size: int = 64) -> dict
     return costs
 
 
-def share_in_boxes(maps: np.ndarray, boxes) -> np.ndarray:
+def share_in_boxes(maps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Share of the positive part of each map that lies in its box, the map constant over each cell: ``(N,)``; 0 for a dead map.
 
     :param maps: ``(N, h, w)``.
@@ -61,7 +63,9 @@ def share_in_boxes(maps: np.ndarray, boxes) -> np.ndarray:
     return inside / np.where(total > 0, total, 1)
 
 
-def attribution_maps(classifier, watched, faces, batch_size=64):
+def attribution_maps(
+    classifier: keras.Model, watched: keras.Model, faces: Faces, batch_size: int = 64
+) -> tuple[np.ndarray, np.ndarray]:
     """The trained attribution of some faces and their integrated gradients, ``(N, h, w)`` and ``(N, H, W)``.
 
     The latter are of the true class's logit, from the image's mean colour, absolute values summed over colours.
@@ -74,7 +78,9 @@ def attribution_maps(classifier, watched, faces, batch_size=64):
     return np.concatenate(trained), integrated
 
 
-def reliance(classifier, watched, faces, sigma: float, patch: bool = False, batch_size: int = 64) -> dict:
+def reliance(
+    classifier: keras.Model, watched: keras.Model, faces: Faces, sigma: float, patch: bool = False, batch_size: int = 64
+) -> dict:
     """What a classifier's answers on some faces depend on: eyes, mouth, a place off the face, and a shortcut's patch.
 
     :param classifier: ending in logits; ``watched`` is the same with its attribution, channels averaged.

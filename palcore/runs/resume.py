@@ -7,11 +7,14 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
+from palcore.data.batches import FaceBatches
 from palcore.files import locked, read_arrays, whole_file, write_arrays, write_json
 from palcore.runs.records import STATE
 
@@ -19,7 +22,7 @@ STOPPED, GOOD = "stopped.json", "last_good.keras"  # what is left in a run's fol
 
 
 @contextlib.contextmanager
-def only_process(folder: str | Path):
+def only_process(folder: str | Path) -> Iterator[None]:
     """Make a run's folder and keep other processes out of it; a ``ValueError`` where that can't be."""
     folder = Path(folder)
     busy = f"another process trains in {folder}: wait for it, stop it, or give another out_dir"
@@ -43,7 +46,7 @@ def only_process(folder: str | Path):
 
 
 @contextlib.contextmanager
-def stopped_by_sigterm():
+def stopped_by_sigterm() -> Iterator[None]:
     """Within it SIGTERM, unless something else handles it, ends a run as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
@@ -55,7 +58,7 @@ def stopped_by_sigterm():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def differences(before, now, name: str = "") -> list[str]:
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
     """What differs between two nested dictionaries, as ``["learning_rate 0.1 (now 0.2)", ...]``."""
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return [] if before == now else [f"{name} {before!r} (now {now!r})"]
@@ -68,7 +71,7 @@ def differences(before, now, name: str = "") -> list[str]:
 class NotANumber(ArithmeticError):
     """A loss is NaN or infinite: at a batch, counted from 0, or (None) in the validation of an epoch."""
 
-    def __init__(self, epoch, batch, logs):
+    def __init__(self, epoch: int, batch: int | None, logs: dict):
         super().__init__()
         self.epoch, self.batch = epoch, batch
         self.losses = {name: str(float(value)) for name, value in logs.items() if name.endswith("loss")}
@@ -89,7 +92,7 @@ class Progress(keras.callbacks.Callback):
     :raises ValueError: for the state of another run, or a damaged one.
     """
 
-    def __init__(self, folder, model, batches, facts, code=None):
+    def __init__(self, folder: Path, model: keras.Model, batches: FaceBatches, facts: dict, code: str | None = None):
         super().__init__()
         self.batches = batches
         self.path, self.facts, self.codes = folder / STATE, facts, [code]
@@ -107,15 +110,15 @@ class Progress(keras.callbacks.Callback):
             self.save()
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         return self._before + time.perf_counter() - self._started
 
-    def save(self):
+    def save(self) -> None:
         state = {name: getattr(self, name) for name in ("epoch", "history", "facts", "codes", "seconds")}
         arrays = {str(place): variable.numpy() for place, variable in enumerate(self.variables)}
         write_arrays(self.path, {"state": np.frombuffer(json.dumps(state).encode(), np.uint8), **arrays}, compressed=False)
 
-    def restore(self):
+    def restore(self) -> dict:
         """Give all variables their values after the last epoch, and return the rest of the state, once it is this run's."""
         damaged = "remove it, and the run begins anew"
         arrays = read_arrays(self.path, "state", damaged)
@@ -161,7 +164,7 @@ def clear(folder: str | Path) -> None:
         (Path(folder) / name).unlink(missing_ok=True)
 
 
-def write_stopped(progress, error, classifier):
+def write_stopped(progress: Progress, error: NotANumber, classifier: keras.Model) -> None:
     """Leave ``stopped.json`` (where the loss stopped being a number, on which files) and ``last_good.keras``."""
     folder, at_step = progress.path.parent, error.batch is not None
     with whole_file(folder / GOOD, ".tmp.keras") as draft:

@@ -65,10 +65,10 @@ class CosineOfVariables(keras.optimizers.schedules.LearningRateSchedule):
     As constants they would be a part of what is compiled, and each other length or rate would take another minute on a GPU.
     """
 
-    def __init__(self, rate, warm, steps):
+    def __init__(self, rate: float, warm: int, steps: int):
         self.values = {"rate": rate, "warm": warm, "steps": max(steps - warm, 1)}
 
-    def of(self, optimizer):
+    def of(self, optimizer: keras.Optimizer) -> "CosineOfVariables":
         """The same, its values kept by ``optimizer``."""
         self.kept = {name: optimizer.add_variable((), dtype="float32", name=f"schedule_{name}") for name in self.values}
         for name, variable in self.kept.items():
@@ -106,7 +106,7 @@ def _optimizer(options, steps, epoch_steps):
     return optimizer
 
 
-def compile_model(model, options, optimizer, pal_weight):
+def compile_model(model: keras.Model, options: Options, optimizer: keras.Optimizer, pal_weight: float) -> None:
     """Compile a training model of ``build``; again with another weight of PAL and the same optimizer where PAL ends early."""
     # XLA on TensorFlow only approximates the second-order gradient of max-pooling; JAX always compiles.
     compiling = {"optimizer": optimizer, "jit_compile": keras.backend.backend() == "jax"}

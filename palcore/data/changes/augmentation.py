@@ -1,5 +1,6 @@
 """What changes a training face anew in each epoch: flip, rotation, scale, shift, and its landmarks along with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +33,7 @@ class _Moved(LazyImages):
 
     pixels: np.ndarray = None
 
-    def read_into(self, rows, out):
+    def read_into(self, rows: Sequence[int], out: np.ndarray) -> None:
         for position, row in enumerate(rows):
             warp(self.read(self.items[row]), self.pixels[row], out[position])
 
