@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from palcore.attribution import STRATEGIES, AttributionHead, attribution_map, attribution_score, value_and_gradient
+from palcore.attribution import STRATEGIES, AttributionHead, attribution_map, attribution_score, compiled, value_and_gradient
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import with_attribution
 from palcore.splitting import split_at
@@ -192,6 +192,14 @@ def test_derivatives_are_the_backends_own(monkeypatch):
     assert (float(value), gradient.numpy().tolist()) == (2, [2, 2])
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     assert value_and_gradient(len, np.ones(2), has_aux=True) == (len, True)
+
+
+def test_a_function_is_compiled_for_the_backends_that_are_named():
+    def twice(values):
+        return 2 * values
+
+    assert compiled(twice, ("jax",)) is twice
+    assert isinstance(compiled(twice), type(tf.function(twice))) and float(compiled(twice)(tf.constant(3.0))) == 6
 
 
 def test_another_backend_is_refused(monkeypatch):

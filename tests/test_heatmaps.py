@@ -97,6 +97,7 @@ def test_blurred_heatmap_merges_landmarks_and_wraps_on_request():
         (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 0), "size 0 of a heatmap"),
         (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), (7, 0)), r"size \(7, 0\) of a heatmap"),
         (lambda: gaussian_heatmap(np.zeros((68, 2)), 7), r"landmarks of shape \(68, 2\)"),
+        (lambda: gaussian_heatmap(np.zeros((1, 1, 68, 2)), 7), r"landmarks of shape \(1, 1, 68, 2\)"),
         (lambda: blurred_heatmap(np.zeros((1, 68, 2)), 7, outside="clip"), "outside 'clip' in blurred_heatmap"),
         (lambda: region_weights(ears=1), "unknown region 'ears'"),
         (lambda: region_weights(jaw=-1), "weight -1 of region 'jaw'"),
