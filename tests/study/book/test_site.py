@@ -1,6 +1,5 @@
 """The look at the built book notices each fault that it is there for, and what is written while the book is built is right."""
 
-import base64
 import json
 import pkgutil
 import re
@@ -10,17 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from pypdf import PdfReader
 
 import palcore
-from study.book import check_site, front_page, pdf, serve, source
+from study.book import check_site, front_page, serve, source
 from study.book.site_extension import repair, used_icons
-from study.book.slider import FrameSlider
 
 GOOD = """<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Page</title>
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head>
 <body><main><h1 id="top">Page</h1>{}</main></body></html>"""
-PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 DOT = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
 FAULTS = {
     "a script stops": "<script>const a = 1; const a = 2;</script>",
@@ -64,60 +60,6 @@ def test_each_fault_is_noticed(browser, tmp_path):
 def test_what_scrolls_in_its_own_box_is_no_fault(browser, tmp_path):
     box = "<div style='overflow-x: auto' tabindex='0'><p style='width: 900px'>a table</p></div>"
     assert look(browser, tmp_path, box) == []
-
-
-def test_the_whole_book_is_printed_in_order(browser, tmp_path):
-    slider = FrameSlider({"1": PIXEL, "2": PIXEL}, "slider", "A pixel.").to_html()
-    code = '<details class="hide above-input"><summary>Show code</summary>secret()</details>'
-    folds = "<details><summary>Table</summary>inside</details><details><summary>Every run</summary>wide</details>"
-    links = "".join(
-        f'<p><a href="{link}">link</a></p>' for link in ("../c.html#top", "../reference.html", "https://elsewhere.invalid/")
-    )
-    chapters = {"book/intro": f"<p>opening</p>{links}", "b": f"<p>second</p>{slider}{folds}", "c": f"third{code}"}
-    for name, body in chapters.items():
-        (tmp_path / f"{name}.html").parent.mkdir(exist_ok=True)
-        (tmp_path / f"{name}.html").write_text(GOOD.format(body).replace(">Page</h1>", f">Title of {name}</h1>"))
-    sections = [{"file": "c"}, {"file": "book/reference/left-out"}]
-    contents = {"root": "book/intro", "parts": [{"caption": "Part", "chapters": [{"file": "b", "sections": sections}]}]}
-    facts = {"title": "The study", "author": "Its authors", "edition": "version 7"}
-    with serve.published(tmp_path) as (site, _):
-        writer = pdf.print_book(browser, site, contents, facts, "https://some.github.io/book/")
-        plain = pdf.print_book(browser, site, contents, facts)
-        with pytest.raises(FileNotFoundError, match=r"has no lost.html"):
-            pdf.print_book(browser, site, {"root": "lost"}, facts)
-    assert pdf.faults(writer) == pdf.faults(plain) == []
-    writer.write(tmp_path / "book.pdf")
-    reader = PdfReader(tmp_path / "book.pdf")
-    cover, listed, *texts = [page.extract_text() for page in reader.pages]
-    assert all(word in cover for word in facts.values()) and reader.metadata.title == "The study"
-    assert re.findall(r"Title of (\S+)\s+(\d)", listed) == [("book/intro", "3"), ("b", "4"), ("c", "5")]
-    assert [word in text for word, text in zip(["opening", "second", "third"], texts, strict=True)] == [True] * 3
-    assert [text.split()[-1] for text in texts] == ["3", "4", "5"]
-    assert "inside" in texts[1] and "slider" in texts[1] and "wide" not in texts[1]
-    assert "secret" not in texts[2] and "Show code" not in texts[2]
-    first, part, below = reader.outline
-    titles = [first.title, part.title, *(item.title for item in below)]
-    assert titles == ["Title of book/intro", "Part", "Title of b", "Title of c"]
-    targets = [reader.get_page_number(link["/Dest"][0].get_object()) for link in annotations(reader) if "/Dest" in link]
-    assert sorted(targets) == [2, 3, 4, 4]
-    beyond = {"https://elsewhere.invalid/", "https://some.github.io/book/reference.html"}
-    assert addresses(reader) == beyond and addresses(plain) == {"https://elsewhere.invalid/"}
-
-
-def annotations(book):
-    return [link.get_object() for page in book.pages for link in page.get("/Annots", ())]
-
-
-def addresses(book):
-    return {str(link["/A"]["/URI"]) for link in annotations(book) if "/URI" in link.get("/A", {})}
-
-
-def test_an_empty_sheet_and_a_link_to_the_printing_machine_are_noticed(browser):
-    page = browser.new_page()
-    page.set_content("<p style='break-after: page'>some words <a href='http://127.0.0.1:9/a.html'>here</a></p><div>&nbsp;</div>")
-    said = pdf.faults(pdf.printed(page))
-    assert said[0].startswith("sheet 1 of the PDF links to http://127.0.0.1:9/a.html") and said[1] == "sheet 2 of the PDF is empty"
-    page.close()
 
 
 def test_an_alt_text_counts_once_somebody_has_read_it(tmp_path, monkeypatch):
