@@ -1,4 +1,4 @@
-"""The README's lines do what they say, as they stand."""
+"""The README's lines do what they say, as they stand; each row of the page "What happens when ..." names a test that is there."""
 
 import ast
 import re
@@ -113,3 +113,14 @@ def test_the_files_that_the_readme_names_exist():
     assert len(links) > 10 and all((ROOT / link).exists() for link in links)
     for name in re.findall(r"(?:notebooks|study|book)/[\w/.-]+\.\w+", README):
         assert (ROOT / name).exists(), name
+
+
+def test_every_row_is_held_by_a_test():
+    rows = [
+        line for line in (ROOT / "book" / "what_happens.md").read_text().splitlines() if line.startswith("| ") and "---" not in line
+    ]
+    rows = [row for row in rows if not row.startswith("| ... |")]
+    assert len(rows) >= 20
+    for row in rows:
+        path, name = re.search(r"<!-- ([\w/]+\.py)::(\w+) --> \|$", row).groups()
+        assert f"def {name}(" in (ROOT / "tests" / path).read_text(), row
