@@ -12,7 +12,10 @@ import yaml
 from palcore.models import build_classifier
 from palcore.runs.records import read_record
 from palcore.training import check_options
+from study.book import readme
 from study.book.front_page import patch_means
+from study.results.pages import Page
+from study.results.primary import beside
 from study.results.tables import comparisons
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,13 +45,10 @@ def test_the_lines_that_add_pal_to_your_own_model_work_as_they_stand(tmp_path):
     classifier.save(tmp_path / "mine.keras")
 
 
-def test_the_readmes_answer_is_what_the_records_say():
-    from study.results.primary import beside, measure
-
+def test_the_readmes_answer_is_what_the_records_say(measured):
     assert "accuracy is 1.4 points higher where faces are aligned, and three where they lie at random places" in TEXT
     assert "landmarks do better than one template for all, by one point and by three" in TEXT
-    found = measure()
-    aside = beside(found)
+    found, aside = measured, beside(measured)
     points = 100 * found["difference"].astype(float)
     assert (found.loc[["P1", "P2", "P3", "P3 against none", "P5"], "outcome"] == "higher").all()
     assert round(points["P1"], 1) == 1.4 and [round(points[name]) for name in ("P2", "P3", "P3 against none")] == [1, 3, 3]
@@ -70,9 +70,7 @@ def test_the_readmes_answer_is_what_the_records_say():
     assert found["p_holm"][first].astype(float).idxmin() in ("P3", "P3 against none") and points[first].idxmax() == "P5"
 
 
-def test_the_reports_words_about_the_runs_are_what_the_records_say():
-    from study.results.pages import Page
-
+def test_the_reports_words_about_the_runs_are_what_the_records_say(measured_once):
     cosine, own = "feature cosine, weight 3", "PAL, weight 1"
     page = Page([])
     knows = page.differences("knows-faces")[0].loc["PAL"]
@@ -88,9 +86,7 @@ def test_the_reports_words_about_the_runs_are_what_the_records_say():
     assert f"for {len(changed)} of FER2013's runs" in REPORT
 
 
-def test_the_readmes_table_is_what_the_records_say():
-    from study.book import readme
-
+def test_the_readmes_table_is_what_the_records_say(measured_once):
     assert readme.with_tables(README) == README, "a table is out of date: run `python -m study.book.readme`"
     assert README.count("| C1, on aligned real faces") == 1
 
