@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palcore.data.changes.augmentation import DRAWS, draw_matrix
-from palcore.data.geometry import FLIP_INDEX, affine_matrix, crop_matrix, flip_matrix, transform_image, transform_landmarks
+from palcore.data.geometry import FLIP_INDEX, affine_matrix, flip_matrix, transform_image, transform_landmarks
 from palcore.data.synthetic import load
 from palcore.landmarks import REGIONS
 
@@ -63,12 +63,6 @@ def test_shift_rotation_and_scale_by_hand():
     np.testing.assert_allclose(affine_matrix(scale=2) @ [0.5, 0.75, 1], [0.5, 1.0, 1])
     # Clockwise as seen: what is right of the centre goes below it.
     np.testing.assert_allclose(affine_matrix(angle=np.pi / 2) @ [0.75, 0.5, 1], [0.5, 0.75, 1], atol=1e-12)
-
-
-def test_a_crop_makes_its_box_the_image():
-    matrix = crop_matrix(0.25, 0.5, 0.5, 0.25)
-    np.testing.assert_allclose(matrix @ [0.25, 0.5, 1], [0, 0, 1])
-    np.testing.assert_allclose(matrix @ [0.75, 0.75, 1], [1, 1, 1])
 
 
 @given(draws)
