@@ -29,7 +29,7 @@ GRID_STAMP := $(GRID_PLACE)/.installed
 BENCH_PLACE := $(CURDIR)/.venv-bench
 BENCH_STAMP := $(BENCH_PLACE)/.installed
 
-.PHONY: help grid bench book test check-book pdf kills lab lint pairs lock clean install other-clone
+.PHONY: help grid bench book test check-book kills lab lint pairs lock clean install other-clone
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -39,11 +39,8 @@ book: install ## run the notebooks that changed and build the book into _build/h
 test: install ## run the tests (TESTS="-m dear" runs the chapters that take minutes, with another seed)
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadfile $(TESTS)
 
-check-book: install ## look at the built book in Chromium, packed as it would be published: links, scripts, screens, accessibility, PDF
+check-book: install ## look at the built book in Chromium, packed as it would be published: links, scripts, screens, accessibility
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m study.book.check_site
-
-pdf: install ## print the built book into _build/palcore.pdf
-	PATH="$(PLACE)/bin:$$PATH" $(PY) -m study.book.pdf
 
 kills: install ## kill a small run at twenty random moments and compare what comes out (results/kills.json)
 	$(PY) tests/runs/kill_twenty.py

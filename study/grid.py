@@ -1,7 +1,6 @@
 """The grid of training runs from the command line.
 
 python -m study.grid list [QUESTION ...]      cells, with the minutes that each may take on two cores
-python -m study.grid command CELL ...         the papermill line that runs a cell by hand
 python -m study.grid run [SNAKEMAKE OPTION ...]    run the grid (`make grid` does it)
 python -m study.grid attempt CELL [fer2013=DIR ...]   what Snakemake calls: run one cell and note how it ended
 python -m study.grid publish [QUESTION ...] [--runs DIR]   copy finished runs into results/runs/, another machine's from DIR
@@ -136,7 +135,7 @@ def main(words=None):
     if words[:1] == ["run"]:
         run(words[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=["list", "command", "run", "attempt", "publish"])
+    parser.add_argument("action", choices=["list", "run", "attempt", "publish"])
     parser.add_argument("names", nargs="*", metavar="NAME", help="questions or cells; for attempt a cell and folders")
     parser.add_argument("--grid", default=GRID, help="another grid than study/grid.yml")
     parser.add_argument("--runs", help="folder of runs that came from another machine, to publish")
@@ -144,18 +143,13 @@ def main(words=None):
     given = parser.parse_args(words)
     grid = read_grid(given.grid)
     cells = {cell.name: cell for cell in expand(grid)}
-    if given.action in ("command", "attempt"):
+    if given.action == "attempt":
         folders = dict(name.split("=", 1) for name in given.names if "=" in name and name not in cells)
         named = [name for name in given.names if name.partition("=")[0] not in folders]
-        if not named or not set(named) <= set(cells) or (given.action == "attempt" and len(named) > 1):
+        if len(named) != 1 or named[0] not in cells:
             sys.exit(f"no such cell: {' '.join(named) or 'give its name'}; `python -m study.grid list` shows them")
-        if given.action == "attempt":
-            cell = cells[named[0]]
-            sys.exit(attempt(cell, folders.get(cell.options["dataset"]), given.threads))
-        for cell in map(cells.get, named):
-            dataset = cell.options["dataset"]
-            print(shlex.join(command(cell, None if dataset == "synthetic" else folders.get(dataset, "DIR"))))
-        return
+        cell = cells[named[0]]
+        sys.exit(attempt(cell, folders.get(cell.options["dataset"]), given.threads))
     for name in given.names:
         if name not in grid["questions"]:
             sys.exit(f"unknown question {name!r}: choose from {', '.join(grid['questions'])}")

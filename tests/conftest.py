@@ -2,7 +2,9 @@
 
 import os
 import secrets
+import subprocess
 import sys
+from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+ROOT = Path(__file__).resolve().parents[1]
 # No deadline: how long an example takes says more about the machine than about the code.
 settings.register_profile("study", deadline=None)
 settings.load_profile("study")
@@ -35,6 +38,18 @@ def own_index(monkeypatch, tmp_path_factory):
     from palcore.data import index
 
     monkeypatch.setattr(index, "INDEX_DIR", tmp_path_factory.getbasetemp() / "indexes" / secrets.token_hex(4))
+
+
+def on_jax(script, *words, flags="", **environment):
+    """What a script prints in a process of its own on JAX; compiling takes longer than computing there, and is done in haste.
+
+    :param flags: more of XLA's.
+    """
+    places = {"KERAS_BACKEND": "jax", "XLA_FLAGS": f"--xla_backend_optimization_level=0 {flags}", "PYTHONPATH": str(ROOT)}
+    command, environment = [sys.executable, "-c", script, *map(str, words)], {**os.environ, **places, **environment}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 def make_small(patch):

@@ -133,28 +133,24 @@ AFFECTNET_NUMBERS = dict(zip(EMOTIONS, (3, 4, 5, 1, 2, 6, 0), strict=True))
 PARTS = {"train": "train_set", "test": "val_set"}
 
 
-def write_annotations(folder, number, label, landmarks, side=224, as_text=False):
-    """``N_exp.npy``, ``N_lnd.npy`` and the two numbers that nobody here reads. ``label``: AffectNet's own number."""
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / f"{number}_exp.npy", str(label) if as_text else np.array(label))
-    np.save(folder / f"{number}_lnd.npy", (landmarks * side - 0.5).ravel())
-    np.save(folder / f"{number}_val.npy", np.array(0.1))
-    np.save(folder / f"{number}_aro.npy", np.array(-0.1))
+def write_affectnet(folder, others=(7, 8, 9, 10)):
+    """``train_set/`` and ``val_set/``; the faces of the classes ``others`` come last in each, and are not returned.
 
-
-def write_affectnet(folder, as_text=True, others=(7, 8, 9, 10)):
-    """``train_set/`` and ``val_set/``; the faces of the classes ``others`` come last in each, and are not returned."""
+    Of each face there are its picture, ``N_exp.npy``, ``N_lnd.npy``, and two files that nobody here reads.
+    """
     drawn = {}
     for part, place in PARTS.items():
         images, labels, points = drawn_faces(part, 224)
-        for number, (image, label, face) in enumerate(zip(images, labels, points, strict=True)):
-            path = folder / place / "images" / f"{number}.jpg"
-            write_image(path, image)
-            write_annotations(folder / place / "annotations", number, AFFECTNET_NUMBERS[EMOTIONS[label]], face, as_text=as_text)
-            drawn[f"{place}/images/{number}.jpg"] = Drawn(path, part, label, image, face)
-        for number, label in enumerate(others, start=len(labels)):
-            write_image(folder / place / "images" / f"{number}.jpg", images[0])
-            write_annotations(folder / place / "annotations", number, label, points[0], as_text=as_text)
+        (folder / place / "annotations").mkdir(parents=True)
+        numbers = [AFFECTNET_NUMBERS[EMOTIONS[label]] for label in labels]
+        for row, number in enumerate([*numbers, *others]):
+            face, path = row % len(images), folder / place / "images" / f"{row}.jpg"
+            write_image(path, images[face])
+            notes = {"exp": str(number), "lnd": (points[face] * 224 - 0.5).ravel(), "val": 0.1, "aro": -0.1}
+            for kind, value in notes.items():
+                np.save(folder / place / "annotations" / f"{row}_{kind}.npy", np.array(value))
+            if row < len(images):
+                drawn[f"{place}/images/{path.name}"] = Drawn(path, part, labels[face], images[face], points[face])
     return drawn
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from palcore.attribution import METHODS, STRATEGIES
 from palcore.losses import LOSSES
-from tests.backend_case import results_of_this_backend
+from tests.backend_case import check_derivatives, results_of_this_backend
 
 CASES = [f"{method}/{strategy}/abs_logits" for method in METHODS for strategy in STRATEGIES]
 CASES += [f"{method}/mean/logits" for method in METHODS]
@@ -56,6 +56,10 @@ def test_backends_agree(results, case, quantity):
 @pytest.mark.parametrize("name", ["heatmap", "grad_cam", "integrated"])
 def test_backends_draw_the_same_maps(results, name):
     np.testing.assert_allclose(results["tensorflow"][name], results["jax"][name], rtol=1e-3, atol=1e-5)
+
+
+def test_the_chapters_derivatives_are_those_of_the_tests():
+    check_derivatives()
 
 
 def test_jax_splits_refuses_and_differentiates_as_tensorflow_does(on_jax):

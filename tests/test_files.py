@@ -24,6 +24,7 @@ KINDS = {
     "pipe": (os.mkfifo, FileNotFoundError, "a pipe or a device"),
     "device": (lambda path: path.symlink_to("/dev/zero"), FileNotFoundError, "a pipe or a device"),
     "loop of links": (lambda path: path.symlink_to(path), ValueError, "cannot be read"),
+    "folder": (os.mkdir, (FileNotFoundError, ValueError), "folder"),
     "dangling link": (lambda path: path.symlink_to("nothing"), FileNotFoundError, "a link to a file that is not there"),
 }
 

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from palcore.losses import PrivilegedAttributionLoss, SmoothedCrossEntropy
 from palcore.models import BACKBONES, build_classifier, with_attribution
-from palcore.weights import SCALINGS
 
 layers = keras.layers
 
@@ -19,49 +18,29 @@ def images(size, count=2, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3)).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("backbone", "cells"), [("compact", 6), ("vgg16", 3), ("resnet50", 2), ("face_resnet", 2)])
-def test_backbones_give_seven_logits_and_share_weights_with_the_training_model(backbone, cells):
+CELLS = {"compact": 6, "plain": 6, "vgg16": 3, "resnet50": 2, "face_resnet": 2}
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_backbone_gives_seven_logits_shares_weights_with_the_training_model_and_is_saved_as_plain_keras(backbone, tmp_path):
     classifier = build_classifier(backbone, 48, units=8)
     model = with_attribution(classifier)
     outputs, logits = model(images(48)), classifier(images(48))
     assert logits.shape == (2, 7)
-    assert outputs["attribution"].shape == (2, cells, cells)
+    assert outputs["attribution"].shape == (2, CELLS[backbone], CELLS[backbone])
     np.testing.assert_allclose(outputs["expression"], logits, rtol=1e-4, atol=1e-5)
     assert {id(variable) for variable in model.variables} == {id(variable) for variable in classifier.variables}
+    classifier.save(tmp_path / "classifier.keras")
+    with zipfile.ZipFile(tmp_path / "classifier.keras") as file:
+        assert set(re.findall(r'"module": "(\w+)', file.read("config.json").decode())) == {"keras"}
+    again = keras.models.load_model(tmp_path / "classifier.keras", custom_objects={})
+    np.testing.assert_allclose(again(images(48)), logits, rtol=1e-4, atol=1e-4)
 
 
 def test_compact_has_the_size_that_its_docstring_says():
     classifier = build_classifier("compact", 48, units=8)
     count = sum(layer.count_params() for layer in classifier.layers if not isinstance(layer, layers.Dense))
     assert f"``compact`` ({count / 1e6:.1f} million weights" in build_classifier.__doc__
-
-
-def test_two_dense_layers_come_before_the_logits():
-    dense = [layer.units for layer in build_classifier("compact", 48, units=9).layers if isinstance(layer, layers.Dense)]
-    assert dense == [9, 9, 7]
-
-
-def test_scalings_are_those_of_the_weights():
-    pixel = np.array([[[[10.0, 20.0, 30.0]]]])
-    image = keras.Input((1, 1, 3))
-    scale = {name: keras.Model(image, scaling(image)) for name, scaling in SCALINGS.items()}
-    expected = keras.applications.vgg16.preprocess_input(pixel.copy())
-    np.testing.assert_allclose(scale["imagenet"](pixel), expected, rtol=1e-5)
-    np.testing.assert_allclose(scale["imagenet"](pixel), keras.applications.resnet50.preprocess_input(pixel.copy()), rtol=1e-5)
-    np.testing.assert_allclose(scale["vggface"](pixel).numpy().ravel(), [30 - 93.5940, 20 - 104.7624, 10 - 129.1863], rtol=1e-4)
-    np.testing.assert_allclose(scale["unit"](np.array([[[[0, 127.5, 255]]]])).numpy().ravel(), [-1, 0, 1], atol=1e-6)
-
-
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_a_saved_classifier_is_plain_keras_and_predicts_the_same(backbone, tmp_path):
-    classifier = build_classifier(backbone, 32, units=8)
-    with_attribution(classifier)
-    classifier.save(tmp_path / "classifier.keras")
-    with zipfile.ZipFile(tmp_path / "classifier.keras") as file:
-        modules = set(re.findall(r'"module": "(\w+)', file.read("config.json").decode()))
-    assert modules == {"keras"}
-    again = keras.models.load_model(tmp_path / "classifier.keras", custom_objects={})
-    np.testing.assert_allclose(again(images(32)), classifier(images(32)), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("backbone", ["compact", "face_resnet"])
@@ -89,19 +68,6 @@ def logits_of_tflite(content, x):
     interpreter.set_tensor(given["index"], x)
     interpreter.invoke()
     return interpreter.get_tensor(out["index"])
-
-
-@pytest.mark.parametrize("backbone", ["compact", "vgg16", "face_resnet"])  # one of each scaling
-def test_a_saved_classifier_gives_the_same_logits_out_of_keras(backbone, tmp_path):
-    """As a TensorFlow Lite file, read by its interpreter, and as a SavedModel."""
-    build_classifier(backbone, 32, units=8).save(tmp_path / "classifier.keras")
-    classifier, x = keras.models.load_model(tmp_path / "classifier.keras"), images(32).astype(np.float32)
-    logits = keras.ops.convert_to_numpy(classifier(x))
-    classifier.export(tmp_path / "saved", verbose=False)
-    exported = tf.saved_model.load(str(tmp_path / "saved"))
-    np.testing.assert_allclose(exported.serve(x), logits, rtol=1e-5, atol=1e-5)
-    content = tf.lite.TFLiteConverter.from_keras_model(classifier).convert()
-    np.testing.assert_allclose(logits_of_tflite(content, x), logits, rtol=1e-5, atol=1e-5)
 
 
 kinds = keras.losses
@@ -218,8 +184,7 @@ def test_nonsense_is_refused_with_a_sentence(call, sentence):
 
 
 def test_compact_can_be_made_narrower_and_is_unchanged_otherwise():
-    channels = {
-        width: [layer.filters for layer in build_classifier(width_multiplier=width).layers if isinstance(layer, layers.Conv2D)]
-        for width in (1, 0.5)
-    }
-    assert channels == {1: [32, 64, 128, 128, 256, 256], 0.5: [16, 32, 64, 64, 128, 128]}
+    for width, channels in ((1, [32, 64, 128, 128, 256, 256]), (0.5, [16, 32, 64, 64, 128, 128])):
+        made = build_classifier(width_multiplier=width, units=9).layers
+        assert [layer.filters for layer in made if isinstance(layer, layers.Conv2D)] == channels
+        assert [layer.units for layer in made if isinstance(layer, layers.Dense)] == [9, 9, 7]

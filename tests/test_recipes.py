@@ -1,6 +1,6 @@
 """The recipes of CONTRIBUTING.md, followed to the letter in a copy of the study; what they make is run.
 
-That of a data set is followed in ``tests/data/test_layouts.py``, beside the data sets that it is compared with.
+That of a data set is followed in ``tests/data/test_readers.py``, beside the data sets that it is compared with.
 """
 
 import itertools

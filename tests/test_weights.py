@@ -12,6 +12,7 @@ from palcore.models import build_classifier
 from palcore.weights import HED_BLOCKS, HED_FILE, SCALINGS, keras_name, load_backbone_weights, packaged_file, scaling_of
 
 layers = keras.layers
+BGR = np.array([50.0, 100.0, 200.0])
 
 
 def write_old_h5(path, weights):
@@ -56,13 +57,13 @@ def test_scaling_without_a_file():
 
 
 @pytest.mark.parametrize(
-    ("scaling", "bgr"), [("imagenet", (103.939, 116.779, 123.68)), ("vggface", (93.594, 104.7624, 129.1863)),
-                         ("vggface2", (91.4953, 103.8827, 131.0912))]
+    ("scaling", "wanted"), [("imagenet", BGR - (103.939, 116.779, 123.68)), ("vggface", BGR - (93.594, 104.7624, 129.1863)),
+                            ("vggface2", BGR - (91.4953, 103.8827, 131.0912)), ("unit", BGR[::-1] / 127.5 - 1)]
 )  # fmt: skip
-def test_means_are_subtracted_in_the_order_blue_green_red(scaling, bgr):
+def test_means_are_subtracted_in_the_order_blue_green_red(scaling, wanted):
     image = keras.Input((1, 1, 3))
-    scaled = keras.Model(image, SCALINGS[scaling](image))(np.array([[[[200.0, 100.0, 50.0]]]]))
-    np.testing.assert_allclose(np.ravel(scaled), np.array([50.0, 100.0, 200.0]) - bgr, rtol=1e-5)
+    scaled = keras.Model(image, SCALINGS[scaling](image))(BGR[None, None, None, ::-1])
+    np.testing.assert_allclose(np.ravel(scaled), wanted, rtol=1e-5)
 
 
 def small_vgg(width=4):

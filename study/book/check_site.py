@@ -19,7 +19,6 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import TimeoutError
 
 from palcore.files import write_json
-from study.book import pdf
 from study.book.serve import HTML, browser, published
 
 SIGNED = Path(__file__).resolve().parents[2] / "results" / "quality" / "alt.json"
@@ -249,7 +248,7 @@ def check(html, only=""):
     """Every problem of the book in ``html``, a sentence each, said when it is found.
 
     :param html: folder of the built book.
-    :param only: open only pages whose name has this in it, and print nothing.
+    :param only: open only pages whose name has this in it.
     :raises FileNotFoundError: if there is no book, or no Chromium.
     """
     if not (html / "index.html").exists():
@@ -268,8 +267,6 @@ def check(html, only=""):
             if only in name and name != "index.html":
                 say(look_at(chrome, site, name, folder))
         say(use(chrome, site))
-        if not only:
-            say(pdf.faults(pdf.print_study(chrome, site)))
     return problems
 
 

@@ -27,15 +27,12 @@ def to_png(figure, dpi=90, colours=256):
 
 
 class FrameSlider:
-    """Frames behind a slider, as one piece of HTML that holds all it needs; a still image where HTML is not shown.
-
-    A notebook cell that ends with a ``FrameSlider`` shows it. The page gets the HTML, a print gets the still: both are in the
-    cell's output.
+    """Frames behind a slider, as one piece of HTML that holds all it needs. A notebook cell that ends with one shows it.
 
     :param frames: ``{value: png}``, the slider's values as text in their order, and each frame as ``to_png`` gives it.
     :param label: what the values are, shown before the slider.
     :param alt: describes the figure to a reader who cannot see it; the value of each frame is added.
-    :param start: the value that is shown first, and in print; None for the first.
+    :param start: the value that is shown first; None for the first.
     :raises ValueError: for no frames, or a ``start`` that is none of the values.
     """
 
@@ -71,7 +68,4 @@ class FrameSlider:
             f'<div style="margin: 0.4em">{html.escape(self.label)} {slider} {value}</div></figure>'
         )
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        text = f"{self.label}: {', '.join(map(str, self.frames))}"
-        still = b64encode(self.frames[self.start]).decode()
-        return {"text/html": self.to_html(), "image/png": still, "text/plain": text}
+    _repr_html_ = to_html

@@ -8,7 +8,6 @@ python -m study.cost gpu              on a card, of TensorFlow's or JAX's (`KERA
 import argparse
 import os
 import time
-from pathlib import Path
 
 import keras
 
@@ -70,16 +69,14 @@ def record(figures, seconds, load):
     }
 
 
-def measure_card(path, seconds, rehearsed):
-    """The record of a card, written after each case; with tiny networks where it is rehearsed."""
+def measure_card(path, seconds):
+    """The record of a card, written after each case."""
 
     def keep(record):
         write_json(path, record)
         name, one = list(record["cases"].items())[-1]
         print(f"{record['seconds']:4} s  {name}: {one.get('not_measured') or one['time_over_plain']}", flush=True)
 
-    if rehearsed:
-        return card.measure(card.TINY, keep, seconds, **card.REHEARSED)
     card.prepare_card()
     return card.measure(card.CASES, keep, seconds)
 
@@ -90,13 +87,12 @@ def main(words=None):
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"gpu, or only these, no record: {', '.join(SECTIONS)}")
     parser.add_argument("--seconds", type=float, default=360, metavar="S", help="of gpu: no case begins that would not end by then")
-    parser.add_argument("--rehearse", type=Path, metavar="FILE", help="of gpu: tiny networks on whatever there is, into a file")
     given = parser.parse_args(words)
     folder = repository_root() / "results" / "benchmark"
     if given.sections == ["gpu"]:
-        path = given.rehearse or folder / "gpu" / "card.json"
+        path = folder / "gpu" / "card.json"
         try:
-            late = measure_card(path, given.seconds, bool(given.rehearse))["not_reached"]
+            late = measure_card(path, given.seconds)["not_reached"]
         except ValueError as problem:
             parser.error(str(problem))
         print(f"wrote {path}; not reached: {'; '.join(late) or 'none'}")

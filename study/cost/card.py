@@ -35,10 +35,6 @@ CASES = [
 FULL = {"side": 8192, "count": 256, "number": 10}
 """Sizes of the ceilings that fill a card."""
 
-TINY = [Case("vgg16", 32, 4, options={"units": 8}), Case("resnet50", 64, 4, options={"units": 8})]
-REHEARSED = {"rounds": 1, "faces": 8, "sizes": {"side": 64, "count": 1, "number": 2}}
-"""What a processor rehearses."""
-
 
 def prepare_card():
     """Let other processes have some of the card's memory; before the backend touches it.
@@ -47,7 +43,7 @@ def prepare_card():
     """
     os.environ |= {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     if all(name.startswith("cpu") for name in keras.distribution.list_devices()):
-        remedy = "install the extra cuda, or JAX with its plugin and set KERAS_BACKEND=jax; --rehearse FILE needs none"
+        remedy = "install the extra cuda, or JAX with its plugin and set KERAS_BACKEND=jax"
         raise ValueError(f"{keras.backend.backend()} sees no card here: {remedy}")
 
 

@@ -17,7 +17,7 @@ from palcore.runs.records import read_record
 from study.results.arms import arms_as_long, arms_of, read
 from study.results.scores import read_facts, right_faces
 from study.results.statistics import LEVEL, contrast, holm, pooled, two_way
-from study.results.tables import number, read_runs, results_folder
+from study.results.tables import between, number, read_runs, results_folder
 
 PACE, LESS = "epochs_to_baseline", 0.005
 """The score of a comparison of pace: epochs until the validation accuracy with which the baseline of the same seed ends, less
@@ -248,13 +248,9 @@ def beside(measured, results=None):
             arms, spread = _arms(asked, table, score)
             if len(arms[0]) > 1:
                 found = contrast(arms, spread)
-                row[words] = f"{number(100 * found['difference'], 1, True)} ({_range(found)})"
+                row[words] = f"{number(100 * found['difference'], 1, True)} ({between(found, '{} to {}')})"
         rows[name] = row
     return pd.DataFrame(rows).T.fillna("-")
-
-
-def _range(row):
-    return " to ".join(number(100 * row[part], 1, True) for part in ("low", "high"))
 
 
 def _apart(asked, row):

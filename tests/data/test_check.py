@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from palcore.__main__ import app
-from palcore.data.check import Report, check, report_lines
+from palcore.data.check import check, report_lines
 from palcore.data.fer2013 import READER as FER2013
 from palcore.data.readers import SPLITS
 from tests import copies
@@ -82,20 +82,6 @@ def test_a_data_set_that_nobody_has_counted(fer2013, monkeypatch):
     assert not report.problems
     assert {split: sum(counts.values()) for split, counts in report.facts["counts"].items()} == report.faces
     assert report_lines(report)[1].split() == ["surprise", "4", "2", "2"]
-
-
-def test_copies_and_other_labels_are_counted_in_the_text():
-    counted = {"crossing": 2, "crossing_with_other_label": 1, "repeated_within": 0, "train/test": 2, "train/validation": 0}
-    labels = {"test": {"FER+": {"agreement": 0.719, "faces": 2720}}}
-    facts = {"faces": {"train": 1}, "counts": {}, "published": {}, "dropped": {"train": {"blank": 3}}, "near_copies": {}}
-    lines = report_lines(Report("mine", facts | {"copies": counted, "labels": labels}, {}))
-    assert lines[-5:] == [
-        "train: 3 left out: blank",
-        "2 pictures stand in more than one split, 1 of them with different labels; 0 faces repeat an earlier one of their split",
-        "2 test faces are also train faces",
-        "test: 2,720 faces have a label of FER+, and 71.9% of those are the owner's too",
-        "nothing that would break or bias a run",
-    ]
 
 
 def test_the_command_exits_with_1_only_for_what_would_break_or_bias_a_run(fer2013, tmp_path):

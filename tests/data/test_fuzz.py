@@ -161,15 +161,6 @@ def test_a_name_less_in_the_header_shifts_no_column(reader, files):
         path.write_bytes(content)
 
 
-@pytest.mark.parametrize("reader", READERS)
-def test_a_flipped_byte_at_many_places_is_no_surprise(reader, files):
-    path, content = files[reader]
-    rng = np.random.default_rng(0)
-    for place in rng.integers(len(content), size=300 if len(content) < 3000 else 60).tolist():
-        changed = content[:place] + bytes([content[place] ^ (1 << int(rng.integers(8)))]) + content[place + 1 :]
-        read_damaged(reader, files, [], 0, changed, "anything")
-
-
 def claims_more(path, content):
     """A file of 40 GB that takes no room on the disk."""
     with path.open("wb") as file:
@@ -179,10 +170,6 @@ def claims_more(path, content):
 
 INSTEAD = {
     "a pipe": (lambda path, content: os.mkfifo(path), "is a pipe or a device"),
-    "a link to a device": (lambda path, content: path.symlink_to("/dev/zero"), "is a pipe or a device"),
-    "a link to nothing": (lambda path, content: path.symlink_to("nowhere"), "is a link to a file that is not there"),
-    "a circle of links": (lambda path, content: path.symlink_to(path.name), "cannot be read (Too many levels of symbolic links)"),
-    "a folder": (lambda path, content: path.mkdir(), "is a folder"),
     "40 GB": (claims_more, "has 42,949,672,960 bytes: at most"),
 }
 TABLES = [reader for reader in READERS if "table" in reader or reader == "votes"]
@@ -192,6 +179,7 @@ TABLES = [reader for reader in READERS if "table" in reader or reader == "votes"
     "reader, case", [(reader, case) for reader in READERS for case in INSTEAD if case != "40 GB" or reader not in TABLES]
 )
 def test_what_is_no_file_or_too_large_is_never_read(reader, case, files):
+    """Each reader goes through the door of ``tests/test_files.py``, which has the other kinds."""
     (path, content), (make, sentence) = files[reader], INSTEAD[case]
     path.unlink()
     make(path, content)
@@ -203,7 +191,7 @@ def test_what_is_no_file_or_too_large_is_never_read(reader, case, files):
         assert time.monotonic() - started < 5
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 4 * 2**20  # kilobytes, of all tests of this process
     finally:
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        path.unlink()
         path.write_bytes(content)
 
 
@@ -224,7 +212,6 @@ NO_PICTURES = {
     "12,000 x 12,000 pixels in a few kilobytes": (lambda: png(12_000, 12_000), "has 12000x12000 pixels, and at most"),
     "60,000 x 60,000 pixels": (lambda: png(60_000, 60_000, 1), "has too many pixels"),
     "20,000 pixels wide": (lambda: png(20_000, 1), "has 20000x1 pixels"),
-    "an empty file": (lambda: b"", "cannot be read as an image"),
     "a text": (lambda: b"<html>404</html>", "cannot be read as an image"),
     "an EPS file": (lambda: EPS, "cannot be read as an image (JPEG, PNG, BMP, WEBP)"),
 }
@@ -271,11 +258,6 @@ def fuzz(reader, files, seconds):
         "seconds": round(time.monotonic() - start),
         "processor_seconds": round(time.process_time() - used),
     }
-
-
-def test_fuzzing_ends_in_time(files):
-    found = fuzz("votes", files, 0.5)
-    assert found["files"] > 0 and found["seconds"] < 60
 
 
 if __name__ == "__main__":

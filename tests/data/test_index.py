@@ -1,8 +1,6 @@
 """A data set is read once: from its index, until a source changes."""
 
 import os
-import pickle
-import shutil
 import time
 import warnings
 
@@ -147,15 +145,6 @@ def test_another_landmark_table_reads_no_picture_again(copy, drawn, counted):
     assert len(list(index.INDEX_DIR.iterdir())) == 4  # pictures, and three sources of landmarks
 
 
-def test_two_copies_have_indexes_of_their_own(copy):
-    folder = copy("affectnet")
-    other = shutil.copytree(folder, folder.parent / "other")
-    for place in (folder, other):
-        load("affectnet", place, "test")
-    kept = [path.name for path in index.INDEX_DIR.iterdir()]
-    assert len(kept) == 4 and all(name.startswith("affectnet-") for name in kept)
-
-
 def test_pixels_are_copied_up_to_a_limit_and_the_same_from_their_files(copy, tmp_path, monkeypatch, capsys):
     folder = copy("rafdb")
     copied = load("rafdb", folder, "test", image_size=64)
@@ -168,10 +157,3 @@ def test_pixels_are_copied_up_to_a_limit_and_the_same_from_their_files(copy, tmp
         assert ("they are read where they are" in capsys.readouterr().err) == (home == "expected")
         assert read.images.read.pixels is None and not list((tmp_path / home).rglob("pixels.npy"))
         np.testing.assert_array_equal(read.images[:], copied.images[:])
-
-
-def test_images_can_be_read_in_another_process(copy):
-    images = load("fer2013", copy("fer2013_csv"), "test").images
-    content = pickle.dumps(images)
-    assert len(content) < 5000
-    np.testing.assert_array_equal(pickle.loads(content)[:], images[:])

@@ -131,18 +131,6 @@ def turned(name):
     return change
 
 
-def swapped_cells(text):
-    lines = [line.split(",") for line in text.splitlines()]
-    for cells in lines[1:]:
-        cells[5] = ";".join(np.array(cells[5].split(";")).reshape(68, 2)[:, ::-1].ravel())
-    return "\n".join(map(",".join, lines))
-
-
-def swapped_arrays(copy):
-    for path in (copy / "val_set" / "annotations").glob("*_lnd.npy"):
-        np.save(path, np.load(path).reshape(68, 2)[:, ::-1].ravel())
-
-
 def many_labels(text):
     """28 training faces in about the owner's shares, each under the number after its own."""
     lines, labels = text.splitlines(), np.repeat([2, 3, 4, 5, 6, 7, 1], [3, 2, 2, 9, 4, 2, 6])
@@ -166,7 +154,7 @@ CASES = {
     "a line with another file": ("rafdb", line(LIST, 2, lambda text: "face.jpg 3"), "table", "is 'face.jpg 3'"),
     "a face listed twice": ("rafdb", line(LIST, 29, lambda text: "test_0001.jpg 1"), "repeated", "names test_0001.jpg a second time"),
     "label 8": ("rafdb", line(LIST, 30, lambda text: "test_0003.jpg 8"), "label", "label '8' of test_0003.jpg in line 31"),
-    "labels in another order": ("rafdb", edit(LIST, lambda text: many_labels(text)), "label order", "far better in another order of the labels: surprise may be neutral, fear may be surprise"),
+    "labels in another order": ("rafdb", edit(LIST, many_labels), "label order", "far better in another order of the labels: surprise may be neutral, fear may be surprise"),
     "image missing": ("rafdb", remove(PICTURES["rafdb"]), "image missing", f"no image file @/{PICTURES['rafdb']}"),
     "image cut": ("rafdb", cut(PICTURES["rafdb"], 0.8), "image unreadable", "is cut short or damaged"),
     "image repaired": ("rafdb", repaired(PICTURES["rafdb"]), "image unreadable", "is cut short or damaged"),
@@ -180,13 +168,9 @@ CASES = {
     "37 landmarks": ("rafdb", text_points(lambda points: points[:37]), "landmarks unreadable", "are 74 numbers: there must be 136"),
     "landmarks in words": ("rafdb", write(TEXT, "left\tright\n" * 68), "landmarks unreadable", "are no numbers"),
     "landmarks that are no text": ("rafdb", write(TEXT, b"\xff\xfe" * 50), "landmarks unreadable", "is no text"),
-    "x and y exchanged in one face": ("rafdb", text_points(lambda points: points[:, ::-1]), "landmarks swapped", "in a mirror: x and y are exchanged"),
-    "landmarks of a larger image": ("rafdb", text_points(lambda points: 4 * points), "landmarks elsewhere", "most lie off the image, around (2.09, 2.01)"),
     "landmarks of another image": ("rafdb", placed(TEXT.replace("03", "04"), TEXT), "landmarks elsewhere", "exactly those of test_0003.jpg, another picture"),
     "one coordinate of 1e8": ("rafdb", edit(TEXT, lambda text: text.replace(text.split()[4], "1e8", 1)), "landmarks elsewhere", "one reaches 1e+06 sides beyond"),
-    "a landmark file of zeros": ("rafdb", write(TEXT, "0\t0\n" * 68), "landmarks elsewhere", "all lie in one place: leave the cells empty"),
     "all of another size": ("rafdb", text_points(lambda points: points / 3, "landmarks/*"), "landmarks elsewhere", "the middle of the face lies at (0.17, 0.18)"),
-    "all centred on 0": ("rafdb", text_points(lambda points: points - 50, "landmarks/*"), "landmarks elsewhere", "so they are centred on 0"),
     "all upside down": ("rafdb", text_points(lambda points: [99, 0] + points * [-1, 1], "landmarks/*"), "landmarks swapped", "so y counts upwards"),
     "all in another order": ("rafdb", text_points(lambda points: points[ORDER], "landmarks/*"), "landmarks swapped", "in another order than iBUG's 68"),
     "all with x first": ("rafdb", text_points(lambda points: points[:, ::-1], "landmarks/*"), "landmarks swapped", "rows and columns are exchanged: give landmark_order x_y"),
@@ -200,7 +184,6 @@ CASES = {
     "a face in two classes": ("rafdb_folders", placed("DATASET/test/1/test_0001_aligned.jpg", "DATASET/test/2/test_0001_aligned.jpg"), "repeated", "@/DATASET/test/2 names test_0001.jpg a second time, after @/DATASET/test/1"),
     # A landmark table.
     "table: exchanged": ("rafdb_table", table_points(lambda points: points[..., ::-1]), "landmarks swapped", "so rows and columns are exchanged: make the table again"),
-    "table: in pixels": ("rafdb_table", table_points(lambda points: points * 100), "landmarks elsewhere", "so they are in pixels"),
     "table: a face lacks": ("rafdb_table", edit(TABLE, lambda text: "\n".join(row for row in text.splitlines() if "test_0003" not in row)), "landmarks missing", "lacks test_0003.jpg: `python -m palcore landmarks` adds it"),
     "table: a face twice": ("rafdb_table", edit(TABLE, lambda text: text + text.splitlines()[-1] + "\n"), "table", "names test_0014.jpg more than once"),
     "table: no name": ("rafdb_table", cell(TABLE, 3, 0, ""), "table", "names no file"),
@@ -208,11 +191,9 @@ CASES = {
     "table: not a number": ("rafdb_table", cell(TABLE, "test_0003.jpg", 7, "left"), "landmarks unreadable", "has 'left' for y2 of test_0003.jpg"),
     "table: neither found nor not": ("rafdb_table", cell(TABLE, "test_0003.jpg", 1, "2"), "landmarks unreadable", "column found of landmark table @/landmarks.csv.gz is 2"),
     "table: not 68": ("rafdb_table", edit(TABLE, lambda text: "\n".join(row.rsplit(",", 2)[0] for row in text.splitlines())), "table", "has 136 columns beginning file, found, x0, y0"),
-    "table: a row too long": ("rafdb_table", cell(TABLE, 3, 7, "1,2"), "table", "cannot be read ("),
     "table: cut": ("rafdb_table", cut(TABLE), "table", "cannot be read ("),
     "table: packed zeros": ("rafdb_table", write(TABLE, gzip.compress(bytes(2**26))), "table", "it unpacks to more than"),
     # AffectNet.
-    "affectnet: no part": ("affectnet", moved("val_set", "val"), "layout", "no folder @/val_set/images for affectnet"),
     "affectnet: no annotations": ("affectnet", moved("val_set/annotations", "val_set/labels"), "layout", "no folder @/val_set/annotations"),
     "affectnet: two images of a face": ("affectnet", placed(PICTURES["affectnet"], "val_set/images/2.png"), "table", "both 2.jpg and 2.png in @/val_set/images"),
     "affectnet: a name that is not utf-8": ("affectnet", not_utf8(PICTURES["affectnet"]), "table", "is not UTF-8: rename the file"),
@@ -220,47 +201,32 @@ CASES = {
     "affectnet: expression 11": ("affectnet", array(NUMBER, np.array("11")), "label", f"label '11' of val_set/images/2.jpg in @/{NUMBER}"),
     "affectnet: two expressions": ("affectnet", array(NUMBER, np.array([1, 2])), "label", "has 2 values"),
     "affectnet: an object": ("affectnet", array(NUMBER, np.array({"a": 1})), "label", "it holds objects"),
-    "affectnet: expression cut": ("affectnet", cut(NUMBER), "label", "must be a whole .npy file"),
     "affectnet: no landmarks": ("affectnet", remove(POINTS), "landmarks missing", f"no annotation @/{POINTS}"),
     "affectnet: landmarks cut": ("affectnet", cut(POINTS), "landmarks unreadable", "must be a whole .npy file"),
     "affectnet: a claim of a terabyte": ("affectnet", write(POINTS, TERABYTE), "landmarks unreadable", "of 1,600,000,000,000"),
     "affectnet: 10 numbers": ("affectnet", array(POINTS, np.zeros(10)), "landmarks unreadable", "are 10 numbers: there must be 136"),
     "affectnet: not finite": ("affectnet", array(POINTS, np.full(136, np.inf)), "landmarks unreadable", "not finite"),
-    "affectnet: exchanged in all": ("affectnet", swapped_arrays, "landmarks swapped", "rows and columns are exchanged"),
-    "affectnet: one level too high": ("affectnet", deeper, "layout", "@/inner does: give that as data_dir"),
     # Its older form.
-    "tables: none": ("affectnet_csv", remove("validation.csv"), "layout", "no file @/validation.csv for affectnet"),
     "tables: no pictures": ("affectnet_csv", moved("Manually_Annotated_Images", "pictures"), "layout", "no folder @/Manually_Annotated_Images"),
     "tables: a column lacks": ("affectnet_csv", edit("validation.csv", lambda text: text.replace("face_x", "x", 1)), "table", "lacks the column 'face_x'"),
     "tables: another one": ("affectnet_csv", write("validation.csv", "a,b\n1,2\n"), "table", "has 2 columns"),
     "tables: expression 12": ("affectnet_csv", cell("validation.csv", 3, 6, "12"), "label", "label '12' of 2/test0002.jpg in row 2"),
     "tables: 3 landmarks": ("affectnet_csv", cell("validation.csv", 3, 5, "1;2;3"), "landmarks unreadable", "row 2 of @/validation.csv are 3 numbers"),
-    "tables: no landmarks": ("affectnet_csv", cell("validation.csv", 3, 5, ""), "landmarks unreadable", "are 0 numbers"),
-    "tables: exchanged in all": ("affectnet_csv", edit("validation.csv", swapped_cells), "landmarks swapped", "rows and columns are exchanged"),
     "tables: a box outside": ("affectnet_csv", cell("validation.csv", 3, 1, "400"), "face box", "(400, 14, 120, 120) of 2/test0002.jpg in row 2"),
     "tables: a box without number": ("affectnet_csv", cell("validation.csv", 3, 1, "NULL"), "face box", "(NULL, 14, 120, 120)"),
-    "tables: a box of 1e9": ("affectnet_csv", cell("validation.csv", 3, 3, "1e9"), "face box", "lies outside its picture"),
     "tables: picture missing": ("affectnet_csv", remove(PICTURE), "image missing", "no image file @/Manually_Annotated_Images/2/test0002.jpg"),
-    "tables: a null byte": ("affectnet_csv", cell("validation.csv", 3, 0, "2/a\0b.jpg"), None, ""),
     "tables: too long a name": ("affectnet_csv", cell("validation.csv", 3, 0, "2" * 300 + "/a.jpg"), "image unreadable", "File name too long"),
     "tables: outside the folder": ("affectnet_csv", cell("validation.csv", 3, 0, "../../secret.jpg"), "table", "row 2 of @/validation.csv names ../../secret.jpg, which lies outside"),
     "tables: with a backslash": ("affectnet_csv", cell("validation.csv", 3, 0, r"1\..\..\secret.jpg"), "table", "names 1/../../secret.jpg, which lies outside"),
     "tables: an absolute path": ("affectnet_csv", cell("validation.csv", 3, 0, "/etc/secret.jpg"), "table", "names /etc/secret.jpg, which lies outside"),
     "tables: a drive": ("affectnet_csv", cell("validation.csv", 3, 0, r"C:\secret.jpg"), "table", "names C:/secret.jpg, which lies outside"),
-    "tables: one level too high": ("affectnet_csv", deeper, "layout", "@/inner does: give that as data_dir"),
     # FER2013.
     "fer2013: no split": ("fer2013", moved("test", "tests"), "layout", "no folder @/test for fer2013"),
-    "fer2013: no class": ("fer2013", moved("test/sad", "sad"), "layout", "no folder @/test/sad for fer2013: each part has angry"),
-    "fer2013: another class": ("fer2013", lambda copy: (copy / "test" / "bored").mkdir(), "label", "unknown folder 'bored' in @/test"),
-    "fer2013: no table": ("fer2013", remove(TABLE), "landmarks missing", "no landmarks.csv.gz in @ for fer2013"),
     "fer2013: mirrored into train": ("fer2013", lambda copy: cv2.imwrite(str(next((copy / "train/sad").iterdir())), cv2.imread(str(copy / PICTURES["fer2013"]))[:, ::-1]), "near copy", "is the mirror image of train/sad/"),
     "csv: emotion 7": ("fer2013_csv", cell("fer2013.csv", 45, 0, "7"), "label", "label '7' of fer2013.csv:44 in row 44"),
     "csv: three pixels": ("fer2013_csv", cell("fer2013.csv", 45, 1, "1 2 3"), "image unreadable", "row 44 of @/fer2013.csv does not have 2304"),
-    "csv: pixels too bright": ("fer2013_csv", cell("fer2013.csv", 45, 1, " ".join(["256"] * 2304)), "image unreadable", "whole numbers from 0 to 255"),
     "csv: unknown usage": ("fer2013_csv", cell("fer2013.csv", 45, 2, "Secret"), "label", "Usage 'Secret' in row 44"),
-    "csv: a column lacks": ("fer2013_csv", edit("fer2013.csv", lambda text: text.replace("Usage", "Use", 1)), "table", "lacks the column 'Usage'"),
     "csv: a row removed": ("fer2013_csv", edit("fer2013.csv", lambda text: "".join(text.splitlines(True)[:5] + text.splitlines(True)[6:])), "landmarks elsewhere", "has 1 rows that the data set lacks, fer2013.csv:55 first"),
-    "csv: one level too high": ("fer2013_csv", deeper, "layout", "@/inner does: give that as data_dir"),
 }  # fmt: skip
 """What is wrong: the layout, what makes it so, the kind, and a piece of the sentence, in which ``@`` is the copy's folder."""
 
@@ -287,9 +253,6 @@ def test_what_is_spoilt_is_named(case, copy):
     problems = [problem for problem in problems_of(layout, folder) if problem.kind != "counts"]
     assert problems
     first = min(problems, key=lambda problem: problem.level != "refused")
-    if kind is None:  # older versions of pandas end a cell at a null byte
-        assert first.kind in ("table", "image missing")
-        return
     told = [problem for problem in problems if problem.kind == kind and pattern.replace("@", str(folder)) in problem.sentence]
     assert told, [problem.sentence for problem in problems]
     assert all("\n" not in problem.sentence for problem in problems)
@@ -383,10 +346,6 @@ FERPLUS = {
     "a row removed": (
         edit("fer2013new.csv", lambda text: "".join(text.splitlines(True)[:30] + text.splitlines(True)[31:])),
         "@/fer2013new.csv has 55 rows and fer2013.csv 56, and not the same ones",
-    ),
-    "the last row removed": (
-        edit("fer2013new.csv", lambda text: text[: text.rindex("PrivateTest")]),
-        "has 55 rows and fer2013.csv 56",
     ),
     "a column lacks": (
         edit("fer2013new.csv", lambda text: text.replace(",NF", ",N", 1)),

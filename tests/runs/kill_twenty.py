@@ -100,28 +100,17 @@ def die_in_the_test():
     training.evaluate_conditions = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_after(events, seconds):
-    """What has a training kill itself, from another thread, some time after so many batches and ends of epochs."""
+def die_after(batches, seconds):
+    """What has a training kill itself, from another thread, some time after so many batches to train on."""
 
     class Killed(Progress):
-        left = events
+        left = batches
 
-        def _count(self):
+        def on_train_batch_end(self, batch, logs=None):
             self.left -= 1
             if self.left == 0:
                 threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
-
-        def on_train_batch_end(self, batch, logs=None):
-            self._count()
             super().on_train_batch_end(batch, logs)
-
-        def on_test_batch_end(self, batch, logs=None):
-            self._count()
-            super().on_test_batch_end(batch, logs)
-
-        def on_epoch_end(self, epoch, logs=None):
-            self._count()
-            super().on_epoch_end(epoch, logs)
 
     def change():
         training.Progress = Killed
@@ -138,13 +127,13 @@ def main(kills=20, out="results/kills.json"):
         while len(rows) <= kills:
             folder, last = place / str(len(ended)), len(rows) == kills
             while not (folder / "record.json").exists():
-                # As many as are left, wherever the run goes on: five batches to train on, five to watch, and the end of each epoch.
-                events, wait = moments.randint(1, 11 * (EPOCHS - (epochs_of(folder) or 0)) + 1), moments.uniform(0, 0.2)
+                # As many as are left, wherever the run goes on: five batches an epoch.
+                batches, wait = moments.randint(1, 5 * (EPOCHS - (epochs_of(folder) or 0)) + 1), moments.uniform(0, 0.2)
                 alive = len(rows) >= kills and not last
-                code = end(start(folder, None if alive else die_in_the_test if last else die_after(events, wait), epochs=EPOCHS))
+                code = end(start(folder, None if alive else die_in_the_test if last else die_after(batches, wait), epochs=EPOCHS))
                 assert code in (0, -signal.SIGKILL), f"{folder} ended with {code}"
                 if code:
-                    where = "in the test" if last else f"{wait:.3f} s after {events} batches and ends of epochs"
+                    where = "in the test" if last else f"{wait:.3f} s after {batches} batches"
                     files = sorted(path.name for path in folder.glob("*"))
                     rows.append({"run": len(ended), "killed": where, "epochs_kept": epochs_of(folder), "files": files})
                     print(rows[-1], flush=True)

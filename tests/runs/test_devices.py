@@ -1,15 +1,11 @@
 """On JAX, without TensorFlow: several devices (two virtual ones) train as one does; what was compiled is there for the next run."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from palcore.runs.devices import data_parallel
 from palcore.runs.records import read_record
+from tests.conftest import on_jax
 
 RUNS = """
 import sys
@@ -45,11 +41,8 @@ print("sum", round(sum(answer.probabilities.values()), 3))
 
 def start(*folders):
     """Records of runs in one process, and what it says."""
-    quick = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=2"
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": quick, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", RUNS, *folders], capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [read_record(folder) for folder in folders], done.stdout
+    said = on_jax(RUNS, *folders, flags="--xla_force_host_platform_device_count=2")
+    return [read_record(folder) for folder in folders], said
 
 
 @pytest.mark.timeout(900)

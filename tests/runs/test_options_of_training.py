@@ -1,10 +1,6 @@
 """The options that a better baseline is tuned by: what each does to the network, the optimizer, the loss and the landmarks."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +13,7 @@ from palcore.models import build_classifier, with_attribution
 from palcore.runs import training
 from palcore.runs.options import check_options
 from palcore.runs.records import read_record
+from tests.conftest import on_jax
 
 SMALL = {"width_multiplier": 0.125, "units": 8, "image_size": 32, "epochs": 2}
 
@@ -101,14 +98,11 @@ print(json.dumps([steps, losses]))
 
 
 def test_runs_of_another_weight_rate_and_length_share_what_is_compiled_for_a_device(tmp_path):
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
-    environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
-    environment |= {"PYTHONPATH": str(Path(__file__).parents[2]), "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    settings = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    settings |= {"JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
     small = {name: value for name, value in SMALL.items() if name != "epochs"}
-    words = [sys.executable, "-c", SHARED, str(tmp_path / "cache"), str(tmp_path / "runs"), json.dumps(small)]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr[-2000:]
-    steps, losses = json.loads(done.stdout.splitlines()[-1])
+    said = on_jax(SHARED, tmp_path / "cache", tmp_path / "runs", json.dumps(small), **settings)
+    steps, losses = json.loads(said.splitlines()[-1])
     assert steps[0] >= 1 and steps[1] == steps[0]
     for (total, expression, attribution), weight in zip(losses, (1.0, 5.0), strict=True):  # PAL's loss is noted without its weight
         assert -1 <= attribution <= 1 and abs(total - expression - weight * attribution) < 0.05

@@ -15,6 +15,7 @@ from palcore.runs.records import identity, predictions_of, read_record
 from palcore.training import check_options, options_of, train
 from palcore.weights import load_backbone_weights
 from study.results.committed import publish, read_predictions, read_results
+from tests.copies import TEST, write_affectnet
 
 
 def options(folder, **values):
@@ -58,18 +59,26 @@ def test_a_run_writes_its_record_predictions_and_classifier(small, trained, tmp_
     assert f"| test | 70 | {100 * accuracy:.1f} |" in card and 'classifier = keras.models.load_model("classifier.keras")' in card
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"class_weight": "balanced", "label_noise": 0.2, "jaw": 0, "strategy": "half", "loss": "energy"},
-        {"sampling": "balanced", "loss": "rrr", "strategy": "all"},
-    ],
-)
-def test_options_that_change_the_training_run_through(small, tmp_path, changes):
+def test_options_that_change_the_training_run_through(small, tmp_path):
+    changes = {"class_weight": "balanced", "label_noise": 0.2, "jaw": 0, "strategy": "half", "loss": "energy"}
     record = read_record(train(options(tmp_path / "run", **changes), verbose=0))
     assert np.isfinite(record["history"]["loss"][0])
     assert np.isfinite(record["history"]["attribution_loss"][0])
     assert record["config"].items() >= changes.items()
+
+
+def test_a_run_is_trained_on_a_copy_that_is_read_only_as_a_licensed_one_may_be(tmp_path):
+    copy, out = tmp_path / "copy", tmp_path / "runs" / "one"
+    drawn = write_affectnet(copy)
+    for path in [copy, *copy.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = sorted(copy.rglob("*"))
+    record = read_record(train(options(out, dataset="affectnet", data_dir=str(copy), batch_size=8), verbose=0))
+    assert sum(part["faces"] for part in record["data"].values()) == len(drawn)
+    assert record["data"]["test"]["faces"] == record["metrics"]["test"]["faces"] == TEST
+    assert record["data"]["train"]["dropped"] == {"contempt": 1, "none": 1, "uncertain": 1, "no face": 1}
+    assert len(list((tmp_path / "runs" / "index").iterdir())) == 2  # of pictures and of landmarks
+    assert sorted(copy.rglob("*")) == before and str(tmp_path) not in (out / "record.json").read_text()
 
 
 def test_wrong_landmarks_are_trained_on_but_never_tested_on(small, tmp_path):
@@ -106,12 +115,6 @@ def test_a_run_on_crops_tests_every_condition_on_one_window_for_all_faces(small,
 def test_options_are_read_back_from_a_record_older_than_some_of_them():
     known = options_of({"dataset": "fer2013", "strategy": "half", "gone": 1}, data_dir="DIR")
     assert (known.strategy, known.loss, known.data_dir) == ("half", "pal", "DIR")
-
-
-def test_the_same_seed_gives_the_same_run(small, trained, tmp_path):
-    first, second = read_record(trained[0]), read_record(train(options(tmp_path / "again", epochs=2), verbose=0))
-    for name in ("identity", "weights", "history", "metrics", "data"):
-        assert first[name] == second[name]
 
 
 def test_an_option_a_version_or_a_datum_changes_the_identity():
@@ -208,24 +211,15 @@ def test_published_results_are_read_back_as_a_table(trained, tmp_path):
         ({"dataset": "fer2013"}, "option data_dir is missing: dataset fer2013 needs the folder"),
         ({"data_dir": "x"}, "option data_dir is 'x' for the synthetic faces"),
         ({"epochs": 0}, "option epochs is 0: it must be a whole number of at least 1"),
-        ({"epochs": "ten"}, "option epochs is 'ten': it must be a whole number"),
         ({"epochs": True}, "option epochs is True: it must be a whole number"),
         ({"pal_weight": float("nan")}, "option pal_weight is nan: it must be a number"),
         ({"width_multiplier": 0}, r"option width_multiplier is 0: it must be a number in \[0.125, 4\]"),
         ({"backbone": "vgg16", "width_multiplier": 0.5}, "option width_multiplier is 0.5 for backbone vgg16: only compact"),
         ({"dropout": 1}, r"option dropout is 1: it must be a number in \[0, 1\)"),
-        ({"sigma": 0}, "option sigma is 0"),
-        ({"augment": "maybe"}, "option augment is 'maybe': choose from True, False"),
         ({"loss": "iou"}, "option loss is 'iou': choose from pal, energy, rrr, cosine"),
-        ({"landmark_source": "none"}, "option landmark_source is 'none': choose from own, shuffled"),
-        ({"landmark_jitter": -0.1}, r"option landmark_jitter is -0.1: it must be a number in \[0, 1\]"),
         ({"crop": "tight"}, "option crop is 'tight': it must be a number"),
-        ({"robustness": "yes"}, "option robustness is 'yes': choose from True, False"),
-        ({"precision": "float16"}, "option precision is 'float16': choose from float32, mixed_bfloat16"),
         ({"class_weight": "balanced", "sampling": "balanced"}, "class_weight and sampling are both balanced"),
         ({"jaw": 1e308}, r"option jaw is 1e\+308: it must be a number in \[0, 1000\]"),
-        ({"units": 10**9}, "option units is 1000000000: it must be a whole number in"),
-        ({"seed": -1}, "option seed is -1: it must be a whole number in"),
         ({"augment": 2}, "option augment is 2: choose from True, False"),
         ({"out_dir": 7}, "option out_dir is 7: it must be text or None"),
         ({"landmarks": "x"}, "option landmarks is 'x' for the synthetic faces: they are drawn, leave it out"),
@@ -247,13 +241,8 @@ def test_options_that_make_no_sense_are_refused(values, sentence):
 
 def test_words_of_the_command_line_are_understood():
     options = check_options(augment="false", shortcut="none", layer="None", strategy="none", weights="")
-    assert (options.augment, options.shortcut, options.layer, options.strategy, options.weights) == (
-        False,
-        None,
-        None,
-        "none",
-        None,
-    )
+    assert (options.augment, options.strategy) == (False, "none")
+    assert options.shortcut is options.layer is options.weights is None
     assert [check_options(augment=value).augment for value in (0, 1, "0", "TRUE")] == [False, True, False, True]
     assert check_options(robustness=1).robustness is True
     # A notebook gives every option; what means nothing may have its default.

@@ -74,10 +74,17 @@ def small(**arms):
     }
 
 
-def test_a_baseline_is_one_run_whatever_the_loss_it_does_not_have():
-    [cell] = expand(small(a=[{"strategy": "none", "pal_weight": [0.1, 3.0], "loss": ["pal", "rrr"]}]))
+def test_what_repeats_another_run_or_a_default_is_the_same_run():
+    baseline = [{"strategy": "none", "pal_weight": [0.1, 3.0], "loss": ["pal", "rrr"]}]  # which has no such loss
+    [cell] = expand(small(a=baseline))
     assert cell.name == "synthetic-compact-none-seed=0"
     assert cell.options == {"backbone": "compact", "epochs": 2, "dataset": "synthetic", "strategy": "none", "seed": 0}
+    cells = expand(small(a=[{"strategy": "mean"}], b=[{"strategy": "mean", "attribution": ["grad", "grad_input"], "epochs": 2}]))
+    assert [cell.name for cell in cells] == ["synthetic-compact-mean-seed=0", "synthetic-compact-mean-attribution=grad-seed=0"]
+    assert [cell.questions for cell in cells] == [["a", "b"], ["b"]]
+    for first in (True, False):  # what one question wants tested harder
+        cells = expand(small(**{name: [{"strategy": "mean", "robustness": (name == "a") == first}] for name in "ab"}))
+        assert [cell.options["robustness"] for cell in cells] == [True]
 
 
 def test_an_arm_may_have_seeds_of_its_own():
@@ -94,18 +101,6 @@ def test_a_question_may_have_settings_in_place_of_its_data_set_s():
     grid["questions"]["b"]["settings"] = {"epoch": 9}
     with pytest.raises(ValueError, match="question b: unknown option 'epoch'"):
         expand(grid)
-
-
-def test_what_repeats_a_default_is_the_same_run():
-    cells = expand(small(a=[{"strategy": "mean"}], b=[{"strategy": "mean", "attribution": ["grad", "grad_input"], "epochs": 2}]))
-    assert [cell.name for cell in cells] == ["synthetic-compact-mean-seed=0", "synthetic-compact-mean-attribution=grad-seed=0"]
-    assert [cell.questions for cell in cells] == [["a", "b"], ["b"]]
-
-
-def test_a_run_that_one_question_wants_tested_harder_is_one_run():
-    for arms in ([True, False], [False, True]):
-        cells = expand(small(**{f"q{number}": [{"strategy": "mean", "robustness": arm}] for number, arm in enumerate(arms)}))
-        assert [cell.options["robustness"] for cell in cells] == [True]
 
 
 def test_a_grid_that_makes_no_sense_is_refused(tmp_path):
@@ -258,15 +253,13 @@ def test_finished_runs_are_published_once_whatever_they_answer(tmp_path):
     assert read_results(results)["test_accuracy"].tolist() == [0.5, 0.6, 0.5]
 
 
-def test_the_command_line_lists_cells_and_gives_their_lines(capsys):
+def test_the_command_line_lists_cells_and_refuses_what_is_none(capsys):
     grid_commands.main(["list", "little-data"])
     text = capsys.readouterr().out
     assert "fer2013-compact-none-batch_size=32-epochs=24-train_share=0.05-seed=2" in text
     assert "pal_weight=30.0" not in text
-    grid_commands.main(["command", "fer2013-compact-mean-batch_size=32-epochs=4-jaw=0-train_share=0.3-seed=1"])
-    assert "-p jaw 0 -p seed 1 -p data_dir DIR" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="no such cell: nothing"):
-        grid_commands.main(["command", "nothing"])
+        grid_commands.main(["attempt", "nothing"])
     with pytest.raises(SystemExit, match="unknown question 'nothing'"):
         grid_commands.main(["publish", "nothing"])
 

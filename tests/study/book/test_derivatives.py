@@ -7,30 +7,12 @@ from palcore.attribution import value_and_gradient
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import with_attribution
 from study.book.derivatives import compiled, size_by_layer, weight_difference, weight_gradients
-from tests.backend_case import SMOOTH, faces, network, pal_value_and_gradients
-
-
-def cubes(x):
-    return ops.sum(x**3)
-
-
-def test_first_and_second_derivative_by_hand():
-    x = np.array([1.0, -2.0, 3.0])
-    value, gradient = value_and_gradient(cubes, x)
-    assert float(value) == 1 - 8 + 27
-    np.testing.assert_allclose(gradient, 3 * x**2)
-    _, second = value_and_gradient(lambda x: ops.sum(value_and_gradient(cubes, x)[1]), x)
-    np.testing.assert_allclose(second, 6 * x)
+from tests.backend_case import SMOOTH, faces, network
 
 
 def test_no_way_back_is_a_gradient_of_zero():
     _, gradient = value_and_gradient(lambda x: ops.sum(ops.ones(3)), np.ones(3))
     assert ops.convert_to_numpy(gradient).tolist() == [0, 0, 0]
-
-
-def test_compiled_function_gives_the_same():
-    gradient = compiled(lambda x: value_and_gradient(cubes, x)[1])
-    np.testing.assert_allclose(gradient(np.array([1.0, 2.0], np.float32)), [3, 12])
 
 
 @pytest.fixture(scope="module")
@@ -39,26 +21,6 @@ def case():
     images, landmarks = faces()
     loss = PrivilegedAttributionLoss(sigma=0.1)
     return model, images, landmarks, lambda outputs: loss(landmarks, outputs["attribution"])
-
-
-def test_weight_gradients_are_those_of_the_other_implementation(case):
-    model, images, landmarks, loss = case
-    value, gradients = weight_gradients(model, images, loss)
-    expected_value, expected = pal_value_and_gradients(model, images, landmarks)
-    assert value == pytest.approx(expected_value, abs=1e-6)
-    assert list(gradients) == list(expected)
-    for path, gradient in gradients.items():
-        np.testing.assert_allclose(gradient, expected[path], atol=1e-7)
-
-
-def test_a_constant_loss_has_gradients_of_zero(case):
-    model, images, landmarks, _ = case
-    constant = ops.convert_to_numpy(model(images)["attribution"])
-    loss = PrivilegedAttributionLoss(sigma=0.1)
-    value, gradients = weight_gradients(model, images, lambda outputs: loss(landmarks, constant))
-    assert value != 0
-    for variable in model.trainable_variables:
-        assert gradients[variable.path].shape == tuple(variable.shape) and not gradients[variable.path].any()
 
 
 def test_slope_equals_difference_and_the_weights_are_put_back(case):
@@ -82,6 +44,5 @@ def test_size_by_layer_by_hand():
 
 def test_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    for call in (lambda: value_and_gradient(cubes, np.ones(2)), lambda: compiled(cubes)):
-        with pytest.raises(ValueError, match="Keras backend 'torch' for derivatives: set KERAS_BACKEND to tensorflow or jax"):
-            call()
+    with pytest.raises(ValueError, match="Keras backend 'torch' for derivatives: set KERAS_BACKEND to tensorflow or jax"):
+        compiled(len)

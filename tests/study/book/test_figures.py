@@ -1,25 +1,28 @@
-"""The chapters' figures show what they are given."""
+"""The chapters' figures show what they are given; a slider holds all it needs, and its handler shows the frame of its value."""
+
+import html
+import io
+import re
+from base64 import b64decode
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.patches import Ellipse
+from PIL import Image
 
 from palcore import EMOTIONS
 from palcore.landmarks import REGIONS
 from study.book.figures import (
     MARKERS,
-    draw_attributions,
     draw_class_shares,
     draw_confusion,
-    draw_faces,
     draw_gradient_sizes,
     draw_grid,
-    draw_history,
     draw_landmark_clouds,
     draw_landmarks,
-    draw_predictions,
 )
+from study.book.slider import FrameSlider, to_png
 
 
 @pytest.fixture(autouse=True)
@@ -56,34 +59,9 @@ def test_an_ellipse_has_the_landmark_s_standard_deviations():
     assert ellipses[0].angle % 180 == pytest.approx(30)
 
 
-def test_faces_stand_above_their_maps(rng):
-    images, maps = rng.integers(0, 255, (2, 8, 8, 3), np.uint8), rng.uniform(0, 1, (2, 4, 4))
-    figure = draw_faces(images, rng.uniform(0, 1, (2, 68, 2)), maps, [0, 3])
-    assert [axis.get_title() for axis in figure.axes] == [EMOTIONS[0], EMOTIONS[3], "", ""]
-    np.testing.assert_array_equal(figure.axes[3].images[0].get_array(), maps[1])
-    figure = draw_attributions(images, {"one": maps, "other": -maps})
-    np.testing.assert_array_equal(figure.axes[4].images[-1].get_array(), -maps[0])
-    assert [axis.texts[0].get_text() for axis in figure.axes[::2]] == ["face", "one", "other"]
-
-
-def test_a_history_has_the_panels_that_the_run_has():
-    history = {f"{part}{name}": [2.0, 1.0] for part in ("", "val_") for name in ("expression_loss", "expression_accuracy")}
-    figure = draw_history(history)
-    assert [axis.get_ylabel() for axis in figure.axes] == ["cross-entropy (nats)", "accuracy"]
-    assert figure.axes[1].lines[1].get_xydata().tolist() == [[1, 2], [2, 1]]
-
-
 def test_a_confusion_is_in_per_cent_of_the_true_class():
     axis = draw_confusion(np.eye(7, dtype=int) * 3 + np.eye(7, k=1, dtype=int)).axes[0]
     assert [text.get_text() for text in axis.texts[:3]] == ["75", "25", "0"]
-
-
-def test_predictions_have_a_bar_for_each_network_and_expression(rng):
-    face = rng.integers(0, 255, (8, 8, 3), np.uint8)
-    said = {emotion: float(emotion == "fear") for emotion in EMOTIONS}
-    figure = draw_predictions([face, face], [{"plain": (said, face), "PAL": (said, face)}] * 2)
-    assert [axis.get_title() for axis in figure.axes[:4]] == ["face", "plain", "PAL", ""]
-    assert [bar.get_width() for bar in figure.axes[7].patches] == [100 * said[emotion] for emotion in EMOTIONS] * 2
 
 
 def test_a_gradient_of_zero_is_drawn_as_such():
@@ -118,13 +96,6 @@ def test_one_scale_for_all_maps_or_each_its_own(rng):
         draw_grid({})
 
 
-def test_images_lie_under_the_maps_of_their_row_or_column(rng):
-    rows = {"one": {"a": rng.random((2, 2)), "b": rng.random((2, 2))}, "two": {"a": rng.random((2, 2)), "b": rng.random((2, 2))}}
-    face = np.full((8, 8, 3), 7, np.uint8)
-    counts = [len(axis.images) for axis in draw_grid(rows, images={"one": face, "b": face}).axes]
-    assert counts == [2, 2, 1, 2]
-
-
 def test_landmarks_are_drawn_by_region_in_colours_and_shapes_of_their_own(rng):
     assert MARKERS.keys() == REGIONS.keys() and len(set(MARKERS.values())) == len(REGIONS)
     landmarks = rng.random((68, 2))
@@ -134,3 +105,48 @@ def test_landmarks_are_drawn_by_region_in_colours_and_shapes_of_their_own(rng):
     for region, indices in REGIONS.items():
         np.testing.assert_allclose(drawn[region], landmarks[list(indices)])
     assert len({tuple(collection.get_facecolor()[0]) for collection in axes.collections}) == len(REGIONS)
+
+
+def frame(level):
+    figure, axes = plt.subplots(figsize=(2, 1))
+    axes.imshow([[0, level]])
+    return to_png(figure, dpi=50)
+
+
+@pytest.fixture
+def slider():
+    return FrameSlider({"1/112": frame(1), "<3>": frame(2), "last": frame(3)}, "sigma & width", 'A "map".', start="<3>")
+
+
+def attributes(text, tag):
+    """The attributes of each element of a kind, as text."""
+    elements = [re.findall(r'([\w-]+)="([^"]*)"', element) for element in re.findall(f"<{tag} [^>]*>", text)]
+    return [{name: html.unescape(value) for name, value in element} for element in elements]
+
+
+def test_figures_become_small_pngs_and_are_closed():
+    before = plt.get_fignums()
+    png = frame(1)
+    picture = Image.open(io.BytesIO(png))
+    assert (picture.format, picture.mode, picture.size) == ("PNG", "P", (100, 50))
+    assert plt.get_fignums() == before
+
+
+def test_html_has_every_frame_shows_the_first_and_loads_nothing(slider):
+    images, [control] = (attributes(slider.to_html(), tag) for tag in ("img", "input"))
+    assert [image["data-value"] for image in images] == ["1/112", "<3>", "last"]
+    assert [image["style"].split(";")[0] for image in images] == ["display: none", "display: block", "display: none"]
+    assert images[1]["alt"] == 'A "map". sigma & width: <3>.'
+    assert (control["min"], control["max"], control["value"]) == ("0", "2", "1")
+    assert control["aria-label"] == "sigma & width"
+    for image, png in zip(images, slider.frames.values(), strict=True):
+        assert b64decode(image["src"].removeprefix("data:image/png;base64,")) == png
+    assert not re.search(r"https?:|<script|<link|require\(", slider.to_html()) and slider._repr_html_() == slider.to_html()
+
+
+def test_the_first_frame_is_the_start_and_nonsense_is_refused():
+    assert FrameSlider({"a": b"1", "b": b"2"}, "value", "Alt.").start == "a"
+    with pytest.raises(ValueError, match="no frames for a slider"):
+        FrameSlider({}, "sigma", "Alt.")
+    with pytest.raises(ValueError, match="start '9' of a slider: it must be one of 1, 2"):
+        FrameSlider({"1": b"", "2": b""}, "sigma", "Alt.", start="9")

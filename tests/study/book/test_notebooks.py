@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ import jupytext
 import nbformat
 import pytest
 import yaml
+from traitlets.config import PyFileConfigLoader
 
 from study.book import build, pairs, source
+from study.book.notebook import refuse_unknown_parameters
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
@@ -35,6 +38,7 @@ def test_parameters_have_values_that_papermill_can_replace(source):
     names.pop("__builtins__")
     assert "seed" in names
     json.dumps(names)
+    assert re.search(r"\b(begin|Page|Glance)\(In\b", source.read_text()), "what refuses a misspelled parameter"
 
 
 @pytest.fixture
@@ -64,7 +68,8 @@ def test_a_changed_source_is_noticed_and_mended(folder):
     assert "seed + 1" in (folder / "page.ipynb").read_text()
 
 
-PARAMETERS = ' tags=["parameters"]'
+PARAMETERS = 'strategy = "mean"  # none, mean\nseed = 0\n'
+TAGS = ' tags=["parameters"]'
 FAULTS = {
     "page.ipynb is stale": lambda notebook: notebook.cells[2].metadata.update(tags=["hide-input"]),
     "page.ipynb holds outputs": lambda notebook: notebook.cells[2].update(execution_count=1),
@@ -84,7 +89,7 @@ def test_a_changed_tag_and_an_output_are_noticed_and_mended(folder, said):
     ("old", "new", "said"),
     [
         ("seed)", 'seed)\n\n# %% mystnb={"image": {"classes": "fits", "alt": "a"}}\nmore = 1', []),  # whatever its order
-        (PARAMETERS, "", ["has 0 cells tagged `parameters`"]),
+        (TAGS, "", ["has 0 cells tagged `parameters`"]),
         ("# Page", "# As {cite}`key` says, and [here](../lost.md).", ["{cite}`key`, which JupyterLab shows raw", "no such file"]),
     ],
 )
@@ -108,12 +113,6 @@ def test_links_become_what_the_book_makes_more_of():
     assert source.with_roles("[`palcore.data`](../palcore/data/__init__.py)") == "{py:obj}`palcore.data`"
 
 
-def test_a_pair_that_is_right_is_not_rewritten(folder):
-    before = (folder / "page.ipynb").read_bytes()
-    pairs.write_pairs(folder)
-    assert (folder / "page.ipynb").read_bytes() == before
-
-
 def test_an_absent_and_an_unlisted_file_are_noticed(tmp_path):
     for name in ("notebooks/page.ipynb", "book/intro.md"):
         (tmp_path / name).parent.mkdir(parents=True)
@@ -135,14 +134,34 @@ def test_staging_touches_what_changed_only(tmp_path):
     assert not (tmp_path / "old.md").exists()
 
 
-def test_jupyterlab_opens_a_pair_that_was_written_long_after_its_script(folder):
-    """By what JupyterLab reads a folder's notebooks with, as Jupytext's extension makes it."""
+def test_in_jupyterlab_a_notebook_that_was_run_and_saved_keeps_what_its_reader_wrote_and_no_more(folder):
+    """By what JupyterLab reads and writes a folder's notebooks with: Jupytext's manager, set up as `make lab` does it."""
     [settings] = Path(sys.prefix).glob("etc/jupyter/jupyter_server_config.d/jupytext.json")
     assert json.loads(settings.read_text())["ServerApp"]["jpserver_extensions"]["jupyterlab_jupytext"], "it is switched off"
-    manager = jupytext.TextFileContentsManager()
-    manager.root_dir = str(folder)
+    place = "study/book/jupyter_server_config.py"
+    assert f"-m jupyterlab notebooks --config {place}" in (ROOT / "Makefile").read_text()
+    manager = jupytext.TextFileContentsManager(root_dir=str(folder))
+    manager.register_pre_save_hook(PyFileConfigLoader(str(ROOT / place)).load_config().ContentsManager.pre_save_hook)
     source = folder / "page.py"
     source.write_text(source.read_text().replace("print(seed)", "print(seed + 3)"))
     os.utime(source, (0, 0))
     pairs.write_pairs(folder)
-    assert manager.get("page.ipynb")["content"]["cells"][-1]["source"] == "print(seed + 3)"
+    model = manager.get("page.ipynb")
+    cell = model["content"]["cells"][-1]
+    assert cell["source"] == "print(seed + 3)", "a pair that was written long after its script is opened"
+    cell.update(source="print(seed + 4)", execution_count=3, outputs=[nbformat.v4.new_output("stream", text="7")])
+    model["content"]["metadata"]["language_info"] = {"name": "python"}
+    manager.save(model, "page.ipynb")
+    assert pairs.problems(folder) == [] and "language_info" not in (folder / "page.ipynb").read_text()
+    assert all("print(seed + 4)" in (folder / name).read_text() for name in ("page.py", "page.ipynb"))
+
+
+@pytest.mark.parametrize("cells", [["", PARAMETERS], ["", PARAMETERS, "# Parameters\nseed = 3\n", "other = seed"], [""]])
+def test_known_parameters_pass(cells):
+    refuse_unknown_parameters(cells)
+
+
+def test_a_misspelled_parameter_is_refused_also_when_the_check_runs_again():
+    cells = ["", PARAMETERS, '# Parameters\nseed = 3\nstratgey = "none"\n', "later = 1", "more = 2"]
+    with pytest.raises(ValueError, match="unknown parameter stratgey of this notebook: choose from strategy, seed"):
+        refuse_unknown_parameters(cells)

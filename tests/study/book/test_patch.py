@@ -233,35 +233,13 @@ def test_a_reader_recolours_drags_and_removes_the_patch(page):
     assert page.evaluate(place) == [0, 41]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
 @pytest.mark.parametrize("name", STILLS)
-def test_the_picture_fits_every_screen_and_is_read_aloud(browser, site, name, width, theme):
-    with serve.served(site) as address:
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)
-        page.goto(f"{address}/{name}.html")
-        page.locator(".patch-start").click()
-        page.wait_for_selector(".patch")
-        if name == "own":
-            give(page, **photograph(900, 600, 300, (100, 100))[1])
-        page.wait_for_selector(".patch tbody tr")
-        assert page.evaluate(check_site.WIDE) is None
-        page.evaluate(check_site.AXE_SCRIPT)
-        assert page.evaluate(check_site.AXE) == []
-        page.close()
-
-
-@pytest.mark.parametrize("name", STILLS)
-def test_a_picture_or_sentence_stands_where_nothing_is_loaded(browser, site, name):
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
+def test_it_works_from_a_disk_sends_nothing_and_leaves_the_still_in_print_and_without_scripts(browser, site, name):
+    without = browser.new_context(java_script_enabled=False)
+    page = without.new_page()
     page.goto((site / f"{name}.html").as_uri())
     assert page.locator(".still").is_visible() and page.locator("button").count() == 0
-    context.close()
-
-
-@pytest.mark.parametrize("name", STILLS)
-def test_it_works_from_a_disk_sends_nothing_and_leaves_the_still_in_print(browser, site, name):
+    without.close()
     page, asked = browser.new_page(), []
     page.on("request", lambda request: asked.append((request.method, request.url)))
     page.goto((site / f"{name}.html").as_uri())
@@ -323,11 +301,6 @@ def test_a_layer_that_the_browser_cannot_compute_is_refused():
     assert [step["kind"] for step in networks.described(build_classifier("compact", 48, width_multiplier=0.125))][-1] == "Dense"
     with pytest.raises(ValueError, match="of resnet50.*has no code for it"):
         networks.described(build_classifier("resnet50", 48))
-
-
-def test_the_command_wants_names_and_folders():
-    with pytest.raises(SystemExit, match="give names and run folders"):
-        networks.main(["results/one"])
 
 
 def test_the_committed_figure_is_drawn_from_the_committed_maps():

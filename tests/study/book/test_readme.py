@@ -1,4 +1,4 @@
-"""The README's lines do what they say, as they stand."""
+"""The README's lines do what they say, as they stand; each row of the page "What happens when ..." names a test that is there."""
 
 import ast
 import re
@@ -12,7 +12,10 @@ import yaml
 from palcore.models import build_classifier
 from palcore.runs.records import read_record
 from palcore.training import check_options
+from study.book import readme
 from study.book.front_page import patch_means
+from study.results.pages import Page
+from study.results.primary import beside
 from study.results.tables import comparisons
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,13 +45,10 @@ def test_the_lines_that_add_pal_to_your_own_model_work_as_they_stand(tmp_path):
     classifier.save(tmp_path / "mine.keras")
 
 
-def test_the_readmes_answer_is_what_the_records_say():
-    from study.results.primary import beside, measure
-
+def test_the_readmes_answer_is_what_the_records_say(measured):
     assert "accuracy is 1.4 points higher where faces are aligned, and three where they lie at random places" in TEXT
     assert "landmarks do better than one template for all, by one point and by three" in TEXT
-    found = measure()
-    aside = beside(found)
+    found, aside = measured, beside(measured)
     points = 100 * found["difference"].astype(float)
     assert (found.loc[["P1", "P2", "P3", "P3 against none", "P5"], "outcome"] == "higher").all()
     assert round(points["P1"], 1) == 1.4 and [round(points[name]) for name in ("P2", "P3", "P3 against none")] == [1, 3, 3]
@@ -69,9 +69,7 @@ def test_the_readmes_answer_is_what_the_records_say():
     assert found["p_holm"][first].astype(float).idxmin() in ("P3", "P3 against none") and points[first].idxmax() == "P5"
 
 
-def test_the_reports_words_about_the_runs_are_what_the_records_say():
-    from study.results.pages import Page
-
+def test_the_reports_words_about_the_runs_are_what_the_records_say(measured_once):
     cosine, own = "feature cosine, weight 3", "PAL, weight 1"
     page = Page([])
     knows = page.differences("knows-faces")[0].loc["PAL"]
@@ -87,9 +85,7 @@ def test_the_reports_words_about_the_runs_are_what_the_records_say():
     assert f"for {len(changed)} of FER2013's runs" in REPORT
 
 
-def test_the_readmes_table_is_what_the_records_say():
-    from study.book import readme
-
+def test_the_readmes_table_is_what_the_records_say(measured_once):
     assert readme.with_tables(README) == README, "a table is out of date: run `python -m study.book.readme`"
     assert README.count("| C1, on aligned real faces") == 1
 
@@ -112,3 +108,14 @@ def test_the_files_that_the_readme_names_exist():
     assert len(links) > 10 and all((ROOT / link).exists() for link in links)
     for name in re.findall(r"(?:notebooks|study|book)/[\w/.-]+\.\w+", README):
         assert (ROOT / name).exists(), name
+
+
+def test_every_row_is_held_by_a_test():
+    rows = [
+        line for line in (ROOT / "book" / "what_happens.md").read_text().splitlines() if line.startswith("| ") and "---" not in line
+    ]
+    rows = [row for row in rows if not row.startswith("| ... |")]
+    assert len(rows) >= 20
+    for row in rows:
+        path, name = re.search(r"<!-- ([\w/]+\.py)::(\w+) --> \|$", row).groups()
+        assert f"def {name}(" in (ROOT / "tests" / path).read_text(), row

@@ -8,7 +8,7 @@ import pytest
 
 from palcore import EMOTIONS
 from study.cells import defaults, expand
-from study.results import arms
+from study.results import arms, statistics
 from study.results.measures import CONDITIONS
 
 FACES = 2000
@@ -85,8 +85,11 @@ def use_grid(monkeypatch):
         arms.read.cache_clear()
         return arms.read()[1]
 
+    monkeypatch.setattr(statistics, "DRAWS", 200)  # it is the words that are looked at, and not their last digit
+    statistics._weights.cache_clear()
     yield use
     arms.read.cache_clear()
+    statistics._weights.cache_clear()
 
 
 def write_run(folder, cell, accuracy=None, **conditions):

@@ -39,12 +39,6 @@ def epochs(name, baseline):
     return next((epoch for epoch, value in enumerate(curve, start=1) if value >= target), len(curve) + 1)
 
 
-@pytest.fixture(scope="module")
-def measured():
-    """What the pages say: the only thing here that is theirs."""
-    return primary.measure()
-
-
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_a_comparison_is_what_the_records_say(name, measured):
     asked, arms = COMPARISONS[name], defaultdict(dict)

@@ -254,15 +254,6 @@ def test_the_first_page_has_a_row_for_each_kind_of_wrong_landmarks(show, tmp_pat
     assert row_of(table, "another face's")[1].startswith("0.0 (-")
 
 
-def test_a_page_shows_what_is_there_and_no_more(show, tmp_path):
-    cells = question_cells("rivals")
-    written = [cell for cell in cells if cell.options["seed"] < 2 and cell.options.get("loss", "pal") == "pal"]
-    write_all(tmp_path, written)
-    text, figures = show("results_controls", tmp_path)
-    assert 0 < len(written) < len(cells) and f"{len(written)} of {len(cells)} runs are in." in text
-    assert figures >= 1 and "energy outside, weight 0.1, short* " not in text
-
-
 def test_the_accuracy_without_doubtful_faces_is_of_the_others(tmp_path, show, use_grid):
     [cell] = [cell for cell in use_grid(PRIMARY) if cell.name == "fer2013-compact-none-seed=0"]
     write_run(tmp_path, cell)

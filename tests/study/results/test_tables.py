@@ -3,15 +3,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from papermill.cli import _resolve_type
 from scipy import stats
 
 from palcore.runs.options import check_options
-from palcore.runs.records import repository_root
 from study.cells import defaults
 from study.results import tables
-from study.results.arms import question_cells, settings_sentence
+from study.results.arms import question_cells
 
 ARMS = {"none": {0: "none-0", 1: "none-1", 2: "none-2"}, "PAL": {0: "pal-0", 1: "pal-1", 2: "pal-2"}, "half": {0: "half-0"}}
 
@@ -55,13 +53,6 @@ def test_differences_are_over_the_seeds_that_both_have(runs):
     assert tables.comparisons(runs, {"PAL": "none"}, "no_such_score").empty
 
 
-def test_a_changed_record_changes_the_difference(runs, tmp_path):
-    write(tmp_path, "pal-1", 0.53, strategy="mean", seed=1)
-    after = tables.by_arm(tables.read_runs(runs.index, tmp_path), ARMS)
-    before = tables.comparisons(runs, {"PAL": "none"}, "test_accuracy").loc["PAL", "difference"]
-    assert tables.comparisons(after, {"PAL": "none"}, "test_accuracy").loc["PAL", "difference"] == pytest.approx(before - 0.1 / 3)
-
-
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -91,15 +82,6 @@ def test_a_table_has_numbers_to_the_right_and_long_texts_to_the_left():
     assert [cell.strip() for cell in first.strip("|").split("|")] == ["[a](b.json)", "3", "1 of 2 b", "0.500"] and second.endswith(
         "3 |"
     )
-
-
-def test_the_settings_in_words_are_those_of_the_grid():
-    settings = yaml.safe_load((repository_root() / "study" / "grid.yml").read_text())["settings"]
-    for dataset, words in settings.items():
-        sentence = settings_sentence(dataset)
-        assert f"backbone {words['backbone']}" in sentence and f" {words['epochs']} epochs " in sentence
-        share = f"{100 * words['train_share']:g} % of the training faces" if "train_share" in words else "all training faces"
-        assert share in sentence and f"a weight of {words.get('pal_weight', 1):g}." in sentence
 
 
 def test_records_older_than_an_option_have_its_default(runs, tmp_path):
