@@ -65,10 +65,11 @@ Markdown(
 # On a command line,
 #
 # ```sh
-# python -m palcore predict PHOTO.jpg --find-faces
+# python -m palcore predict FACE.jpg
 # ```
 #
-# does the same with the newest runs in `runs/`, and so do the cells below.
+# asks the newest runs in `runs/` about a picture that is cropped to a face. The cells below ask the same runs, and find the faces of
+# a larger picture.
 #
 # A run is a folder that `notebooks/train.ipynb` has written: the strategy `none` is trained with cross-entropy alone, `mean` with
 # PAL. The newest of each is taken. Without any, the two networks take their place that come with the study (`results/browser`): they
@@ -102,8 +103,8 @@ display(Markdown("\n".join(f"- {network.name}" for network in networks)))
 import importlib.util
 from pathlib import Path
 
-from palcore.data.detection import EXTRA, face_crops
 from palcore.data.images import read_image
+from study.landmarks import EXTRA, face_crops
 
 if photo is None:
     drawn = load("synthetic", split="test", image_size=256, count=4, shortcut=0.9, seed=seed)

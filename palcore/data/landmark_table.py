@@ -23,7 +23,7 @@ COLUMNS, PIXEL_COLUMNS = ["file", "found", *COORDINATES], ["file", "detected", *
 """Headers of the study's own form, fractions of the image's sides from the top-left corner, and of the one in pixels, the first
 pixel's centre at (0, 0)."""
 
-MAKE = "`python -m palcore landmarks`"
+MAKE = "`python -m study.landmarks`"
 
 
 class Landmarks(NamedTuple):
