@@ -141,12 +141,12 @@ for number, face in enumerate(seen, start=1):
     display(Markdown(f"{f'Face {number}: ' if len(seen) > 1 else ''}{'; '.join(said)}."))
 
 # %% [markdown]
-# Each run's folder has a `model_card.md` beside its classifier: what it was trained on, how often it is right, and what it must
-# not be used for.
+# Each run's folder has a `record.json` beside its classifier: what it was trained on, and how often it is right.
+# [Responsible use](../book/responsible.md) says what it must not be used for.
 #
 # ## In three lines
 #
 # - One picture, two networks: what differs is the training alone.
 # - A bright place is where the attribution lies. Whether the answer relies on it is [another question](attribution.ipynb), and a reason
 #   for the person in the picture it is not.
-# - An answer for one face says nothing about how often a network is right: its model card does.
+# - An answer for one face says nothing about how often a network is right: its record does.

@@ -17,7 +17,6 @@ from palcore.heatmaps import region_weights
 from palcore.losses import SmoothedCrossEntropy, attribution_loss
 from palcore.models import build_classifier, with_attribution
 from palcore.progress import attended
-from palcore.runs.card import write_card
 from palcore.runs.devices import computing_in, data_parallel, keep_compiled
 from palcore.runs.evaluation import evaluate_conditions, watched_model
 from palcore.runs.faces import run_data, run_faces
@@ -171,9 +170,9 @@ def train(options: Options, verbose: int | None = None) -> Path:
     """Train, evaluate on the test split once, and write the run folder.
 
     The folder holds ``record.json`` (configuration, versions, device, data fingerprints, history, metrics), ``predictions.npz``
-    (labels, probabilities and attribution correlations of each test condition and of the validation split), the plain
-    ``classifier.keras`` and its ``model_card.md``. The validation split is only watched; the weights are those of the last epoch.
-    However the process ends before, the same call goes on (``palcore.runs.resume``).
+    (labels, probabilities and attribution correlations of each test condition and of the validation split) and the plain
+    ``classifier.keras``. The validation split is only watched; the weights are those of the last epoch. However the process ends
+    before, the same call goes on (``palcore.runs.resume``).
 
     :param options: from ``check_options``.
     :param verbose: 0 silent, 1 Keras's bar, 2 one line an epoch; None for the bar where somebody watches, and lines in a log.
@@ -229,7 +228,6 @@ def _train(options, folder, verbose):
         "commit": ", ".join(filter(None, progress.codes)) or None,
         **machine_facts(),
     }
-    write_card(folder, record)  # before the record: where there is one, there is its card
     write_json(folder / "record.json", record)
     clear(folder)
     return folder
