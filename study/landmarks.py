@@ -22,7 +22,7 @@ import typer
 from palcore.__main__ import DATA_DIR, DATASET, PLAIN, main
 from palcore.data import find_data_set, load
 from palcore.data.images import cut_out
-from palcore.data.landmark_table import append_rows, read_landmark_table
+from palcore.data.landmark_table import append_rows, landmarks_in_table, table_cells
 from palcore.data.readers import SPLITS
 from palcore.files import whole_file
 from palcore.progress import progress_bar
@@ -142,6 +142,23 @@ class Summary(NamedTuple):
     faces: int
     new: int
     found: int
+
+
+def read_landmark_table(path: str | Path, size: tuple[int, int] | None = None) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """All of a table: the faces' names, ``(N,)`` bool whether each was found, and ``(N, 68, 2)`` float32 in fractions.
+
+    :param size: width and height of the images, needed for a table in pixels.
+    :raises FileNotFoundError: where there is no such table.
+    :raises ValueError: for the first thing that is wrong with it, or pixels without a size.
+    """
+    cells, problems = table_cells(Path(path), str)
+    landmarks = landmarks_in_table(cells["file"].to_numpy(str), Path(path))
+    for problem in problems + landmarks.problems:
+        raise problem.error(problem.sentence)
+    if landmarks.pixels and size is None:
+        raise ValueError(f"landmark table {path} is in pixels (column detected): give the images' size to read it")
+    points = (landmarks.points + 0.5) / size if landmarks.pixels else landmarks.points
+    return cells["file"].tolist(), cells.iloc[:, 1].to_numpy() == 1, points.astype(np.float32)
 
 
 def _begin(part: Path, out: Path, names: Iterable[str]) -> dict[str, bool]:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from palcore.__main__ import main
 from palcore.data import load
-from palcore.data.landmark_table import PIXEL_COLUMNS, append_rows, read_landmark_table
+from palcore.data.landmark_table import PIXEL_COLUMNS, append_rows
 from palcore.data.readers import SPLITS
 from study import landmarks
 from study.landmarks import (
@@ -22,6 +22,7 @@ from study.landmarks import (
     centre_box,
     face_crops,
     landmark_dataset,
+    read_landmark_table,
     square_around,
     working_image,
     write_landmarks,
