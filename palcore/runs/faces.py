@@ -12,7 +12,6 @@ from palcore.data.batches import reading_threads
 from palcore.data.changes import (
     CONDITIONS,
     crop_faces,
-    disturbed,
     face_windows,
     jittered_landmarks,
     landmarks_from,
@@ -89,7 +88,7 @@ def tested_faces(options, window=None, index_dir=None) -> dict[str, Faces]:
             warnings.warn(f"not tested as {condition}: {missing}", stacklevel=2)
     plain = "shortcut_free" if "shortcut_free" in conditions else "test"
     if options.robustness:
-        conditions |= {condition: disturbed(conditions[plain], condition) for condition in CONDITIONS}
+        conditions |= {condition: make(conditions[plain]) for condition, make in CONDITIONS.items()}
     if window is not None:
         conditions = {condition: crop_faces(faces, window) for condition, faces in conditions.items()}
     return conditions
