@@ -180,7 +180,6 @@ def test_wrong_landmarks_by_hand(faces):
     ("change", "sentence"),
     [
         (lambda faces: patch_box(faces.landmarks[0], "nose"), "place 'nose' of a patch: choose from off, eyes, mouth"),
-        (lambda faces: noisy_labels(faces, 2, 0), "rate 2 of label noise"),
         (lambda faces: landmarks_from(faces, "mean"), "unknown source 'mean' of landmarks: choose from own, shuffled, template"),
         (lambda faces: landmarks_from(faces.subset([0]), "shuffled"), "another face for 1 face: there must be two at least"),
     ],

@@ -312,8 +312,6 @@ RUNS = {
     "half finished": (_only_half, "its training has not ended"),
     "cut": (_write("record.json", b'{"config": {'), "is not a run record"),
     "no metrics": (_record(lambda record: record.pop("metrics")), "it lacks config, metrics or history"),
-    "wrong metrics": (_record(lambda record: record.update(metrics={"test": {"accuracy": "high"}})), "metrics of 'test'"),
-    "wrong history": (_record(lambda record: record.update(history={"loss": [1, None]})), "history of 'loss'"),
     "window of no size": (_record(lambda record: record.update(window=[0.1, 0.2, 0])), "its window is"),
     "a device": (lambda run: [(run / "record.json").unlink(), (run / "record.json").symlink_to("/dev/zero")], "a device"),
     "unknown layer": (_record(lambda record: record["config"].update(layer="gone")), "no layer 'gone'"),
