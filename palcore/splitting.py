@@ -15,8 +15,7 @@ PASSED_OVER = ("Pooling", "Dropout", "Padding", "Cropping", "Reshape", "Permute"
 class Split(NamedTuple):
     """A classifier in two: ``image`` to ``features``, which the layer ``path`` gives, and on to ``logits`` by ``head``.
 
-    ``moving``: the first layer in front that moves the picture, or None; ``follows``: whether the features are a map of it;
-    ``tail``: the steps behind.
+    ``fault``: why the features are no map of the picture, or None; ``tail``: the steps behind.
     """
 
     image: keras.KerasTensor
@@ -24,8 +23,7 @@ class Split(NamedTuple):
     head: keras.Model
     path: str
     logits: keras.KerasTensor
-    moving: Step | None
-    follows: bool
+    fault: str | None
     tail: list[Step]
 
 
@@ -101,7 +99,7 @@ def _defaults(maps, walk, producers):
 def split_classifier(classifier: keras.Model, layer: str | None = None) -> Split:
     """Like ``split_at``, with all that was found out on the way.
 
-    Where no map of the default follows the picture it is the last, and ``refuse_moving_layers`` says what is wrong with it.
+    Where no map follows the picture, the default is the last, with its ``fault``.
     """
     _refuse_model(classifier)
     walk = Walk(classifier)
@@ -112,15 +110,14 @@ def split_classifier(classifier: keras.Model, layer: str | None = None) -> Split
     for step in _defaults(maps, walk, producers) if layer is None else [_named(classifier, layer, maps)]:
         front = _behind(step.output, producers)
         _refuse_map(classifier, step, front)
-        moving, follows = trial.judge(front)
-        sound = follows and moving is None
-        if sound or chosen is None:
-            chosen = step, front, moving, follows
-        if sound:
+        fault = trial.fault(front, classifier.name)
+        if fault is None or chosen is None:
+            chosen = step, front, fault
+        if fault is None:
             break
     if chosen is None:
         raise ValueError(f"{classifier.name!r} has no map that all paths pass and something was learnt for among {_paths(maps)}")
-    step, front, moving, follows = chosen
+    step, front, fault = chosen
     if head_of(step.output, walk.output) is None:
         raise ValueError(
             f"layer {layer!r} of {classifier.name!r} lies within a branch, and other paths go around it: "
@@ -128,7 +125,7 @@ def split_classifier(classifier: keras.Model, layer: str | None = None) -> Split
         )
     logits = logits_of(classifier.name, step.output, walk.output, producers)
     tail = [later for later in _behind(walk.output, producers) if later not in front]
-    return Split(walk.image, step.output, head_of(step.output, logits), step.path, logits, moving, follows, tail)
+    return Split(walk.image, step.output, head_of(step.output, logits), step.path, logits, fault, tail)
 
 
 def split_at(classifier: keras.Model, layer: str | None = None) -> tuple:
