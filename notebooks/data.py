@@ -177,7 +177,7 @@ Markdown(
 # ## Landmarks for those who have none
 #
 # ```sh
-# python -m palcore landmarks rafdb --data-dir DIR
+# python -m study.landmarks rafdb --data-dir DIR
 # ```
 #
 # finds a face in each image with dlib's detector [king2009dlib](../book/references.bib), places the 68 points with its predictor
@@ -306,7 +306,7 @@ Markdown(
 # | RAF-DB | by request to its authors, from a university's address | non-commercial research; no passing on |
 # | AffectNet | by request to its authors, with a signed agreement | non-commercial research; no passing on |
 # | FER2013 | the pages of the ICML 2013 challenge | research; the photographs remain their owners' |
-# | landmarks by `python -m palcore landmarks` | made from a copy that you have | non-commercial research, as the predictor |
+# | landmarks by `python -m study.landmarks` | made from a copy that you have | non-commercial research, as the predictor |
 #
 # No photograph of these sets, and no landmark of a single person in them, is part of this repository or of this book.
 #

@@ -45,9 +45,10 @@ from IPython.display import Markdown
 from palcore.data import geometry, load
 from palcore.data.changes import augmented, crop_faces
 from palcore.data.changes.augmentation import DRAWS
-from palcore.heatmaps import SIGMA, blurred_heatmap, gaussian_heatmap, region_weights
+from palcore.heatmaps import SIGMA, gaussian_heatmap, region_weights
 from palcore.landmarks import REGIONS
 from study.book import figures as plots
+from study.book.blurred import blurred_heatmap
 from study.book.figures import draw_grid, draw_landmarks
 from study.book.slider import FrameSlider, to_png
 
@@ -114,7 +115,7 @@ Markdown(
 # ## One blur for all landmarks
 #
 # There is a shortcut that looks the same: set the pixel under each landmark to one, then blur the whole picture once with a
-# Gaussian filter. It is one pass instead of 68. [`palcore.heatmaps.blurred_heatmap`](../palcore/heatmaps.py) does it.
+# Gaussian filter. It is one pass instead of 68. `blurred_heatmap` of `study/book/blurred.py` does it.
 
 # %% mystnb={"code_prompt_hide": "Hide the drawing code", "code_prompt_show": "Show the drawing code", "figure": {"caption": "The sum of bumps, the blur of a binary picture, and what the blur loses where landmarks share a pixel.", "name": "fig-heatmaps-2"}, "image": {"alt": "Three maps of one face: the sum of bumps, the one-pass blur, and their difference, which is not zero along brows, eyes and mouth."}} tags=["hide-input"]
 blurred = blurred_heatmap(points[None], image_size)[0]

@@ -65,10 +65,11 @@ Markdown(
 # On a command line,
 #
 # ```sh
-# python -m palcore predict PHOTO.jpg --find-faces
+# python -m palcore predict FACE.jpg
 # ```
 #
-# does the same with the newest runs in `runs/`, and so do the cells below.
+# asks the newest runs in `runs/` about a picture that is cropped to a face. The cells below ask the same runs, and find the faces of
+# a larger picture.
 #
 # A run is a folder that `notebooks/train.ipynb` has written: the strategy `none` is trained with cross-entropy alone, `mean` with
 # PAL. The newest of each is taken. Without any, the two networks take their place that come with the study (`results/browser`): they
@@ -102,8 +103,8 @@ display(Markdown("\n".join(f"- {network.name}" for network in networks)))
 import importlib.util
 from pathlib import Path
 
-from palcore.data.detection import EXTRA, face_crops
 from palcore.data.images import read_image
+from study.landmarks import EXTRA, face_crops
 
 if photo is None:
     drawn = load("synthetic", split="test", image_size=256, count=4, shortcut=0.9, seed=seed)
@@ -140,12 +141,12 @@ for number, face in enumerate(seen, start=1):
     display(Markdown(f"{f'Face {number}: ' if len(seen) > 1 else ''}{'; '.join(said)}."))
 
 # %% [markdown]
-# Each run's folder has a `model_card.md` beside its classifier: what it was trained on, how often it is right, and what it must
-# not be used for.
+# Each run's folder has a `record.json` beside its classifier: what it was trained on, and how often it is right.
+# [Responsible use](../book/responsible.md) says what it must not be used for.
 #
 # ## In three lines
 #
 # - One picture, two networks: what differs is the training alone.
 # - A bright place is where the attribution lies. Whether the answer relies on it is [another question](attribution.ipynb), and a reason
 #   for the person in the picture it is not.
-# - An answer for one face says nothing about how often a network is right: its model card does.
+# - An answer for one face says nothing about how often a network is right: its record does.

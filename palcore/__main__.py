@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 # Rich would make three quarters of what `--help` takes.
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+PLAIN = {"add_completion": False, "no_args_is_help": True, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+app = typer.Typer(**PLAIN)
 
 MOST_DRAWN = 100  # pictures that are drawn into one
 
@@ -26,11 +27,10 @@ RUNS = Annotated[list[Path] | None, typer.Option(help=RUN_HELP)]
 
 @app.command()
 def predict(
-    pictures: Annotated[list[Path], typer.Argument(help="pictures, and folders of them, of one face each unless faces are found")],
+    pictures: Annotated[list[Path], typer.Argument(help="pictures, and folders of them, each cropped to a face")],
     model: RUNS = None,
     out: Annotated[Path | None, typer.Option(help="where to save the faces with their attribution")] = None,
     csv: Annotated[Path | None, typer.Option(help="a table to write: a line for each face and run, with its probabilities")] = None,
-    find_faces: Annotated[bool, typer.Option("--find-faces", help="find the faces of larger pictures (extra landmarks)")] = False,
 ):
     """Print what each face's expression is taken for, and draw the attribution.
 
@@ -44,21 +44,19 @@ def predict(
     files = pictures_of(path.expanduser() for path in pictures)
     if out and len(files) > MOST_DRAWN:
         raise ValueError(f"--out {out} for {len(files)} pictures: at most {MOST_DRAWN} are drawn into one, leave it out")
-    from palcore.runs.prediction import faces_of, image_file, network_of, run_of, save_beside, saved_runs, table
+    from palcore.data.images import read_image
+    from palcore.runs.prediction import image_file, network_of, run_of, save_beside, saved_runs, table
     from palcore.runs.prediction import predict as see
 
     if out or len(files) == 1:
         out = image_file(out or f"{files[0].stem}_attribution.png")
     runs = [run_of(run) for run in model] if model else saved_runs("runs")
-    find = None
-    if find_faces:
-        from palcore.data.detection import face_crops as find
     if len(files) == 1:
-        faces_of(files[0], find)  # now: Keras takes seconds to start
+        read_image(files[0])  # now: Keras takes seconds to start
     start_quietly()
     networks, drawn, troubles = [network_of(run) for run in runs], [], []
     with table(csv) as write:
-        for seen in see(files, networks, find, troubles):
+        for seen in see(files, networks, troubles):
             write(seen)
             drawn += [seen] if out else []
             tell(seen, len(files) > 1)
@@ -75,9 +73,9 @@ def tell(seen: Any, briefly: bool) -> None:
     for run, answer in seen.answers.items():
         of_run = f"{run}: " if len(seen.answers) > 1 else ""
         if briefly:
-            print(f"{seen.picture} {seen.number}: {of_run}{answer.expression} {answer.probabilities[answer.expression]:.3f}")
+            print(f"{seen.picture} {of_run}{answer.expression} {answer.probabilities[answer.expression]:.3f}")
             continue
-        print(f"{of_run}face {seen.number}")
+        print(f"{of_run}{seen.picture}")
         for expression, probability in sorted(answer.probabilities.items(), key=lambda pair: -pair[1]):
             print(f"{expression:10} {probability:.3f}")
 
@@ -101,30 +99,6 @@ def export(
 
 DATASET = Annotated[str, typer.Argument(help="rafdb, affectnet or fer2013")]
 DATA_DIR = Annotated[Path, typer.Option(help="folder of the data set")]
-
-
-@app.command()
-def landmarks(
-    dataset: DATASET,
-    data_dir: DATA_DIR,
-    out: Annotated[Path | None, typer.Option(help="the table, .csv or .csv.gz; landmarks.csv.gz in DATA_DIR if not given")] = None,
-):
-    """Write the table of 68 landmarks of every face of a data set.
-
-    Begun again after an interruption, it goes on where it was.
-
-    \b
-    Needs the extra `landmarks`; in the study's folder run
-    python -m pip install -e '.[landmarks]'
-
-    The 68-point predictor was trained on the iBUG 300-W faces, whose licence
-    excludes commercial use: these landmarks are for research only.
-    """
-    from palcore.data.detection import LICENCE, landmark_dataset
-
-    path, summary = landmark_dataset(dataset, data_dir, out)
-    print(f"{path}: {summary.faces:,} faces, {summary.new:,} of them new; a face was found in {summary.found:,}")
-    print(LICENCE)
 
 
 @app.command()
@@ -169,14 +143,14 @@ def start_quietly() -> None:
             os.dup2(stream.fileno(), 2)
 
 
-def main() -> None:
+def main(commands: typer.Typer = app) -> None:
     """Run the command line; an error of the user's prints its sentence and exits with 1, SIGTERM ends as Ctrl-C does, with 130."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what is wrong is said in the study's own words
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # a file's name may have characters that the output lacks
     try:
-        app()
+        commands()
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         sys.exit(1)

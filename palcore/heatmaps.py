@@ -1,8 +1,7 @@
 """From 68 landmarks to a map of where the face's features are.
 
 The heatmap is the sum of one isotropic Gaussian per landmark (:eq:`heatmap`). ``gaussian_heatmap`` averages it exactly over
-each cell (:eq:`cell-average`), in the graph of whichever backend Keras uses. ``blurred_heatmap`` is the usual way, one blur of
-a binary image, kept as a reference to compare with.
+each cell (:eq:`cell-average`), in the graph of whichever backend Keras uses.
 """
 
 import math
@@ -10,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
-from scipy.ndimage import gaussian_filter
 
 from palcore import Tensor
 from palcore.landmarks import REGIONS
@@ -82,34 +80,3 @@ def gaussian_heatmap(
     columns = _axis_averages(landmarks[..., 0], width, sigma)
     rows = _axis_averages(landmarks[..., 1], height, sigma) * strength[..., None]
     return ops.einsum("nlh,nlw->nhw", rows, columns)
-
-
-def blurred_heatmap(landmarks: np.ndarray, size: int | tuple[int, int], sigma: float = SIGMA, outside: str = "drop") -> np.ndarray:
-    """The usual heatmap: set the pixel under each landmark to one, then blur the picture once.
-
-    It merges landmarks that share a pixel and rounds each to its pixel. Scaled by ``2 pi sigma^2`` (sigma in pixels) so that
-    a lone landmark peaks near 1, as in ``gaussian_heatmap``.
-
-    :param landmarks: ``(N, 68, 2)``, as for ``gaussian_heatmap``.
-    :param size: pixels along each side, or ``(height, width)``.
-    :param sigma: as for ``gaussian_heatmap``.
-    :param outside: what to do with a landmark left of or above the image: ``"drop"`` it, or ``"wrap"`` it round to the other
-        side, as code that indexes an array with negative numbers does. Beyond the right and lower edge it is dropped.
-    :return: ``(N, height, width)`` float32 NumPy array.
-    :raises ValueError: for an unknown ``outside``, a ``sigma`` or a ``size`` that is not positive.
-    """
-    if outside not in ("drop", "wrap"):
-        raise ValueError(f"outside {outside!r} in blurred_heatmap: choose drop or wrap")
-    _check_sigma(sigma)
-    height, width = _sides(size)
-    sides = np.array([width, height])
-    pixels = np.floor(np.nan_to_num(np.asarray(landmarks, np.float64), nan=np.inf) * sides)
-    lowest = 0 if outside == "drop" else -sides
-    inside = np.all((pixels >= lowest) & (pixels < sides), axis=-1)
-    binary = np.zeros((len(pixels), height, width), np.float32)
-    for face, (points, keep) in enumerate(zip(pixels, inside, strict=True)):
-        column, row = points[keep].astype(int).T
-        binary[face, row, column] = 1.0
-    deviation = (0, sigma * height, sigma * width)
-    peak = 2 * math.pi * deviation[1] * deviation[2]
-    return gaussian_filter(binary, deviation, mode="constant") * np.float32(peak)

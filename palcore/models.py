@@ -13,7 +13,7 @@ from keras import layers, ops
 from palcore import EMOTIONS
 from palcore.attribution import AttributionHead
 from palcore.face_resnet import face_resnet, load_face_resnet
-from palcore.soundness import refuse_changing_weights, refuse_flat_map, refuse_missing_second_gradient, refuse_moving_layers
+from palcore.soundness import refuse_changing_weights, refuse_flat_map, refuse_missing_second_gradient
 from palcore.splitting import split_classifier
 from palcore.weights import SCALINGS, float32_copy, load_backbone_weights, scaling_of
 
@@ -218,7 +218,8 @@ def with_attribution(
         behind it changes its own weights; and where the attribution is the same in every cell.
     """
     split = split_classifier(classifier, layer)
-    refuse_moving_layers(split, classifier.name)
+    if split.fault:
+        raise ValueError(split.fault)
     head = AttributionHead(split.head, method, strategy, score, name="attribution_head")
     if method != "features":
         refuse_changing_weights(split, classifier.name)

@@ -68,14 +68,25 @@ class Trial:
         self.maps, self.places, self.moves = {}, {}, {}
         self._draw(image, *(side or 64 for side in image.shape[1:3]), image.shape[3])
 
-    def judge(self, steps: list[Step]) -> tuple[Step | None, bool]:
-        """The first of some steps that moves the squares, or None; and whether what the last one gives follows them: its axes are
-        the picture's, and nothing mixes all places."""
+    def fault(self, steps: list[Step], name: str) -> str | None:
+        """Why what the last of some steps of the classifier ``name`` gives is no map of the picture: one of them moves the squares,
+        so that landmarks would stay, or it does not follow them, since its axes are others or something mixes all places."""
         with keras.StatelessScope():
             for step in steps:
                 if step not in self.moves:
                     self.moves[step] = self._try(step) or step.kind in MOVING
-        return next((step for step in steps if self.moves[step]), None), _follows(self.maps[id(steps[-1].output)])
+        path = steps[-1].path
+        if moving := next((step for step in steps if self.moves[step]), None):
+            return (
+                f"layer {moving.path!r} ({moving.kind}) of {name!r} moves the picture in front of layer {path!r}, and the "
+                "landmarks stay where they were: take it out, and change pictures and landmarks together before the model"
+            )
+        if not _follows(self.maps[id(steps[-1].output)]):
+            return (
+                f"layer {path!r} of {name!r} is no map of the picture: what is bright in it does not follow a bright square there; "
+                "choose a layer in front of what mixes all places"
+            )
+        return None
 
     def _draw(self, tensor, *shape):
         self.maps[id(tensor)] = _squares(*shape, tensor.dtype)
@@ -109,20 +120,6 @@ class Trial:
         cells = np.minimum(before.shape[1:3], after.shape[1:3])
         far = not np.all(np.abs(_places(after) - self.places[target]) <= np.maximum(STILL, 1.01 / cells))
         return bool((min(cells) >= FINE and far) or (min(cells) > 1 and _follows(before) and not _follows(after)))
-
-
-def refuse_moving_layers(split, name: str):
-    """Refuse layers between the image and the features of a ``palcore.splitting.Split`` that move pixels: landmarks would stay."""
-    if moving := split.moving:
-        raise ValueError(
-            f"layer {moving.path!r} ({moving.kind}) of {name!r} moves the picture in front of layer {split.path!r}, and the "
-            "landmarks stay where they were: take it out, and change pictures and landmarks together before the model"
-        )
-    if not split.follows:
-        raise ValueError(
-            f"layer {split.path!r} of {name!r} is no map of the picture: what is bright in it does not follow a bright square "
-            "there; choose a layer in front of what mixes all places"
-        )
 
 
 def _second_gradient_fault(head):

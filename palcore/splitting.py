@@ -15,8 +15,7 @@ PASSED_OVER = ("Pooling", "Dropout", "Padding", "Cropping", "Reshape", "Permute"
 class Split(NamedTuple):
     """A classifier in two: ``image`` to ``features``, which the layer ``path`` gives, and on to ``logits`` by ``head``.
 
-    ``moving``: the first layer in front that moves the picture, or None; ``follows``: whether the features are a map of it;
-    ``tail``: the steps behind.
+    ``fault``: why the features are no map of the picture, or None; ``tail``: the steps behind.
     """
 
     image: keras.KerasTensor
@@ -24,8 +23,7 @@ class Split(NamedTuple):
     head: keras.Model
     path: str
     logits: keras.KerasTensor
-    moving: Step | None
-    follows: bool
+    fault: str | None
     tail: list[Step]
 
 
@@ -89,49 +87,45 @@ def _named(classifier, layer, maps):
     raise ValueError(f"layer {layer!r} of {classifier.name!r} is applied {len(named)} times, as {paths}: choose one applied once")
 
 
-def _choose(classifier, walk, maps, producers):
-    """The last map that all paths pass, that something was learnt for, and that follows the picture; what its trial says.
-
-    Where none follows it is the last, and ``refuse_moving_layers`` says what is wrong with it.
-    """
-    trial, unsound = Trial(walk.image), None
+def _defaults(maps, walk, producers):
+    """The maps, the last first, that all paths pass and that something was learnt for."""
     for step in reversed(maps):
         front = _behind(step.output, producers)
         learnt = any(getattr(before.operation, "weights", ()) and before.kind != "Normalization" for before in front)
-        if not learnt or any(kind in step.kind for kind in PASSED_OVER) or head_of(step.output, walk.output) is None:
-            continue
-        _refuse_map(classifier, step, front)
-        moving, follows = trial.judge(front)
-        if follows and moving is None:
-            return step, moving, follows
-        unsound = unsound or (step, moving, follows)
-    if unsound is None:
-        raise ValueError(f"{classifier.name!r} has no map that all paths pass and something was learnt for among {_paths(maps)}")
-    return unsound
+        if learnt and not any(kind in step.kind for kind in PASSED_OVER) and head_of(step.output, walk.output) is not None:
+            yield step
 
 
 def split_classifier(classifier: keras.Model, layer: str | None = None) -> Split:
-    """Like ``split_at``, with all that was found out on the way."""
+    """Like ``split_at``, with all that was found out on the way.
+
+    Where no map follows the picture, the default is the last, with its ``fault``.
+    """
     _refuse_model(classifier)
     walk = Walk(classifier)
     producers = {id(tensor): step for step in walk.steps for tensor in tensors_of(step.output)}
     single = [step for step in walk.steps if isinstance(step.output, keras.KerasTensor)]
     maps = [step for step in single if len(step.output.shape) == 4 and step.output.shape[1:3] != (1, 1)]
-    if layer is None:
-        step, moving, follows = _choose(classifier, walk, maps, producers)
-    else:
-        step = _named(classifier, layer, maps)
-        _refuse_map(classifier, step, _behind(step.output, producers))
-        moving, follows = Trial(walk.image).judge(_behind(step.output, producers))
+    trial, chosen = Trial(walk.image), None
+    for step in _defaults(maps, walk, producers) if layer is None else [_named(classifier, layer, maps)]:
+        front = _behind(step.output, producers)
+        _refuse_map(classifier, step, front)
+        fault = trial.fault(front, classifier.name)
+        if fault is None or chosen is None:
+            chosen = step, front, fault
+        if fault is None:
+            break
+    if chosen is None:
+        raise ValueError(f"{classifier.name!r} has no map that all paths pass and something was learnt for among {_paths(maps)}")
+    step, front, fault = chosen
     if head_of(step.output, walk.output) is None:
         raise ValueError(
             f"layer {layer!r} of {classifier.name!r} lies within a branch, and other paths go around it: "
             "choose a layer that all paths pass, such as the addition or activation that ends the block"
         )
     logits = logits_of(classifier.name, step.output, walk.output, producers)
-    front = _behind(step.output, producers)
     tail = [later for later in _behind(walk.output, producers) if later not in front]
-    return Split(walk.image, step.output, head_of(step.output, logits), step.path, logits, moving, follows, tail)
+    return Split(walk.image, step.output, head_of(step.output, logits), step.path, logits, fault, tail)
 
 
 def split_at(classifier: keras.Model, layer: str | None = None) -> tuple:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = (".jpg", ".jpeg", ".png")
-NO_NUMBERS = ("palcore.runs.card", "palcore.progress")
+NO_NUMBERS = ("palcore.progress",)
 """What training imports and no number depends on: a run is not run again for it, nor for what only these import."""
 
 

@@ -14,10 +14,9 @@ finally:
     print("loaded:", *sys.modules)
 """
 COMMANDS = {
-    (): ("predict", "export", "landmarks", "check", "Look at every face of a data set and list all that is wrong."),
+    (): ("predict", "export", "check", "Look at every face of a data set and list all that is wrong."),
     ("predict",): ("--model", "--out", "--csv", "pictures, and folders of them"),
     ("export",): ("--format", "--out", "onnx (extra onnx) or tflite"),
-    ("landmarks",): ("--data-dir", "--out", "iBUG 300-W faces", "  python -m pip install -e '.[landmarks]'\n"),
     ("check",): ("--data-dir", "--landmarks", "--landmark-order", "--json", "rafdb, affectnet or fer2013"),
 }
 

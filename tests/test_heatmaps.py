@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from palcore.heatmaps import REGIONS, blurred_heatmap, gaussian_heatmap, region_weights
+from palcore.heatmaps import REGIONS, gaussian_heatmap, region_weights
 
 
 def draw(landmarks, *arguments, **options):
@@ -70,25 +70,6 @@ def test_regions_cover_each_landmark_once_and_weights_follow_them(rng):
     np.testing.assert_allclose(without_jaw, draw(landmarks[:, 17:], 9), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [(100, 100), (60, 120)])
-def test_blurred_heatmap_equals_the_exact_one_for_landmarks_at_pixel_centres(rng, size):
-    height, width = size
-    pixels = rng.choice(height * width, 68, replace=False)
-    landmarks = (np.stack([pixels % width, pixels // width], axis=-1)[None] + 0.5) / (width, height)
-    np.testing.assert_allclose(blurred_heatmap(landmarks, size, 0.03), draw(landmarks, size, 0.03), atol=0.06)
-
-
-def test_blurred_heatmap_merges_landmarks_and_wraps_on_request():
-    twice = np.full((1, 2, 2), 0.505)
-    np.testing.assert_array_equal(blurred_heatmap(twice, 100), blurred_heatmap(twice[:, :1], 100))
-    left = np.array([[[-0.095, 0.505]]])
-    assert blurred_heatmap(left, 100).max() == 0
-    assert blurred_heatmap(np.array([[[-0.005, 0.505]]]), 100).max() == 0
-    wrapped = blurred_heatmap(left, 100, outside="wrap")[0]
-    assert np.unravel_index(wrapped.argmax(), wrapped.shape) == (50, 90)
-    assert blurred_heatmap(np.array([[[1.5, 0.5]]]), 100, outside="wrap").max() == 0
-
-
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
@@ -98,7 +79,6 @@ def test_blurred_heatmap_merges_landmarks_and_wraps_on_request():
         (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), (7, 0)), r"size \(7, 0\) of a heatmap"),
         (lambda: gaussian_heatmap(np.zeros((68, 2)), 7), r"landmarks of shape \(68, 2\)"),
         (lambda: gaussian_heatmap(np.zeros((1, 1, 68, 2)), 7), r"landmarks of shape \(1, 1, 68, 2\)"),
-        (lambda: blurred_heatmap(np.zeros((1, 68, 2)), 7, outside="clip"), "outside 'clip' in blurred_heatmap"),
         (lambda: region_weights(ears=1), "unknown region 'ears'"),
         (lambda: region_weights(jaw=-1), "weight -1 of region 'jaw'"),
     ],

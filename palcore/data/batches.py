@@ -91,21 +91,14 @@ class FaceBatches(keras.utils.PyDataset):
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self.set_epoch(0)
 
-    def _order(self, epoch: int) -> np.ndarray:
-        options = self.options
-        return epoch_order(self.faces.labels, options.seed, epoch, options.shuffle, options.balanced)
-
     def set_epoch(self, epoch: int) -> None:
         """Go to an epoch, counted from 0: where a run is continued, say."""
-        self.epoch, self.order, self._complete = epoch, self._order(epoch), False
-        if self.options.augment:
+        options = self.options
+        self.order = epoch_order(self.faces.labels, options.seed, epoch, options.shuffle, options.balanced)
+        self.epoch, self._complete = epoch, False
+        if options.augment:
             # One line of numbers for each place of the epoch, not for each face: a balanced epoch shows a face repeatedly.
-            self.draws = np.random.default_rng([self.options.seed, epoch, 1]).random((len(self.order), DRAWS))
-
-    def files_of(self, epoch: int, index: int) -> list[str]:
-        """Names of the faces in a batch of an epoch, whichever epoch it is now."""
-        size = self.batch_size
-        return self.faces.files[self._order(epoch)[index * size : (index + 1) * size]].tolist()
+            self.draws = np.random.default_rng([options.seed, epoch, 1]).random((len(self.order), DRAWS))
 
     def __len__(self):
         count = len(self.faces)

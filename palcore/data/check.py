@@ -12,7 +12,7 @@ from palcore.data.opening import check_options, open_data_set
 from palcore.data.readers import SPLITS, Problem
 
 SHOWN = 10
-"""Sentences of one kind that are printed; the others are counted."""
+"""Sentences of one kind that are printed of each split; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,15 @@ def check(name: str, data_dir: str | Path, landmarks: str | Path | bool | None =
     return Report(name, {"faces": faces, **facts}, {split or "all": told for split, told in problems.items() if told})
 
 
-def report_lines(report: Report, shown: int | None = SHOWN) -> list[str]:
-    """The report as lines of text: counts beside the published ones, copies, and each problem's sentence.
-
-    :param shown: sentences of a kind that are written out in each split; the rest is a number. None: all.
-    """
+def report_lines(report: Report) -> list[str]:
+    """The report as lines of text: counts beside the published ones, copies, and the problems' sentences."""
     lines = _count_lines(report.facts) if any(report.faces.values()) else []
     for title, fatal in (("note", False), ("PROBLEM", True)):
         for kind, splits in report.by_kind(fatal).items():
             for split, sentences in splits.items():
-                lines += [f"{title}: {split}, {kind}: {len(sentences):,}", *(f"  {sentence}" for sentence in sentences[:shown])]
-                if shown is not None and len(sentences) > shown:
-                    lines.append(f"  and {len(sentences) - shown:,} more: --json lists all")
+                lines += [f"{title}: {split}, {kind}: {len(sentences):,}", *(f"  {sentence}" for sentence in sentences[:SHOWN])]
+                if len(sentences) > SHOWN:
+                    lines.append(f"  and {len(sentences) - SHOWN:,} more: --json lists all")
     count = len(report.fatal)
     many = f"{count:,} problem{'s' if count > 1 else ''}" if count else "nothing"
     return [*lines, f"{many} that would break or bias a run"]

@@ -4,7 +4,6 @@ An index is a folder of ``.npy`` arrays and ``facts.json``. It is written beside
 there, and several processes may make it at once without a lock: one of them wins.
 """
 
-import atexit
 import errno
 import hashlib
 import json
@@ -13,7 +12,6 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -85,22 +83,14 @@ def write_index(folder: Path, arrays: dict[str, np.ndarray], facts: dict) -> Non
     (folder / "facts.json").write_text(json.dumps({"sizes": sizes, "facts": facts}))
 
 
-@cache
-def _of_this_process() -> Path:
-    """A folder that goes with the process."""
-    folder = Path(tempfile.mkdtemp(prefix="palcore-index-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
 def indexed(build: Callable[[Path], None], key: str, version: str, home: Path | None = None) -> Path:
     """The folder of an index, made by ``build(folder)`` where it is missing.
 
     :param build: writes its arrays into a folder, and calls ``write_index`` last.
     :param key: name of what is indexed; there is one index for each.
     :param version: what ``signature`` gives; an index of another version is replaced. Processes that have mapped it keep it.
-    :param home: folder of all indexes, created where it is missing; None for ``INDEX_DIR``. Where nothing can be written to it, a
-        warning says so, and the index is kept for this process alone.
+    :param home: folder of all indexes, created where it is missing; None for ``INDEX_DIR``.
+    :raises OSError: where nothing can be written to it.
     """
     place = Path(home or INDEX_DIR) / key
     kept = place / version
@@ -115,10 +105,7 @@ def indexed(build: Callable[[Path], None], key: str, version: str, home: Path | 
         place.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f"{version}.", dir=place))
     except OSError as problem:
-        if home == _of_this_process():
-            raise
-        warnings.warn(f"no index kept in {place} ({problem.strerror}): the files will be read again next time", stacklevel=2)
-        return indexed(build, key, version, _of_this_process())
+        raise OSError(f"no index can be kept in {place} ({problem.strerror}): give another folder as index_dir") from None
     try:
         build(draft)
         for old in place.iterdir():

@@ -23,7 +23,7 @@ COLUMNS, PIXEL_COLUMNS = ["file", "found", *COORDINATES], ["file", "detected", *
 """Headers of the study's own form, fractions of the image's sides from the top-left corner, and of the one in pixels, the first
 pixel's centre at (0, 0)."""
 
-MAKE = "`python -m palcore landmarks`"
+MAKE = "`python -m study.landmarks`"
 
 
 class Landmarks(NamedTuple):
@@ -114,8 +114,11 @@ def text_pieces(path: Path, chunksize: int = 5000, **options) -> Iterator[pd.Dat
             yield piece
 
 
-def _cells(path: Path, key: Callable[[str], str]) -> tuple[pd.DataFrame, list[Problem]]:
-    """All of a landmark table, names of faces in its first column, and the rows of it that name none or one again."""
+def table_cells(path: Path, key: Callable[[str], str]) -> tuple[pd.DataFrame, list[Problem]]:
+    """All of a landmark table, names of faces in its first column, and the rows of it that name none or one again.
+
+    :param key: what makes a name of the table the face's name.
+    """
     with whole_table(path, "landmark table", "a whole .csv or .csv.gz file") as file:
         cells = strictly(pd.read_csv, file, dtype={"file": str}, index_col=False)
     header = list(cells.columns)
@@ -139,7 +142,7 @@ def landmarks_in_table(files: np.ndarray, path: Path, key: Callable[[str], str] 
     :raises FileNotFoundError: where there is no such table.
     :raises ValueError: for a table that cannot be read, or has other columns.
     """
-    cells, problems = _cells(path, key)
+    cells, problems = table_cells(path, key)
     gone = sorted(set(cells["file"][cells["file"].str.startswith(numbered)]) - set(files.tolist())) if numbered else []
     if 0 < len(gone) < len(cells):
         sentence = f"landmark table {path} has {len(gone):,} rows that the data set lacks, {gone[0]} first"
@@ -164,23 +167,6 @@ def landmarks_in_table(files: np.ndarray, path: Path, key: Callable[[str], str] 
             sentence = f"landmarks of {name} in {path} are not finite: correct the row, or set {mark} to 0"
         problems.append(Problem(kind, sentence, row=row))
     return Landmarks(points.reshape(-1, 68, 2), mark == "detected", problems, f"landmark table {path}", "make the table again")
-
-
-def read_landmark_table(path: str | Path, size: tuple[int, int] | None = None) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """All of a table: the faces' names, ``(N,)`` bool whether each was found, and ``(N, 68, 2)`` float32 in fractions.
-
-    :param size: width and height of the images, needed for a table in pixels.
-    :raises FileNotFoundError: where there is no such table.
-    :raises ValueError: for the first thing that is wrong with it, or pixels without a size.
-    """
-    cells, problems = _cells(Path(path), str)
-    landmarks = landmarks_in_table(cells["file"].to_numpy(str), Path(path))
-    for problem in problems + landmarks.problems:
-        raise problem.error(problem.sentence)
-    if landmarks.pixels and size is None:
-        raise ValueError(f"landmark table {path} is in pixels (column detected): give the images' size to read it")
-    points = (landmarks.points + 0.5) / size if landmarks.pixels else landmarks.points
-    return cells["file"].tolist(), cells.iloc[:, 1].to_numpy() == 1, points.astype(np.float32)
 
 
 def append_rows(path: str | Path, files: Sequence = (), found: Sequence = (), landmarks: Sequence = ()) -> None:

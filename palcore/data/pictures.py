@@ -149,16 +149,6 @@ def _look(seen: _Seen) -> _Seen:
     return seen
 
 
-def _copies(reader: Reader, data_dir: Path, folder: Path) -> bool:
-    """Whether pixels are copied; says so, and what the pass will take."""
-    size = sum(sum(counts.values()) for counts in reader.PUBLISHED.values()) * reader.SIDE**2 * 3
-    copied = reader.ONE_SIZE and size <= MOST_COPIED
-    room = f"their pixels take up to {size / 1e6:,.0f} MB in {folder.parent}"
-    place = room if copied else "they are read where they are later on"
-    print(f"{reader.NAME} in {data_dir}: every picture is looked at once, {place}", file=sys.stderr)
-    return copied
-
-
 def _write_pixels(faces: list[_Seen], path: Path) -> None:
     """``pixels.npy``, a row a face, 0 where there are none; nothing where they have several sizes."""
     shapes = {seen.pixels.shape for seen in faces if seen.pixels is not None}
@@ -180,7 +170,11 @@ def import_pictures(reader: Reader, data_dir: Path, copied: bool, folder: Path) 
     :param copied: whether pixels may be copied, where they have one size and are not too many.
     """
     problems, dropped, faces, size = [], {part: Counter() for part in SPLITS}, [], 0
-    copied = copied and _copies(reader, data_dir, folder)
+    if copied:
+        copied = reader.ONE_SIZE
+        kept = f"up to {MOST_COPIED >> 30} GB of pixels are kept in {folder.parent}"
+        later = kept if copied else "they are read where they are later on"
+        print(f"{reader.NAME} in {data_dir}: every picture is looked at once, {later}", file=sys.stderr)
     pool = joblib.Parallel(THREADS, prefer="threads", return_as="generator", batch_size=32)
     looks = pool(joblib.delayed(_look)(seen) for seen in _accepted(reader, data_dir, problems, dropped))
     for seen in progress_bar(looks, desc=reader.NAME, unit="face", delay=2):

@@ -15,10 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 
-SPLITS = ("train", "validation", "test")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-"""Ends of image files, in upper or lower case."""
+from palcore.files import PICTURES
 
+SPLITS = ("train", "validation", "test")
 SEARCHED = 1000
 """Folders that are looked into for a layout that is not where it should be."""
 
@@ -158,7 +157,7 @@ def image_names(folder: Path) -> list[str]:
 
     :raises ValueError: for a name that is not UTF-8.
     """
-    names = [name for name in seen_names(folder) if name.lower().endswith(SUFFIXES)]
+    names = [name for name in seen_names(folder) if name.lower().endswith(PICTURES)]
     for name in names:
         if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
             raise ValueError(f"the name {name!a} in {folder} is not UTF-8: rename the file")

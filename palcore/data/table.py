@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from palcore import EMOTIONS
-from palcore.data.images import read_image as read_image
 from palcore.data.images import resize
 
 

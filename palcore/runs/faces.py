@@ -13,7 +13,6 @@ from palcore.data.batches import reading_threads
 from palcore.data.changes import (
     CONDITIONS,
     crop_faces,
-    disturbed,
     face_windows,
     jittered_landmarks,
     landmarks_from,
@@ -91,7 +90,7 @@ def tested_faces(options: Options, window: np.ndarray | None = None, index_dir: 
             warnings.warn(f"not tested as {condition}: {missing}", stacklevel=2)
     plain = "shortcut_free" if "shortcut_free" in conditions else "test"
     if options.robustness:
-        conditions |= {condition: disturbed(conditions[plain], condition) for condition in CONDITIONS}
+        conditions |= {condition: make(conditions[plain]) for condition, make in CONDITIONS.items()}
     if window is not None:
         conditions = {condition: crop_faces(faces, window) for condition, faces in conditions.items()}
     return conditions

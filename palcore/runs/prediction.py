@@ -47,10 +47,9 @@ class Answer(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A face of a picture, counted from 1, and each network's answer by its name; ``face`` is ``(S, S, 3)`` uint8 RGB."""
+    """A picture of a face, and each network's answer by its name; ``face`` is ``(S, S, 3)`` uint8 RGB."""
 
     picture: Path
-    number: int
     face: np.ndarray
     answers: dict[str, Answer]
 
@@ -119,18 +118,16 @@ def look(network: Network, faces: list) -> list[Answer]:
     ]
 
 
-def predict(pictures: list, networks: list, find: Callable | None = None, troubles: list | None = None) -> Iterator[Seen]:
-    """Each face of some pictures as the networks see it, in order; pictures are read as they are needed, and let go.
+def predict(pictures: list, networks: list, troubles: list | None = None) -> Iterator[Seen]:
+    """Some pictures, each cropped to a face, as the networks see them, in order; they are read as they are needed, and let go.
 
     :param pictures: paths of their files.
-    :param find: a function of a picture that returns its faces as pictures, such as ``palcore.data.detection.face_crops``; None
-        takes each picture as one face.
-    :param troubles: where the errors of pictures are put that can't be read or have no face; None: the first is raised.
+    :param troubles: where the errors of pictures are put that can't be read; None: the first is raised.
     """
     waiting = []
     for path in pictures:
         try:
-            waiting += [(path, number, face) for number, face in enumerate(faces_of(path, find), start=1)]
+            waiting.append((path, read_image(path)))
         except (ValueError, FileNotFoundError) as trouble:
             if troubles is None:
                 raise
@@ -142,24 +139,11 @@ def predict(pictures: list, networks: list, find: Callable | None = None, troubl
         yield from _seen(waiting, networks)
 
 
-def faces_of(path: Path, find: Callable | None = None) -> list:
-    """The faces of a picture, see ``predict``.
-
-    :raises FileNotFoundError: where it is missing.
-    :raises ValueError: where it can't be read, or no face is found in it.
-    """
-    picture = read_image(path)
-    faces = [picture] if find is None else find(picture)
-    if not faces:
-        raise ValueError(f"no face found in {path}: crop the picture to one, and leave --find-faces out")
-    return faces
-
-
 def _seen(waiting, networks):
-    answers = [look(network, [face for _, _, face in waiting]) for network in networks]
-    for place, (path, number, face) in enumerate(waiting):
+    answers = [look(network, [face for _, face in waiting]) for network in networks]
+    for place, (path, face) in enumerate(waiting):
         by_name = {network.name: given[place] for network, given in zip(networks, answers, strict=True)}
-        yield Seen(path, number, resize(face, SHOWN), by_name)
+        yield Seen(path, resize(face, SHOWN), by_name)
 
 
 def saved_runs(*folders: str) -> list[Path]:
@@ -210,12 +194,12 @@ def table(path: Path | None) -> Iterator[Callable]:
     utf8 = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"}
     with whole_file(path.expanduser()) as draft, draft.open("w", **utf8) as file:
         lines = csv.writer(file)
-        lines.writerow(["picture", "face", "run", "expression", *EMOTIONS])
+        lines.writerow(["picture", "run", "expression", *EMOTIONS])
 
         def write(seen: Seen):
             for run, answer in seen.answers.items():
                 shares = [f"{answer.probabilities[name]:.4f}" for name in EMOTIONS]
-                lines.writerow([seen.picture, seen.number, run, answer.expression, *shares])
+                lines.writerow([seen.picture, run, answer.expression, *shares])
 
         yield write
 

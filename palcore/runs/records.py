@@ -22,17 +22,16 @@ STATE = "resume.npz"  # the state of a half-finished run, in its folder
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "opencv-python-headless", "pillow", "scikit-learn")
 
 
-def repository_root(start: str | Path | None = None) -> Path:
-    """The folder of this study, the nearest one at or above ``start`` (default: here, then the package's) with ``_toc.yml``.
+def repository_root() -> Path:
+    """The folder of this study, the nearest one at or above the working directory, or else the package, with ``_toc.yml``.
 
     :raises FileNotFoundError: outside a copy of the study.
     """
-    starts = [Path(start)] if start else [Path.cwd(), Path(__file__)]
-    for place in starts:
+    for place in (Path.cwd(), Path(__file__)):
         for folder in (place.resolve(), *place.resolve().parents):
             if (folder / "_toc.yml").is_file() and (folder / "palcore").is_dir():
                 return folder
-    raise FileNotFoundError(f"no _toc.yml and palcore/ at or above {starts[0]}: run this inside a copy of the study")
+    raise FileNotFoundError(f"no _toc.yml and palcore/ at or above {Path.cwd()}: run this inside a copy of the study")
 
 
 def versions() -> dict[str, str]:
@@ -145,31 +144,15 @@ def read_record(path: str | Path) -> dict:
     return record
 
 
-def _is_number(value):
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _are_numbers(values):
-    return isinstance(values, list) and all(map(_is_number, values))
-
-
 def _fault(record):
     """What a record lacks of that which every reader takes for granted; None for a whole one."""
     if not isinstance(record, dict) or not all(isinstance(record.get(part), dict) for part in ("config", "metrics", "history")):
         return "it lacks config, metrics or history"
     window = record.get("window")
-    if window is not None and not (_are_numbers(window) and len(window) == 3 and window[2] > 0):
+    numbers = isinstance(window, list) and all(isinstance(value, int | float) and math.isfinite(value) for value in window)
+    if window is not None and not (numbers and len(window) == 3 and window[2] > 0):
         return f"its window is {window!r}, not left, top and side"
-    wrong = [f"its metrics of {name!r} are no scores" for name, scores in record["metrics"].items() if not _are_scores(scores)]
-    wrong += [f"its history of {name!r} is no list of numbers" for name, row in record["history"].items() if not _are_numbers(row)]
-    return wrong[0] if wrong else None
-
-
-def _are_scores(value):
-    """Whether a value is a dictionary of such dictionaries, of numbers or of None, and of lists of them."""
-    if isinstance(value, dict):
-        return all(one is None or isinstance(one, list) or _is_number(one) or _are_scores(one) for one in value.values())
-    return False
+    return None
 
 
 def predictions_of(path: str | Path) -> dict:

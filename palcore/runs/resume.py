@@ -15,10 +15,10 @@ import keras
 import numpy as np
 
 from palcore.data.batches import FaceBatches
-from palcore.files import locked, read_arrays, whole_file, write_arrays, write_json
+from palcore.files import locked, read_arrays, write_arrays
 from palcore.runs.records import STATE
 
-STOPPED, GOOD = "stopped.json", "last_good.keras"  # what is left in a run's folder where the loss is no number
+STOPPED = "stopped.json"  # what says in a run's folder that the loss was no number
 
 
 @contextlib.contextmanager
@@ -160,21 +160,5 @@ class Progress(keras.callbacks.Callback):
 
 def clear(folder: str | Path) -> None:
     """Remove all that only a half-finished run needs."""
-    for name in (STATE, STOPPED, GOOD):
+    for name in (STATE, STOPPED):
         (Path(folder) / name).unlink(missing_ok=True)
-
-
-def write_stopped(progress: Progress, error: NotANumber, classifier: keras.Model) -> None:
-    """Leave ``stopped.json`` (where the loss stopped being a number, on which files) and ``last_good.keras``."""
-    folder, at_step = progress.path.parent, error.batch is not None
-    with whole_file(folder / GOOD, ".tmp.keras") as draft:
-        classifier.save(draft)
-    where = {
-        "epoch": error.epoch + 1,
-        "step": error.batch + 1 if at_step else None,
-        "files": progress.batches.files_of(error.epoch, error.batch) if at_step else [],
-        "losses": error.losses,
-        "epochs_kept": progress.epoch,
-        "history": progress.history,
-    }
-    write_json(folder / STOPPED, {**where, **progress.facts})

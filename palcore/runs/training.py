@@ -3,7 +3,6 @@
 import contextlib
 import math
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -17,13 +16,12 @@ from palcore.heatmaps import region_weights
 from palcore.losses import SmoothedCrossEntropy, attribution_loss
 from palcore.models import build_classifier, with_attribution
 from palcore.progress import attended
-from palcore.runs.card import write_card
 from palcore.runs.devices import computing_in, data_parallel, keep_compiled
 from palcore.runs.evaluation import evaluate_conditions, watched_model
 from palcore.runs.faces import run_data, run_faces
 from palcore.runs.options import OPTIONS, Options
-from palcore.runs.records import commit, history_of, identity, machine_facts, run_facts
-from palcore.runs.resume import GOOD, STOPPED, NotANumber, Progress, clear, only_process, stopped_by_sigterm, write_stopped
+from palcore.runs.records import STATE, commit, history_of, identity, machine_facts, run_facts
+from palcore.runs.resume import STOPPED, NotANumber, Progress, clear, only_process, stopped_by_sigterm
 from palcore.weights import weights_digest
 
 
@@ -133,17 +131,6 @@ def compile_model(model: keras.Model, options: Options, optimizer: keras.Optimiz
         model.compute_loss(y={"expression": np.zeros(1), "attribution": np.full((1, 68, 2), 0.5, np.float32)}, y_pred=outputs)
 
 
-class EpochLines(keras.callbacks.Callback):
-    """One line an epoch, for a log: Keras's own take two each, and write a negative loss as -3.4e-01."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        scores = ", ".join(f"{name} {float(value):.3f}" for name, value in logs.items())
-        print(f"epoch {epoch + 1}/{self.params['epochs']}, {time.perf_counter() - self.started:.0f} s: {scores}", flush=True)
-
-
 def run_folder(options: Options) -> Path:
     """Where a run with these options is written."""
     if options.out_dir is not None:
@@ -171,16 +158,16 @@ def train(options: Options, verbose: int | None = None) -> Path:
     """Train, evaluate on the test split once, and write the run folder.
 
     The folder holds ``record.json`` (configuration, versions, device, data fingerprints, history, metrics), ``predictions.npz``
-    (labels, probabilities and attribution correlations of each test condition and of the validation split), the plain
-    ``classifier.keras`` and its ``model_card.md``. The validation split is only watched; the weights are those of the last epoch.
-    However the process ends before, the same call goes on (``palcore.runs.resume``).
+    (labels, probabilities and attribution correlations of each test condition and of the validation split) and the plain
+    ``classifier.keras``. The validation split is only watched; the weights are those of the last epoch. However the process ends
+    before, the same call goes on (``palcore.runs.resume``).
 
     :param options: from ``check_options``.
-    :param verbose: 0 silent, 1 Keras's bar, 2 one line an epoch; None for the bar where somebody watches, and lines in a log.
+    :param verbose: Keras's: 0 silent, 1 a bar, 2 lines for each epoch; None for the bar where somebody watches, and lines in a log.
     :return: path of the run folder.
     :raises FileExistsError: where the folder already holds a record.
     :raises ValueError: where it can't be written to, another process trains in it, or it holds another half-finished run.
-    :raises FloatingPointError: where a loss is no number, after writing ``stopped.json`` and ``last_good.keras``.
+    :raises FloatingPointError: where a loss is no number, after writing ``stopped.json``.
     :raises OSError: where a file can't be written.
     """
     folder = run_folder(options)
@@ -209,8 +196,7 @@ def _train(options, folder, verbose):
         try:
             _fit(options, model, progress, validation, verbose)
         except NotANumber as error:
-            progress.restore()
-            _give_up(options, folder, classifier, progress, error)
+            _give_up(options, folder, progress, error)
     trained = progress.seconds
     with whole_file(folder / "classifier.keras", ".tmp.keras") as draft:
         classifier.save(draft)
@@ -229,7 +215,6 @@ def _train(options, folder, verbose):
         "commit": ", ".join(filter(None, progress.codes)) or None,
         **machine_facts(),
     }
-    write_card(folder, record)  # before the record: where there is one, there is its card
     write_json(folder / "record.json", record)
     clear(folder)
     return folder
@@ -267,8 +252,8 @@ def _fit(options, model, progress, validation, verbose):
             epochs=last,
             initial_epoch=progress.epoch,
             shuffle=False,  # the batches are in another order in each epoch by themselves
-            verbose=verbose % 2,
-            callbacks=[progress, *([EpochLines()] if verbose == 2 else [])],
+            verbose=verbose,
+            callbacks=[progress],
         )
 
 
@@ -278,17 +263,18 @@ def _stages(options):
     return [(last, options.pal_weight), (options.epochs, 0.0)][: 1 + (last < options.epochs)]
 
 
-def _give_up(options, folder, classifier, progress, error):
-    """Say where a loss was no number, and leave what there is.
+def _give_up(options, folder, progress, error):
+    """Say where a loss was no number, in ``stopped.json`` too, by which the grid tells such a run from one that was killed.
 
     :raises FloatingPointError: always.
     """
-    write_stopped(progress, error, classifier)
+    where = {"epoch": error.epoch + 1, "step": None if error.batch is None else error.batch + 1, "losses": error.losses}
+    write_json(folder / STOPPED, {**where, **progress.facts})
     # Whichever is farther above its default is the likelier cause.
     above = {name: getattr(options, name) / OPTIONS[name].default for name in ("learning_rate", "pal_weight")}
     cause = max(above, key=above.get) if options.strategy != "none" else "learning_rate"
-    where = f"epoch {error.epoch + 1}" + ("'s validation" if error.batch is None else f", step {error.batch + 1}")
+    place = f"epoch {error.epoch + 1}" + ("'s validation" if error.batch is None else f", step {error.batch + 1}")
     raise FloatingPointError(
-        f"the loss of {folder} is not a number in {where}: try a lower {cause} than {getattr(options, cause)}; {STOPPED} names "
-        f"the faces, {GOOD} has the weights of epoch {progress.epoch}"
+        f"the loss of {folder} is not a number in {place}: try a lower {cause} than {getattr(options, cause)}; {STATE} keeps the "
+        f"weights of epoch {progress.epoch}"
     )

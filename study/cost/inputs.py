@@ -9,7 +9,8 @@ import numpy as np
 
 from palcore.data import load
 from palcore.data.batches import FaceBatches
-from palcore.data.table import Faces, LazyImages, read_image
+from palcore.data.images import read_image
+from palcore.data.table import Faces, LazyImages
 from palcore.heatmaps import gaussian_heatmap
 from study.cost.flop import compiled_function
 from study.cost.models import Case, OneBatch, epoch_of, model_and_batch, step_of

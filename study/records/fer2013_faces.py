@@ -11,9 +11,9 @@ from pathlib import Path
 
 from palcore.data import load
 from palcore.data.fer2013 import SIDE
-from palcore.data.landmark_table import read_landmark_table
 from palcore.files import write_json
 from palcore.runs.records import commit
+from study.landmarks import read_landmark_table
 
 
 def guessed_rows(faces, detected):

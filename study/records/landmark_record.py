@@ -11,12 +11,11 @@ import numpy as np
 from tqdm import tqdm
 
 from palcore.data import load
-from palcore.data.detection import LICENCE, detector_versions, dlib_detector
 from palcore.data.fer2013 import SIDE
-from palcore.data.landmark_table import read_landmark_table
 from palcore.data.readers import SPLITS
 from palcore.files import write_json
 from palcore.runs.records import commit
+from study.landmarks import LICENCE, detector_versions, dlib_detector, read_landmark_table
 
 FACES, SEED = 500, 0
 LEVELS = (5, 25, 50, 75, 95)

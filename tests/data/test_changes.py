@@ -12,7 +12,6 @@ from palcore.data.changes import (
     SOURCES,
     WHOLE,
     crop_faces,
-    disturbed,
     face_windows,
     jittered_landmarks,
     landmarks_from,
@@ -108,7 +107,7 @@ def test_a_patch_by_hand():
 
 
 def test_shifts_move_pixels_and_landmarks_alike(faces):
-    shifted = disturbed(faces, "shift_20")
+    shifted = CONDITIONS["shift_20"](faces)
     moves = shifted.landmarks - faces.landmarks
     np.testing.assert_allclose(moves[0], np.tile([0.2, 0], (68, 1)), atol=1e-6)
     np.testing.assert_allclose(moves[3], np.tile([0, -0.2], (68, 1)), atol=1e-6)
@@ -121,7 +120,7 @@ def test_shifts_move_pixels_and_landmarks_alike(faces):
 def test_blur_grows_and_keeps_the_mean(faces):
     detail = []
     for condition in ("blur_1", "blur_2", "blur_4"):
-        images = disturbed(faces, condition).images[:].astype(float)
+        images = CONDITIONS[condition](faces).images[:].astype(float)
         assert images.mean() == pytest.approx(faces.images[:].mean(), rel=0.01)
         detail.append(np.abs(np.diff(images, axis=1)).mean())
     assert detail[0] > detail[1] > detail[2]
@@ -129,7 +128,7 @@ def test_blur_grows_and_keeps_the_mean(faces):
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_every_condition_changes_every_face_the_same_way_each_time(faces, condition):
-    first, again = disturbed(faces, condition), disturbed(faces, condition)
+    first, again = CONDITIONS[condition](faces), CONDITIONS[condition](faces)
     np.testing.assert_array_equal(first.images[:], again.images[:])
     assert all(np.any(first.images[row] != faces.images[row]) for row in range(len(faces)))
     np.testing.assert_array_equal(first.labels, faces.labels)
@@ -180,9 +179,7 @@ def test_wrong_landmarks_by_hand(faces):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda faces: disturbed(faces, "fog"), "unknown test condition 'fog': choose from patch_off, patch_eyes"),
         (lambda faces: patch_box(faces.landmarks[0], "nose"), "place 'nose' of a patch: choose from off, eyes, mouth"),
-        (lambda faces: noisy_labels(faces, 2, 0), "rate 2 of label noise"),
         (lambda faces: landmarks_from(faces, "mean"), "unknown source 'mean' of landmarks: choose from own, shuffled, template"),
         (lambda faces: landmarks_from(faces.subset([0]), "shuffled"), "another face for 1 face: there must be two at least"),
     ],

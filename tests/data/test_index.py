@@ -84,11 +84,10 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
     assert list((tmp_path / "some").iterdir()) == []
 
 
-def test_without_a_place_for_the_index_the_faces_come_all_the_same_and_once_a_process(tmp_path):
+def test_a_place_where_no_index_can_be_kept_is_named(tmp_path):
     (tmp_path / "taken").write_text("a file where the folder should be")
-    build = Built()
-    with pytest.warns(UserWarning, match="no index kept in .*taken/some .*: the files will be read again next time"):
-        assert build.opened(tmp_path / "taken") == build.opened(tmp_path / "taken") == ([1, 2, 3], 1)
+    with pytest.raises(OSError, match=r"no index can be kept in .*taken/some \(.*\): give another folder as index_dir"):
+        Built().opened(tmp_path / "taken")
 
 
 @pytest.mark.parametrize(
@@ -149,11 +148,11 @@ def test_pixels_are_copied_up_to_a_limit_and_the_same_from_their_files(copy, tmp
     folder = copy("rafdb")
     copied = load("rafdb", folder, "test", image_size=64)
     assert copied.images.read.pixels.shape == (42, 100, 100, 3)
-    assert "every picture is looked at once, their pixels take up to 460 MB" in capsys.readouterr().err
+    assert "every picture is looked at once, up to 1 GB of pixels are kept in" in capsys.readouterr().err
     monkeypatch.setattr(pictures, "MOST_COPIED", 300_000)
-    for home, published in (("expected", type(RAFDB).PUBLISHED), ("not counted", {})):  # nobody knew that there are so many
-        monkeypatch.setattr(type(RAFDB), "PUBLISHED", published)
+    for home, one_size in (("too many", True), ("of several sizes", False)):
+        monkeypatch.setattr(type(RAFDB), "ONE_SIZE", one_size)
         read = load("rafdb", folder, "test", image_size=64, index_dir=tmp_path / home)
-        assert ("they are read where they are" in capsys.readouterr().err) == (home == "expected")
+        assert ("they are read where they are" in capsys.readouterr().err) == (not one_size)
         assert read.images.read.pixels is None and not list((tmp_path / home).rglob("pixels.npy"))
         np.testing.assert_array_equal(read.images[:], copied.images[:])

@@ -184,7 +184,7 @@ CASES = {
     "a face in two classes": ("rafdb_folders", placed("DATASET/test/1/test_0001_aligned.jpg", "DATASET/test/2/test_0001_aligned.jpg"), "repeated", "@/DATASET/test/2 names test_0001.jpg a second time, after @/DATASET/test/1"),
     # A landmark table.
     "table: exchanged": ("rafdb_table", table_points(lambda points: points[..., ::-1]), "landmarks swapped", "so rows and columns are exchanged: make the table again"),
-    "table: a face lacks": ("rafdb_table", edit(TABLE, lambda text: "\n".join(row for row in text.splitlines() if "test_0003" not in row)), "landmarks missing", "lacks test_0003.jpg: `python -m palcore landmarks` adds it"),
+    "table: a face lacks": ("rafdb_table", edit(TABLE, lambda text: "\n".join(row for row in text.splitlines() if "test_0003" not in row)), "landmarks missing", "lacks test_0003.jpg: `python -m study.landmarks` adds it"),
     "table: a face twice": ("rafdb_table", edit(TABLE, lambda text: text + text.splitlines()[-1] + "\n"), "table", "names test_0014.jpg more than once"),
     "table: no name": ("rafdb_table", cell(TABLE, 3, 0, ""), "table", "names no file"),
     "table: not finite": ("rafdb_table", cell(TABLE, "test_0003.jpg", 7, "nan"), "landmarks unreadable", "not finite: correct the row, or set found to 0"),

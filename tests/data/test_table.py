@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palcore import data
+from palcore.data.images import read_image, resize
 from palcore.data.splits import stratified_split
-from palcore.data.table import Faces, LazyImages, read_image, resize
+from palcore.data.table import Faces, LazyImages
 
 
 def few_faces(count=7, **changes):

@@ -29,7 +29,7 @@ from palcore.data.images import resize
 from palcore.models import build_classifier, with_attribution
 from palcore.runs import evaluation
 from palcore.runs.options import Options
-from palcore.runs.prediction import SHOWN, TOGETHER, network_of, overlay, predict, save_beside
+from palcore.runs.prediction import SHOWN, TOGETHER, network_of, overlay, predict
 from palcore.weights import load_backbone_weights, scaling_of, weights_digest
 from tests.test_models import logits_of_tflite
 
@@ -145,7 +145,7 @@ def test_folders_and_several_pictures_become_one_table(run, face):
     with open("table.csv", newline="") as file:
         lines = list(csv.DictReader(file))
     names = [str(face), *(str(folder / f"{number:02}.PNG") for number in range(TOGETHER + 3))]
-    assert [line["picture"] for line in lines] == names and {line["face"] for line in lines} == {"1"}
+    assert [line["picture"] for line in lines] == names
     assert [line.split()[0] for line in out.splitlines()] == names
     model = with_attribution(keras.models.load_model(run / "classifier.keras"))
     for line, name in zip(lines, names, strict=True):
@@ -173,15 +173,6 @@ def test_the_classifier_is_read_once_and_memory_stays_flat(run, face, monkeypatc
 
 def large_bytes(side):
     return TOGETHER * 3 * side * side
-
-
-def test_several_faces_of_a_picture_are_rows_beside_each_other(run, face):
-    faces = list(predict([face], [network_of(run)], lambda picture: [picture, picture[::-1]]))
-    assert [seen.number for seen in faces] == [1, 2]
-    save_beside(Path("beside.png"), faces)
-    assert cv2.imread("beside.png").shape == (2 * SHOWN, 2 * SHOWN, 3)
-    with pytest.raises(ValueError, match="no face found in"):
-        list(predict([face], [network_of(run)], lambda picture: []))
 
 
 def test_overlay_of_a_dead_map_is_finite():
@@ -240,21 +231,18 @@ def test_two_saved_runs_beside_each_other_on_a_picture_larger_than_what_they_rea
     code, out, said = call("predict", "photo.png")
     assert code == 0, said
     lines = out.splitlines()
-    assert [lines[0], lines[8], lines[16]] == ["runs/plain: face 1", "runs/guided: face 1", "attribution: photo_attribution.png"]
+    assert (lines[0], lines[8]) == ("runs/plain: photo.png", "runs/guided: photo.png")
+    assert lines[16] == "attribution: photo_attribution.png"
     for block in (lines[1:8], lines[9:16]):
         assert sum(float(line.split()[1]) for line in block) == pytest.approx(1, abs=0.004)
     assert cv2.imread("photo_attribution.png").shape == (SHOWN, 3 * SHOWN, 3)
 
 
-def test_what_is_missing_for_a_prediction_is_said_with_the_command_that_brings_it(run, face, monkeypatch):
+def test_what_is_missing_for_a_prediction_is_said_with_the_command_that_brings_it(run, face):
     make = "`papermill notebooks/train.ipynb OUT.ipynb`"
     assert call("predict", face) == (1, "", f"no saved run in runs: {make} makes one in runs/\n")
     code, _, said = call("predict", face, "--model", "nowhere")
     assert code == 1 and said.endswith(f"give the folder that a training run has written, or make one with {make}\n")
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "dlib" else find(name, *more))
-    sentence = "dlib is not installed, which finds the faces: in the study's folder run python -m pip install -e '.[landmarks]'\n"
-    assert call("predict", face, "--model", run, "--find-faces") == (1, "", sentence)
 
 
 @pytest.mark.filterwarnings("ignore:.*Interpreter is deprecated")
@@ -324,8 +312,6 @@ RUNS = {
     "half finished": (_only_half, "its training has not ended"),
     "cut": (_write("record.json", b'{"config": {'), "is not a run record"),
     "no metrics": (_record(lambda record: record.pop("metrics")), "it lacks config, metrics or history"),
-    "wrong metrics": (_record(lambda record: record.update(metrics={"test": {"accuracy": "high"}})), "metrics of 'test'"),
-    "wrong history": (_record(lambda record: record.update(history={"loss": [1, None]})), "history of 'loss'"),
     "window of no size": (_record(lambda record: record.update(window=[0.1, 0.2, 0])), "its window is"),
     "a device": (lambda run: [(run / "record.json").unlink(), (run / "record.json").symlink_to("/dev/zero")], "a device"),
     "unknown layer": (_record(lambda record: record["config"].update(layer="gone")), "no layer 'gone'"),

@@ -1,5 +1,4 @@
 import json
-import re
 from dataclasses import replace
 
 import keras
@@ -28,10 +27,7 @@ def test_a_run_writes_its_record_predictions_and_classifier(small, trained, tmp_
     folder = trained[0]
     if strategy == "none":
         folder = train(options(tmp_path / "run", epochs=2, strategy=strategy))
-        lines = capsys.readouterr().out.splitlines()
-        assert len(lines) == 2, "a log gets one line an epoch"
-        form = r"epoch {}/2, \d+ s: .*loss -?\d+\.\d{{3}}.*"
-        assert all(re.fullmatch(form.format(epoch), line) for epoch, line in enumerate(lines, start=1))
+        assert len(capsys.readouterr().out.splitlines()) == 4, "a log gets no bar"
     record = read_record(folder)
     assert set(record["metrics"]) == {"test", "shortcut_free", "validation"}
     assert record["config"]["strategy"] == strategy
@@ -55,8 +51,6 @@ def test_a_run_writes_its_record_predictions_and_classifier(small, trained, tmp_
         assert right.mean() == pytest.approx(record["metrics"][split]["accuracy"])
     assert record["metrics"]["validation"]["accuracy"] == pytest.approx(record["history"]["val_expression_accuracy"][-1], abs=0.02)
     assert record["labels"] == dict.fromkeys(record["data"], test.counts())
-    card = (folder / "model_card.md").read_text()
-    assert f"| test | 70 | {100 * accuracy:.1f} |" in card and 'classifier = keras.models.load_model("classifier.keras")' in card
 
 
 def test_options_that_change_the_training_run_through(small, tmp_path):
@@ -164,25 +158,21 @@ def test_a_run_never_overwrites_another(small, tmp_path):
         (np.inf, {"pal_weight": 1e6}, "try a lower pal_weight than 1000000.0;"),
     ],
 )
-def test_a_loss_that_is_no_number_stops_at_its_step_and_names_the_faces(small, tmp_path, monkeypatch, value, changes, advice):
+def test_a_loss_that_is_no_number_stops_at_its_step(small, tmp_path, monkeypatch, value, changes, advice):
     class Poisoned(FaceBatches):
         def __getitem__(self, index):
             images, targets, *weights = super().__getitem__(index)
             if self.options.shuffle and (self.epoch, index) == (1, 1):
                 weights[0]["expression"][0] = value
-                poisoned.append(self.faces.files[self.order[32:64]].tolist())
             return images, targets, *weights
 
-    poisoned, folder = [], tmp_path / "run"
+    folder = tmp_path / "run"
     monkeypatch.setattr(training, "FaceBatches", Poisoned)
     given = options(folder, epochs=2, class_weight="balanced", **changes)
     with pytest.raises(FloatingPointError, match="the loss of .*run is not a number in epoch 2, step 2: " + advice):
         train(given, verbose=0)
     stopped = json.loads((folder / "stopped.json").read_text())
-    assert stopped["files"] == poisoned[0] and len(stopped["files"]) == 32
-    assert (stopped["epoch"], stopped["step"], stopped["epochs_kept"]) == (2, 2, 1)
-    assert stopped["losses"]["loss"] in ("nan", "inf")
-    assert all(np.isfinite(array).all() for array in keras.models.load_model(folder / "last_good.keras").get_weights())
+    assert (stopped["epoch"], stopped["step"]) == (2, 2) and stopped["losses"]["loss"] in ("nan", "inf")
     assert not (folder / "record.json").exists() and not (folder / "classifier.keras").exists()
     with pytest.raises(FileNotFoundError, match="its training has not ended"):
         read_record(folder)

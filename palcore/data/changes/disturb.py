@@ -90,6 +90,10 @@ def covered(faces: Faces, boxes: list) -> Faces:
     return changed(faces, lambda image, row: with_patch(image, boxes[row]), faces.landmarks)
 
 
+def _patched(faces: Faces, place: str) -> Faces:
+    return covered(faces, boxes_of(faces, place))
+
+
 def _shifted(faces: Faces, share: float) -> Faces:
     four = np.stack([affine_matrix(shift=np.multiply(direction, share)) for direction in DIRECTIONS])
     matrices = four[np.arange(len(faces)) % len(four)]
@@ -102,19 +106,9 @@ def _blurred(faces: Faces, share: float) -> Faces:
 
 
 CONDITIONS = {
-    **{f"patch_{place}": (lambda faces, place: covered(faces, boxes_of(faces, place)), place) for place in PLACES},
-    **{f"shift_{round(100 * share)}": (_shifted, share) for share in SHIFTS},
-    **{f"blur_{round(100 * share)}": (_blurred, share) for share in BLURS},
+    **{f"patch_{place}": partial(_patched, place=place) for place in PLACES},
+    **{f"shift_{round(100 * share)}": partial(_shifted, share=share) for share in SHIFTS},
+    **{f"blur_{round(100 * share)}": partial(_blurred, share=share) for share in BLURS},
 }
-"""Name of each test condition, such as ``shift_10`` for a shift by 10 % of the image side, and what makes it."""
-
-
-def disturbed(faces: Faces, condition: str) -> Faces:
-    """Faces under one of ``CONDITIONS``, landmarks moved along where the face moves.
-
-    :raises ValueError: for an unknown condition.
-    """
-    if condition not in CONDITIONS:
-        raise ValueError(f"unknown test condition {condition!r}: choose from {', '.join(CONDITIONS)}")
-    make, strength = CONDITIONS[condition]
-    return make(faces, strength)
+"""Name of each test condition, such as ``shift_10`` for a shift by 10 % of the image side, and what makes it of faces, landmarks
+moved along where the face moves."""

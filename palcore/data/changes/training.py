@@ -24,12 +24,7 @@ def take_share(faces: Faces, share: float, seed: int) -> Faces:
 
 
 def noisy_labels(faces: Faces, rate: float, seed: int) -> Faces:
-    """Faces of which exactly the share ``rate`` (rounded) carries another class's label, each other class equally likely.
-
-    :raises ValueError: for a rate outside [0, 1].
-    """
-    if not 0 <= rate <= 1:
-        raise ValueError(f"rate {rate!r} of label noise: it must be in [0, 1]")
+    """Faces of which exactly the share ``rate`` (rounded) carries another class's label, each other class equally likely."""
     rng = np.random.default_rng(seed)
     labels = np.array(faces.labels)
     rows = rng.choice(len(labels), round(rate * len(labels)), replace=False)

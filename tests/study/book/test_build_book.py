@@ -120,7 +120,7 @@ def test_the_studys_own_chapters_depend_on_what_they_use():
     assert files == []
     modules, files = notebook_inputs(ROOT / "notebooks" / "train.ipynb")
     assert "palcore.runs.training" in modules and not {"palcore.data.rafdb", "palcore.data.affectnet"} & set(modules)
-    assert {path.parent.name for path in files} <= {"check", "landmarks"}  # which a model card quotes, and no run's record
+    assert files == []
     names = {path.relative_to(ROOT).as_posix() for path in notebook_inputs(ROOT / "notebooks" / "results_faces.ipynb")[1]}
     assert {"study/grid.yml", "notebooks/train.ipynb", "results/runs/attempts.csv"} <= names
     assert "results/benchmark/cost.json" not in names

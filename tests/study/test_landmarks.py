@@ -9,22 +9,27 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from palcore.__main__ import app, main
-from palcore.data import detection, load
-from palcore.data.detection import (
+from palcore.__main__ import main
+from palcore.data import load
+from palcore.data.landmark_table import PIXEL_COLUMNS, append_rows
+from palcore.data.readers import SPLITS
+from study import landmarks
+from study.landmarks import (
     BATCH,
     PHOTO_SIDE,
     Summary,
+    app,
     centre_box,
     face_crops,
     landmark_dataset,
+    read_landmark_table,
     square_around,
     working_image,
     write_landmarks,
 )
-from palcore.data.landmark_table import PIXEL_COLUMNS, append_rows, read_landmark_table
-from palcore.data.readers import SPLITS
-from tests.data.conftest import LAYOUTS
+from tests.data import conftest
+
+originals, copy, drawn = conftest.originals, conftest.copy, conftest.drawn  # the fixtures of the data sets' tests
 
 NAMES = [f"train/{number}.jpg" for number in range(2 * BATCH + 7)]
 
@@ -165,7 +170,7 @@ def test_the_box_at_the_centre_is_in_the_image_and_symmetric():
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError) as problem:
-        detection.dlib_detector()
+        landmarks.dlib_detector()
     assert str(problem.value) == (
         "dlib is not installed, which finds the landmarks: in the study's folder run python -m pip install -e '.[landmarks]'"
     )
@@ -173,7 +178,7 @@ def test_a_missing_extra_is_named(monkeypatch):
 
 @pytest.mark.parametrize("layout", ["fer2013", "fer2013_csv", "rafdb"])
 def test_a_data_set_s_own_loader_finds_the_table_that_was_made_for_it(layout, copy, drawn):
-    folder, name, faces = copy(layout), LAYOUTS[layout][0], list(drawn(layout).values())
+    folder, name, faces = copy(layout), conftest.LAYOUTS[layout][0], list(drawn(layout).values())
     shutil.rmtree(folder / "landmarks", ignore_errors=True)
     (folder / "landmarks.csv.gz").unlink(missing_ok=True)
 
@@ -187,24 +192,30 @@ def test_a_data_set_s_own_loader_finds_the_table_that_was_made_for_it(layout, co
         np.testing.assert_allclose(loaded.landmarks, [drawn(layout)[file].landmarks for file in loaded.files], atol=1e-5)
 
 
+def test_the_help_says_what_is_needed_and_for_what_it_may_be_used():
+    said = run().output + run("--help").output
+    for words in ("--data-dir", "--out", "iBUG 300-W faces", "  python -m pip install -e '.[landmarks]'\n"):
+        assert said.count(words) == 2
+
+
 def run(*arguments):
-    return CliRunner().invoke(app, ["landmarks", *map(str, arguments)], catch_exceptions=True)
+    return CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=True)
 
 
 def test_the_command_shows_progress_and_the_licence_and_says_how_to_go_on(copy, monkeypatch, capsys):
     folder = copy("fer2013")
     out = folder.parent / "own.csv"
-    monkeypatch.setattr(detection, "dlib_detector", lambda: stopping_after(3))
-    monkeypatch.setattr("sys.argv", ["palcore", "landmarks", "fer2013", "--data-dir", str(folder), "--out", str(out)])
+    monkeypatch.setattr(landmarks, "dlib_detector", lambda: stopping_after(3))
+    monkeypatch.setattr("sys.argv", ["landmarks", "fer2013", "--data-dir", str(folder), "--out", str(out)])
     with pytest.raises(SystemExit) as end:
-        main()
+        main(app)
     assert end.value.code == 130
     assert capsys.readouterr().err.endswith("stopped: the same command goes on where it was\n")
     assert len(out.with_name("own.csv.part").read_text().splitlines()) == 4
-    monkeypatch.setattr(detection, "dlib_detector", lambda: detect)
+    monkeypatch.setattr(landmarks, "dlib_detector", lambda: detect)
     result = run("fer2013", "--data-dir", folder, "--out", out)
     assert result.exit_code == 0
-    assert result.stdout == f"{out}: 56 faces, 53 of them new; a face was found in 56\n{detection.LICENCE}\n"
+    assert result.stdout == f"{out}: 56 faces, 53 of them new; a face was found in 56\n{landmarks.LICENCE}\n"
     assert "landmarks of fer2013: 100%" in result.stderr and "56/56" in result.stderr
     broken = next((folder / "test").rglob("*.jpg"))
     broken.write_bytes(b"")
