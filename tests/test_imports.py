@@ -18,8 +18,8 @@ BELOW = {
 PLACES = {"palcore.progress": "palcore.files", "palcore.options": "palcore.runs", "palcore.training": "palcore.runs"}
 """Modules that belong to another part than the folder they lie in: a bar beside files, and the public names of runs."""
 
-WITHOUT_KERAS = {"palcore.landmarks", "palcore.weights"}
-"""What the data sets may take from the method: the names of landmarks' regions, and where a package keeps its files."""
+WITHOUT_KERAS = {"palcore.landmarks"}
+"""What the data sets may take from the method: the names of the landmarks' regions."""
 
 
 def imports():
