@@ -15,15 +15,15 @@ TABLE = "<!-- the answers, from results/: study/book/front_page.py -->"
 PATCH = "<!-- the patch, from results/: study/book/front_page.py -->"
 """Stands in the caption of the first picture."""
 
-SHOWN = ("C1", "P1", "P5")
-"""The primary comparisons of ``study/grid.yml`` that answer the book's question: on real faces, from a good baseline and from a
-weak one, and on drawn faces."""
+SHOWN = ("C1", "C6", "P1", "P5")
+"""The primary comparisons of ``study/grid.yml`` that answer the book's question: on real faces, from a good baseline with all
+faces and with few, from a weak one, and on drawn faces."""
 
 ELSEWHERE = "where one network without other data reaches 73.28 % {cite}`khaireddin2021facial`"
 
 
 def answer(results=None):
-    """A sentence for each of ``SHOWN``, as the result pages say it, and what the network gains early.
+    """A sentence for each of ``SHOWN``, as the result pages say it, and what the network gains early, as a list in Markdown.
 
     :param results: folder that holds ``runs/``; None for the study's own.
     :raises ValueError: where the grid has no such comparison, or results/ no runs of two seeds.
@@ -32,18 +32,22 @@ def answer(results=None):
     for name in SHOWN:
         if name not in comparisons or found.loc[name, "outcome"] in ("missing", "early"):
             raise ValueError(f"the front page speaks of {' and '.join(SHOWN)}: {name} is not in study/grid.yml, or has no runs yet")
-    good, drawn = (sentence(comparisons[name], found.loc[name]) for name in ("C1", "P5"))
-    ahead = beside(found.loc[["P1"]], results).iloc[0]["training faces"]
-    faster = f"There the network leads on the faces that it trains on as well, by {ahead}: it learns faster."
-    lead, amount = leads(comparisons["C1"], results), comparisons["C1"].amount
+    good, few, drawn = (sentence(comparisons[name], found.loc[name]) for name in ("C1", "C6", "P5"))
+    ahead = beside(found.loc[["C1", "C6", "P1"]], results)["training faces"]
+    faster = f"There the network leads on the faces that it trains on as well, by {ahead['P1']}: it learns faster."
     good_level, weak_level = (f"{100 * found.loc[name, 'levels'][1]:.1f} %" for name in ("C1", "P1"))
     level = f"The good baseline has {good_level}, the weak one {weak_level}, {ELSEWHERE}."
-    early = (
-        f"On validation faces PAL leads there by {amount(lead.max())} at most, after epoch {lead.argmax() + 1} of {len(lead)}, and "
-        f"after the last by {amount(lead[-1])}."
-    )
     weak = f"From a weak baseline, {clause(comparisons['P1'], found.loc['P1'])}."
-    return f"- {good} {early}\n- {weak} {faster} {level}\n- {drawn}\n"
+    all_faces, tenth = (_beside(comparisons[name], ahead[name], results) for name in ("C1", "C6"))
+    return f"- {good} {all_faces}\n- {few} {tenth}\n- {weak} {faster} {level}\n- {drawn}\n"
+
+
+def _beside(asked, training, results):
+    """The difference on training faces, and what PAL's lead on validation faces is at most and at the end."""
+    lead = leads(asked, results)
+    most = f"{asked.amount(lead.max())} at most, after epoch {lead.argmax() + 1} of {len(lead)}"
+    last = f"after the last by {asked.amount(lead[-1])}"
+    return f"On the faces that it trains on the difference is {training}; on validation faces PAL leads by {most}, and {last}."
 
 
 def patch_means(results=None):

@@ -42,6 +42,14 @@ LANDMARKS = {
 }
 """Questions whose arms differ in their landmarks, and the faces of each."""
 
+LEADS = {
+    "C1": "aligned, good baseline",
+    "C6": "a tenth of the faces, good baseline",
+    "P1": "aligned",
+    "P3 against none": "placed at random",
+}
+"""Comparisons of PAL and none whose leads on training and test faces the first page sets side by side, in a reader's words."""
+
 INSTEAD_OF_OWN = {
     "a template": "one template for all",
     "template": "one template for all, at a weight of its own",
@@ -80,7 +88,7 @@ class Glance(Page):
         aside = primary.beside(self.measured, self.results)
         texts = [
             f"{aside.loc[name, 'training faces']} on training faces and {aside.loc[name, 'test faces']} on test faces, {words}"
-            for name, words in (("C1", "aligned, good baseline"), ("P1", "aligned"), ("P3 against none", "placed at random"))
+            for name, words in LEADS.items()
             if name in aside.index
         ]
         if texts:

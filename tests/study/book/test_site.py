@@ -142,12 +142,15 @@ def test_buttons_follow_the_one_address(monkeypatch, address, button, colab):
 
 
 def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
-    said = {"C1": "Good baseline: open.", "P5": "Drawn faces: higher.", "P1": "Real faces."}
-    found = pd.DataFrame({"outcome": dict.fromkeys(said, "higher"), "levels": {"C1": [0.68, 0.675], "P1": [0.65, 0.63], "P5": []}})
+    said = {"C1": "Good baseline: open.", "C6": "Few faces: higher.", "P5": "Drawn faces: higher.", "P1": "Real faces."}
+    levels = {"C1": [0.68, 0.675], "C6": [0.57, 0.55], "P1": [0.65, 0.63], "P5": []}
+    found = pd.DataFrame({"outcome": dict.fromkeys(said, "higher"), "levels": levels})
     fakes = {
         "declared": lambda: dict.fromkeys(said, SimpleNamespace(amount=lambda value: f"{100 * value:.1f} points")),
         "measure": lambda results: found,
-        "beside": lambda measured, results: pd.DataFrame({"training faces": ["+1.2 (+0.7 to +1.6)"]}),
+        "beside": lambda measured, results: pd.DataFrame(
+            {"training faces": {"C1": "-0.3 (-0.6 to -0.1)", "C6": "+1.0 (0.0 to +2.0)", "P1": "+1.2 (+0.7 to +1.6)"}}
+        ),
         "sentence": lambda asked, row: said[row.name],
         "clause": lambda asked, row: f"it is higher in {row.name}",
         "leads": lambda asked, results: np.array([0.08, 0.02, 0.001]),
@@ -157,8 +160,10 @@ def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
     for name, fake in fakes.items():
         monkeypatch.setattr(front_page, name, fake)
     text = front_page.with_answer(f"{front_page.MARK} b {front_page.TABLE} {front_page.PATCH}")
-    early = "PAL leads there by 8.0 points at most, after epoch 1 of 3, and after the last by 0.1 points."
-    assert text.startswith(f"- Good baseline: open. On validation faces {early}\n- From a weak baseline, it is higher in P1. There")
+    trains = "On the faces that it trains on the difference is {}; on validation faces PAL leads by 8.0 points at most, "
+    trains += "after epoch 1 of 3, and after the last by 0.1 points.\n"
+    assert text.startswith(f"- Good baseline: open. {trains.format('-0.3 (-0.6 to -0.1)')}- Few faces: higher. On the faces")
+    assert f"- Few faces: higher. {trains.format('+1.0 (0.0 to +2.0)')}- From a weak baseline, it is higher in P1. There" in text
     assert "by +1.2 (+0.7 to +1.6): it learns faster. The good baseline has 67.5 %, the weak one 63.0 %" in text
     assert text.endswith("\n- Drawn faces: higher.\n b | a table | Less.")
     with pytest.raises(ValueError, match="the answer has no place"):
