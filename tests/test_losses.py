@@ -56,6 +56,13 @@ def test_the_best_map_is_the_heatmap_and_the_worst_its_negative(rng):
     np.testing.assert_allclose(loss(landmarks, -heatmap(landmarks, 14)), 1, atol=1e-5)
 
 
+def test_a_map_that_varies_by_a_ten_thousandth_is_not_flat(rng):
+    heatmap = gaussian_heatmap(rng.uniform(0.2, 0.8, (2, 68, 2)), 7).numpy()
+    nearly_flat = 1 + 1e-4 * heatmap / heatmap.max()
+    np.testing.assert_allclose(attribution_correlation(nearly_flat, heatmap), 1, atol=1e-3)
+    np.testing.assert_array_equal(attribution_correlation(1 + 1e-4 * (nearly_flat - 1), heatmap), 0)
+
+
 def test_maps_of_different_size_and_bad_sigma_are_refused():
     with pytest.raises(ValueError, match=r"attribution of \(7, 7\) cells and heatmap of \(8, 8\)"):
         attribution_correlation(np.zeros((1, 7, 7)), np.zeros((1, 8, 8)))

@@ -92,6 +92,8 @@ def test_cosine_by_hand():
     assert convert(CosineLoss(0.02)(CORNER, 1e15 * maps)) == pytest.approx(1 - 3 / 5, abs=1e-5)
     assert convert(CosineLoss(0.02)(CORNER, -maps)) == pytest.approx(1 + 3 / 5, abs=1e-5)
     assert convert(CosineLoss(0.02)(CORNER, np.stack([maps, -maps], axis=-1))) == pytest.approx(1, abs=1e-5)
+    elsewhere = np.array([[[0.0, 0], [0, 1]]])
+    assert convert(CosineLoss(0.02)(CORNER, elsewhere)) == pytest.approx(1, abs=1e-5)  # one cell each, and not the same
 
 
 def test_features_are_the_channels_mean_of_the_layer():
