@@ -54,7 +54,7 @@ PAGES = {
     ),
     "results_licensed": ("rafdb", "affectnet"),
 }
-"""Where each question stands; those named nowhere are on ``results_faces``."""
+"""Where each question stands; of those named nowhere, what was tried is on ``results_end``, and the others on ``results_faces``."""
 
 ENOUGH = 0.005
 """A share of the validation faces: what twice the epochs may change where a training is long enough."""
@@ -62,7 +62,8 @@ ENOUGH = 0.005
 
 def page_of(question):
     """The page that shows a question."""
-    return next((page for page, names in PAGES.items() if question in names), "results_faces")
+    tried = "results_end" if question.startswith("tries-") else "results_faces"
+    return next((page for page, names in PAGES.items() if question in names), tried)
 
 
 def fold(title, *parts):
