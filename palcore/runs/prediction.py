@@ -24,6 +24,7 @@ from palcore.runs.records import MAKE_RUN, read_record
 
 SHOWN = 256  # side in pixels of each picture that is saved
 TOGETHER = 32  # faces that a network is given at once
+OPACITY = 0.55  # of an attribution that is drawn over its face
 
 
 class Network(NamedTuple):
@@ -54,16 +55,13 @@ class Seen(NamedTuple):
     answers: dict[str, Answer]
 
 
-def overlay(image: np.ndarray, attribution: np.ndarray, strength: float = 0.55) -> np.ndarray:
-    """The image ``(H, W, 3)`` uint8 RGB with its attribution ``(h, w)`` drawn over it; negative values count as 0.
-
-    :param strength: opacity of the map, in [0, 1].
-    """
+def overlay(image: np.ndarray, attribution: np.ndarray) -> np.ndarray:
+    """The image ``(H, W, 3)`` uint8 RGB, in grey, with its attribution ``(h, w)`` drawn over it; negative values count as 0."""
     positive = np.maximum(np.asarray(attribution, np.float32), 0)
     levels = np.uint8(255 * positive / max(positive.max(), np.finfo(np.float32).tiny))
     levels = cv2.resize(levels, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_CIVIDIS), cv2.COLOR_BGR2RGB)
-    return np.uint8(np.round((1 - strength) * image.mean(axis=-1, keepdims=True) + strength * colours))
+    return np.uint8(np.round((1 - OPACITY) * image.mean(axis=-1, keepdims=True) + OPACITY * colours))
 
 
 def run_of(path: Path) -> Path:
