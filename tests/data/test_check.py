@@ -103,12 +103,8 @@ def test_the_command_exits_with_1_only_for_what_would_break_or_bias_a_run(fer201
     assert "  and 3 more: --json lists all\n" in result.stdout
     assert result.stdout.endswith(" problems that would break or bias a run\n")
     text = (tmp_path / "report.json").read_text()
-    sentences = json.loads(text)["problems"]["image unreadable"]["train"]
-    assert len(sentences) == 13 and any(sentence.startswith(f"DATA_DIR/{names[1]} cannot") for sentence in sentences)
-    assert "'bored' in DATA_DIR/test" in text and str(folder) not in text
-    assert list(json.loads(text))[:10] == [
-        "dataset", "faces", "counts", "published", "dropped", "copies", "near_copies", "labels", "problems", "notes",
-    ]  # fmt: skip
+    assert len(json.loads(text)["problems"]["image unreadable"]["train"]) == 13
+    assert f"DATA_DIR/{names[1]} cannot" in text and "'bored' in DATA_DIR/test" in text and str(folder) not in text
 
 
 def test_names_that_the_output_lacks_lose_no_report(fer2013):

@@ -74,15 +74,9 @@ def test_the_validation_split_is_the_same_whatever_else_is_asked_for(layout, cop
 
 
 def test_published_counts_are_those_of_the_owners():
-    totals = {
-        name: {split: sum(counts.values()) for split, counts in data.data_module(name).READER.PUBLISHED.items()}
-        for name in ("fer2013", "rafdb", "affectnet")
-    }
-    assert totals == {
-        "fer2013": {"train": 28709, "validation": 3589, "test": 3589},
-        "rafdb": {"train": 12271, "test": 3068},
-        "affectnet": {"train": 283901, "test": 3500},
-    }
+    for name, totals in {"fer2013": [28709, 3589, 3589], "rafdb": [12271, 3068], "affectnet": [283901, 3500]}.items():
+        published = data.data_module(name).READER.PUBLISHED
+        assert [sum(counts.values()) for counts in published.values()] == totals
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,10 @@ def line(name, number, change):
     return edit(name, changed)
 
 
+def without_row(name, number):
+    return edit(name, lambda text: "".join(text.splitlines(True)[:number] + text.splitlines(True)[number + 1 :]))
+
+
 def cell(name, number, column, value):
     def changed(text):
         cells = text.split(",")
@@ -226,7 +230,7 @@ CASES = {
     "csv: emotion 7": ("fer2013_csv", cell("fer2013.csv", 45, 0, "7"), "label", "label '7' of fer2013.csv:44 in row 44"),
     "csv: three pixels": ("fer2013_csv", cell("fer2013.csv", 45, 1, "1 2 3"), "image unreadable", "row 44 of @/fer2013.csv does not have 2304"),
     "csv: unknown usage": ("fer2013_csv", cell("fer2013.csv", 45, 2, "Secret"), "label", "Usage 'Secret' in row 44"),
-    "csv: a row removed": ("fer2013_csv", edit("fer2013.csv", lambda text: "".join(text.splitlines(True)[:5] + text.splitlines(True)[6:])), "landmarks elsewhere", "has 1 rows that the data set lacks, fer2013.csv:55 first"),
+    "csv: a row removed": ("fer2013_csv", without_row("fer2013.csv", 5), "landmarks elsewhere", "has 1 rows that the data set lacks, fer2013.csv:55 first"),
 }  # fmt: skip
 """What is wrong: the layout, what makes it so, the kind, and a piece of the sentence, in which ``@`` is the copy's folder."""
 
@@ -343,14 +347,8 @@ def test_too_few_faces_for_a_validation_split(copy):
 
 FERPLUS = {
     "none": (remove("fer2013new.csv"), "no labels ferplus for fer2013 in @: FER+'s fer2013new.csv must lie beside fer2013.csv"),
-    "a row removed": (
-        edit("fer2013new.csv", lambda text: "".join(text.splitlines(True)[:30] + text.splitlines(True)[31:])),
-        "@/fer2013new.csv has 55 rows and fer2013.csv 56, and not the same ones",
-    ),
-    "a column lacks": (
-        edit("fer2013new.csv", lambda text: text.replace(",NF", ",N", 1)),
-        "@/fer2013new.csv lacks the column 'NF': it has Usage",
-    ),
+    "a row removed": (without_row("fer2013new.csv", 30), "has 55 rows and fer2013.csv 56, and not the same ones"),
+    "a column lacks": (edit("fer2013new.csv", lambda text: text.replace(",NF", ",N", 1)), "lacks the column 'NF': it has Usage"),
     "a word": (cell("fer2013new.csv", 1, 6, "ten"), "has 'ten' for anger in row 0: it must be a number of votes"),
     "fewer than none": (cell("fer2013new.csv", 1, 6, "-1"), "has '-1' for anger in row 0"),
     "an empty file": (write("fer2013new.csv", ""), "@/fer2013new.csv cannot be read (No columns to parse from file)"),

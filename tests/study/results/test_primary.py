@@ -35,21 +35,12 @@ NOISE = np.array([0.0, 0.004, -0.003, 0.002, -0.002])
         (
             0.05 + NOISE,
             "higher",
-            "on the faces of P1, the accuracy is 5.0 points higher with this than with that (between +4.7 and +5.3; "
-            "with other test faces too, between +4.",
+            "is 5.0 points higher with this than with that (between +4.7 and +5.3; with other test faces too,",
         ),
         (-0.05 + NOISE, "lower", "the accuracy is 5.0 points lower with this than with that (between -5."),
-        (NOISE, "same", "the accuracy is the same with this and with that to within 1 point (between -0.3 and +0.3; with other"),
-        (
-            0.02 + 30 * NOISE,
-            "inconclusive",
-            "whether the accuracy is higher with this than with that is inconclusive (between -6.3 and +11.5; with other",
-        ),
-        (
-            [0.1],
-            "early",
-            "the accuracy is 10.0 points higher with this than with that in one seed, which cannot tell an effect from",
-        ),
+        (NOISE, "same", "is the same with this and with that to within 1 point (between -0.3 and +0.3; with other"),
+        (0.02 + 30 * NOISE, "inconclusive", "higher with this than with that is inconclusive (between -6.3 and +11.5; with"),
+        ([0.1], "early", "is 10.0 points higher with this than with that in one seed, which cannot tell"),
         ([], "missing", "whether the accuracy is higher with this than with that is not known yet"),
     ],
 )
