@@ -314,8 +314,12 @@ class Page:
                 change = number(100 * changes[-1], 1, True)
                 texts.append(f"{arm} {number(100 * before)} % and {number(100 * after)} % ({change} points; {len(both)} seeds)")
         if texts:
-            enough = "long enough" if max(map(abs, changes)) < ENOUGH else "not long enough"
-            display(Markdown(f"Accuracy on validation faces: {'; '.join(texts)}. By the rule above the trainings are {enough}."))
+            enough = "By the rule above the trainings are long enough."
+            if max(changes) >= ENOUGH:
+                enough = "By the rule above the trainings are not long enough."
+            elif min(changes) <= -ENOUGH:
+                enough = "By the rule above the length matters, but twice the epochs end lower: more of them gain nothing."
+            display(Markdown(f"Accuracy on validation faces: {'; '.join(texts)}. {enough}"))
         else:
             self.answer(twice)
 

@@ -45,6 +45,15 @@ def test_the_lines_that_add_pal_to_your_own_model_work_as_they_stand(tmp_path):
     classifier.save(tmp_path / "mine.keras")
 
 
+def _levels(epochs, seeds=(5, 6)):
+    """Mean accuracies of the trainings with a tenth of the faces, without PAL and with it: ``{split: (2,)}``."""
+    weights = {"none": "", "mean": "pal_weight=3.0-"}
+    names = [[f"{strategy}-batch_size=64-{epochs}{weight}seed={seed}" for seed in seeds] for strategy, weight in weights.items()]
+    records = [[read_record(ROOT / "results" / "runs" / f"fer2013-few-compact-{name}.json") for name in arm] for arm in names]
+    splits = ("validation", "test")
+    return {split: np.array([np.mean([run["metrics"][split]["accuracy"] for run in arm]) for arm in records]) for split in splits}
+
+
 def test_the_readmes_answer_is_what_the_records_say(measured):
     assert "accuracy is 1.4 points higher where faces are aligned, and three where they lie at random places" in TEXT
     assert "landmarks do better than one template for all, by one point and by three" in TEXT
@@ -68,6 +77,13 @@ def test_the_readmes_answer_is_what_the_records_say(measured):
     lead = 100 * leads(declared()["C6"])
     assert "what is left after 100 epochs of a lead of ten after the sixth" in TEXT and len(lead) == 100
     assert lead.argmax() == 5 and round(lead.max()) == 10
+    assert (
+        "Twice the epochs end lower in both arms, and the lead stays (two seeds)." in TEXT
+        and "the lead stays (two seeds)" in REPORT
+    )
+    ends = {epochs: _levels(epochs) for epochs in ("", "epochs=200-")}
+    assert (ends["epochs=200-"]["validation"] < ends[""]["validation"]).all()
+    assert np.diff(ends["epochs=200-"]["test"])[0] > np.diff(ends[""]["test"])[0] - 0.005
     assert f"On the faces that it trains on the lead is {aside.loc['C6', 'training faces'].replace('(', 'points (')}" in TEXT
     assert "The surest effect is that on faces placed at random; the largest is on drawn faces" in REPORT
     first = found["family"] == "first"

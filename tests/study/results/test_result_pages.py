@@ -207,7 +207,7 @@ def test_the_lead_is_drawn_below_what_it_is_a_lead_over(tmp_path, monkeypatch):
     assert below.lines[0].get_ydata() == pytest.approx([10, 1]) and below.get_ylabel().startswith("PAL's lead")
 
 
-@pytest.mark.parametrize(("later", "words"), [(0.004, "are long enough"), (0.006, "are not long enough")])
+@pytest.mark.parametrize(("later", "words"), [(0.004, "are long enough"), (0.006, "are not long enough"), (-0.006, "end lower")])
 def test_a_training_is_long_enough_where_twice_the_epochs_change_little(tmp_path, use_grid, monkeypatch, later, words):
     content, shown = copy.deepcopy(PRIMARY), []
     content["questions"]["longer"] = {**content["questions"]["faces"], "settings": {"epochs": 32}, "seeds": [3, 4, 5]}
@@ -217,7 +217,7 @@ def test_a_training_is_long_enough_where_twice_the_epochs_change_little(tmp_path
     for question, value in (("faces", 0.6), ("longer", 0.6 + later)):
         page.runs(question)[0].loc[:, "validation_accuracy"] = value
     page.longer("faces", "longer")
-    assert words in shown[0] and f"60.0 % and {60 + 100 * later:.1f} % (+{100 * later:.1f} points; 2 seeds)" in shown[0]
+    assert words in shown[0] and f"60.0 % and {60 + 100 * later:.1f} % ({100 * later:+.1f} points; 2 seeds)" in shown[0]
 
 
 def test_the_first_page_sets_the_lead_on_training_faces_beside_that_on_test_faces(show, tmp_path):
