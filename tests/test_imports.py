@@ -11,7 +11,7 @@ BELOW = {
     "palcore.data": {"palcore.files", "palcore"},
     "palcore.runs": {"palcore.files", "palcore", "palcore.data"},
     "palcore.__main__": {"palcore.files", "palcore.data", "palcore.runs"},
-    "study": {"palcore.files", "palcore", "palcore.data", "palcore.runs"},
+    "study": {"palcore.files", "palcore", "palcore.data", "palcore.runs", "palcore.__main__"},
 }
 """From the bottom to the top: each part, and the parts below that it may import. ``palcore`` is the method."""
 
