@@ -181,12 +181,22 @@ def test_derivatives_are_the_backends_own(monkeypatch):
     assert value_and_gradient(len, np.ones(2), has_aux=True) == (len, True)
 
 
-def test_a_function_is_compiled_for_the_backends_that_are_named():
+def test_a_function_is_compiled_for_the_backends_that_are_named(monkeypatch):
     def twice(values):
         return 2 * values
 
     assert compiled(twice, ("jax",)) is twice
     assert isinstance(compiled(twice), type(tf.function(twice))) and float(compiled(twice)(tf.constant(3.0))) == 6
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(jit=lambda function: ("compiled", function)))
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert compiled(twice) == ("compiled", twice) and compiled(twice, ("tensorflow",)) is twice
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    assert compiled(twice, ("torch",)) is twice
+
+
+def test_features_themselves_need_no_gradient():
+    features = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
+    np.testing.assert_array_equal(attribution_map(features, None, "features"), features.mean(axis=-1))
 
 
 def test_another_backend_is_refused(monkeypatch):

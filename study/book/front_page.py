@@ -47,7 +47,9 @@ def _beside(asked, training, results):
     lead = leads(asked, results)
     most = f"{asked.amount(lead.max())} at most, after epoch {lead.argmax() + 1} of {len(lead)}"
     last = f"after the last by {asked.amount(lead[-1])}"
-    return f"On the faces that it trains on the difference is {training}; on validation faces PAL leads by {most}, and {last}."
+    return (
+        f"On the faces that it trains on the difference is {training} points; on validation faces PAL leads by {most}, and {last}."
+    )
 
 
 def patch_means(results=None):

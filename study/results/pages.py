@@ -215,10 +215,11 @@ class Page:
         """
         panels = {}
         for question, title in questions.items():
-            base, records = self.runs(question)[2].get(PAL), self._records(question)
+            pairs, records = self.runs(question)[2], self._records(question)
+            guided = next((arm for arm in pairs if f"{arm},".startswith(f"{PAL},")), PAL)  # such as "PAL, twice as long"
             curves = [
                 {record["config"]["seed"]: record["history"]["val_expression_accuracy"] for record in records.get(arm, [])}
-                for arm in (base, PAL)
+                for arm in (pairs.get(guided), guided)
             ]
             if set(curves[0]) & set(curves[1]):
                 panels[title] = curves

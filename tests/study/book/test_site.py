@@ -160,7 +160,7 @@ def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
     for name, fake in fakes.items():
         monkeypatch.setattr(front_page, name, fake)
     text = front_page.with_answer(f"{front_page.MARK} b {front_page.TABLE} {front_page.PATCH}")
-    trains = "On the faces that it trains on the difference is {}; on validation faces PAL leads by 8.0 points at most, "
+    trains = "On the faces that it trains on the difference is {} points; on validation faces PAL leads by 8.0 points at most, "
     trains += "after epoch 1 of 3, and after the last by 0.1 points.\n"
     assert text.startswith(f"- Good baseline: open. {trains.format('-0.3 (-0.6 to -0.1)')}- Few faces: higher. On the faces")
     assert f"- Few faces: higher. {trains.format('+1.0 (0.0 to +2.0)')}- From a weak baseline, it is higher in P1. There" in text
