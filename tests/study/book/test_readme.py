@@ -102,6 +102,11 @@ def test_the_reports_words_about_the_runs_are_what_the_records_say(measured_once
     row = comparisons(page.runs("rivals")[0], {cosine: own}, "test_accuracy").loc[cosine]
     assert "guides the features themselves by the same heatmap, the feature cosine, does about as well in three seeds." in REPORT
     assert row["seeds"] == 3 and row["low"] < 0 < row["high"] and abs(row["difference"]) < 0.005
+    other = page.differences("why")[0].loc["another face's landmarks"]
+    level, none = (100 * page.runs("why")[0].groupby("arm")["test_accuracy"].mean()[arm] for arm in (other.name, "without PAL"))
+    low, high = (f"{100 * other[name]:+.1f}" for name in ("low", "high"))
+    lower = f"ends at {level:.1f} %, {-100 * other['difference']:.1f} points lower ({low} to {high}; exploratory)"
+    assert f"with another face's the network {lower}, no better than without PAL" in TEXT and other["seeds"] == 5 and level < none
     changed = [path for path in (ROOT / "results" / "runs").glob("fer2013-*.json") if read_record(path)["commit"].endswith("+")]
     assert f"for {len(changed)} of FER2013's runs" in REPORT
 
