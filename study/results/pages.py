@@ -216,7 +216,7 @@ class Page:
         panels = {}
         for question, title in questions.items():
             pairs, records = self.runs(question)[2], self._records(question)
-            guided = next((arm for arm in pairs if f"{arm},".startswith(f"{PAL},")), PAL)  # such as "PAL, twice as long"
+            guided = PAL if PAL in pairs else f"{PAL}, twice as long"
             curves = [
                 {record["config"]["seed"]: record["history"]["val_expression_accuracy"] for record in records.get(arm, [])}
                 for arm in (pairs.get(guided), guided)
