@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palcore.heatmaps import gaussian_heatmap
-from palcore.losses import LOSSES, PrivilegedAttributionLoss, attribution_correlation, attribution_loss
+from palcore.losses import LOSSES, PrivilegedAttributionLoss, SmoothedCrossEntropy, attribution_correlation, attribution_loss
 from palcore.models import with_attribution
 from tests.backend_case import faces, network
 
@@ -61,6 +61,14 @@ def test_a_map_that_varies_by_a_ten_thousandth_is_not_flat(rng):
     nearly_flat = 1 + 1e-4 * heatmap / heatmap.max()
     np.testing.assert_allclose(attribution_correlation(nearly_flat, heatmap), 1, atol=1e-3)
     np.testing.assert_array_equal(attribution_correlation(1 + 1e-4 * (nearly_flat - 1), heatmap), 0)
+
+
+def test_smoothing_is_that_of_keras_for_labels_as_numbers(rng):
+    logits, labels = rng.normal(size=(6, 7)).astype(np.float32), rng.integers(7, size=6)
+    theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)(np.eye(7)[labels], logits)
+    loss = SmoothedCrossEntropy(0.2)
+    np.testing.assert_allclose(float(loss(labels, logits)), float(theirs), rtol=1e-6)
+    assert SmoothedCrossEntropy.from_config(loss.get_config()).smoothing == 0.2
 
 
 def test_maps_of_different_size_and_bad_sigma_are_refused():

@@ -8,7 +8,6 @@ import pytest
 
 from palcore.data import load
 from palcore.data.changes import landmarks_from
-from palcore.losses import SmoothedCrossEntropy
 from palcore.models import build_classifier, with_attribution
 from palcore.runs import training
 from palcore.runs.options import check_options
@@ -28,15 +27,6 @@ def test_the_attributed_map_is_what_leaves_the_last_convolution(backbone, normal
     assert with_attribution(classifier).attributed_layer == layer
     norms = [one for one in classifier.layers if isinstance(one, keras.layers.BatchNormalization)]
     assert len(norms) == {"block": 3, "convolution": 6 if backbone == "compact" else 8}[normalisation]
-
-
-def test_smoothing_is_that_of_keras_for_labels_as_numbers():
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(size=(6, 7)).astype(np.float32), rng.integers(7, size=6)
-    theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)(np.eye(7)[labels], logits)
-    loss = SmoothedCrossEntropy(0.2)
-    np.testing.assert_allclose(float(loss(labels, logits)), float(theirs), rtol=1e-6)
-    assert SmoothedCrossEntropy.from_config(loss.get_config()).smoothing == 0.2
 
 
 def test_optimizer_rate_and_decay_are_those_of_the_options():
