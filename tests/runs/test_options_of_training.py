@@ -8,6 +8,7 @@ import pytest
 
 from palcore.data import load
 from palcore.data.changes import landmarks_from
+from palcore.losses import SmoothedCrossEntropy
 from palcore.models import build_classifier, with_attribution
 from palcore.runs import training
 from palcore.runs.options import check_options
