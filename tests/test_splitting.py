@@ -221,6 +221,12 @@ def test_gates_are_no_default(form):
     assert split_classifier(model).path == "gated"
 
 
+def test_every_kind_of_layer_that_learns_makes_a_default():
+    given = image()
+    maps = layers.SeparableConv2D(4, 3, name="apart")(given)
+    assert split_classifier(keras.Model(given, top(maps))).path == "apart"
+
+
 def test_one_cell_is_no_map():
     given = image()
     deep = layers.Conv2D(8, 3, activation="relu", name="deep")(given)
@@ -250,8 +256,8 @@ def test_the_default_map_is_said_once_and_a_named_one_is_not(capsys):
     )
 
 
-def open_size():
-    given = image(None, None, 3)
+def open_size(height=None, width=None):
+    given = image(height, width, 3)
     return keras.Model(given, layers.Dense(5)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="deep")(given))))
 
 
@@ -292,6 +298,11 @@ def two_heads():
     return keras.Model(given, [top(features), top(features)])
 
 
+def one_number():
+    given = image()
+    return keras.Model(given, keras.ops.mean(top(backbone()(given)), axis=-1))
+
+
 def scores_at_each_place():
     given = image()
     return keras.Model(given, layers.Conv2D(5, 1)(backbone()(given)))
@@ -300,6 +311,8 @@ def scores_at_each_place():
 REFUSED = {
     r"layer 'deep' of .* has a map of open size .*: build .* with a fixed size .* in place of \(None, None, 3\)": (open_size, None),
     "layer 'deep' .* open size": (open_size, "deep"),
+    "layer 'deep' .* open size \\(None, 6, 4\\)": (lambda: open_size(width=8), "deep"),
+    "layer 'deep' .* open size \\(6, None, 4\\)": (lambda: open_size(height=8), "deep"),
     "layer 'active' of .* has its channels first, .*: build the classifier with data_format='channels_last'": (
         channels_first,
         None,
@@ -312,6 +325,7 @@ REFUSED = {
     "'old' is a model of Keras 2": (LegacyModel, None),
     "has 1 inputs and 2 outputs": (two_heads, None),
     r"the first of shape \(None, 8, 8, 5\): it must have one image and one vector of scores": (scores_at_each_place, None),
+    r"the first of shape \(None,\): it must have one image and one vector of scores": (one_number, None),
     "layer 'twice' of .* is applied 2 times, as twice: choose one applied once": (lambda: shared_layer(None), "twice"),
     "layer 'a/deep' of .* lies within a branch, and other paths go around it": (lambda: two_streams(), "a/deep"),
     "sub-model 'join' has 2 inputs: its parts must have one": (lambda: list_of_inputs(None), None),
