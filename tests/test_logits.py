@@ -125,7 +125,7 @@ LOGITS = {
 # Weights of a layer behind a tanh, for logits that vary a little around the biases.
 small = keras.initializers.RandomUniform(-0.01, 0.01, seed=0)
 between, apart = keras.initializers.Constant(0.5), keras.initializers.Constant(9.0)
-wide = keras.initializers.RandomUniform(-3, 3, seed=0)
+wide, very_wide = keras.initializers.RandomUniform(-3, 3, seed=0), keras.initializers.RandomUniform(-1e7, 1e7, seed=0)
 
 
 @pytest.mark.parametrize("form", LOGITS)
@@ -165,11 +165,12 @@ REFUSED = {
     "own layer": lambda x: OwnSigmoid(5)(x),
     "a class left out": lambda x: layers.Dense(6, activation="softmax")(x)[:, :5],
     "a gate on a softmax": lambda x: layers.Dense(5, activation="softmax")(x) * layers.Dense(1, activation="sigmoid")(x),
+    "sigmoid, saturated": lambda x: layers.Dense(5, activation="sigmoid", kernel_initializer=very_wide)(x),
     "a little warmer": lambda x: layers.Lambda(lambda z: ops.softmax(1.002 * z))(layers.Dense(5, kernel_initializer=wide)(x)),
     "warmer, in half precision": lambda x: layers.Lambda(lambda z: ops.softmax(1.05 * z), dtype="bfloat16")(
         layers.Dense(5, kernel_initializer=wide)(x)
     ),
-    "saturated": lambda x: layers.Softmax()(layers.Dense(5, kernel_initializer=keras.initializers.RandomUniform(-1e7, 1e7, 0))(x)),
+    "saturated": lambda x: layers.Softmax()(layers.Dense(5, kernel_initializer=very_wide)(x)),
     "two sigmoids averaged": lambda x: layers.Average()([ops.sigmoid(layers.Dense(5)(4.0 * x)) for _ in range(2)]),
 }
 
