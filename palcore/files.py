@@ -147,12 +147,16 @@ def opened_table(path: str | Path, what: str) -> Iterator[io.BufferedReader]:
             yield text
 
 
+def _no_number(name):
+    raise ValueError(f"it has {name}, which is no number")
+
+
 def read_json(path: str | Path, what: str, remedy: str = "check the path") -> Any:
     """The content of a JSON file; errors as those of ``opened``."""
     with opened(path, what, SMALL, remedy) as file:
         text = file.read()
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as problem:
         raise ValueError(f"{path} is not a {what} ({one_line(problem)}): {remedy}") from None
 

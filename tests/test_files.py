@@ -96,7 +96,7 @@ def test_a_declared_size_is_looked_at_before_anything_is_read(most, tmp_path):
         read_json(path, "run record")
 
 
-@pytest.mark.parametrize("content", [b"", b'{"config": {', b"\xff\xfe{}", b"[" * 100_000, b"PK"])
+@pytest.mark.parametrize("content", [b"", b'{"config": {', b"\xff\xfe{}", b"[" * 100_000, b"PK", b'{"accuracy": NaN}'])
 def test_what_is_no_json_is_named(content, tmp_path):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(ValueError, match="is not a run record .*: give another"):
