@@ -3,8 +3,11 @@
 import numpy as np
 
 from palcore.runs.records import read_record
-from study.results.primary import answers, beside, clause, declared, leads, measure, sentence
-from study.results.tables import results_folder
+from study.results import primary
+from study.results.glance import INSTEAD_OF_OWN
+from study.results.measures import WITHOUT
+from study.results.pages import Page
+from study.results.tables import between, comparisons, number, results_folder
 
 MARK = "<!-- the answer, from results/: study/book/front_page.py -->"
 """Stands in `book/intro.md` where the sentences belong."""
@@ -15,41 +18,108 @@ TABLE = "<!-- the answers, from results/: study/book/front_page.py -->"
 PATCH = "<!-- the patch, from results/: study/book/front_page.py -->"
 """Stands in the caption of the first picture."""
 
-SHOWN = ("C1", "C6", "P1", "P5")
-"""The primary comparisons of ``study/grid.yml`` that answer the book's question: on real faces, from a good baseline with all
-faces and with few, from a weak one, and on drawn faces."""
+SHOWN = {
+    "C1": "With all of FER2013's training faces and a good baseline",
+    "C6": "With a tenth of them and a good baseline",
+    "P1": "With all of them and a weak baseline",
+    "P5": "On drawn faces whose patch misleads in the test",
+}
+"""The primary comparisons of ``study/grid.yml`` that answer the book's question, and where each is."""
 
-ELSEWHERE = "where one network without other data reaches 73.28 % {cite}`khaireddin2021facial`"
+VERDICTS = {
+    "higher": "better",
+    "lower": "worse",
+    "faces": "better or worse on these test faces only",
+    "same": "no better",
+    "inconclusive": "no better that we can see",
+}
+
+SUMMARY = (
+    "A better network where faces are few, and a faster one where the baseline is weak. With all faces and a good baseline no "
+    "better one that we can see."
+)
+SUMMED = {"C1": ("inconclusive", "same"), "C6": ("higher",), "P1": ("higher",)}
+"""The outcomes that ``SUMMARY`` is true of."""
+
+LONGER = {"C1": ("end", "twice-as-long"), "C6": ("tenth", "tenth-twice-as-long")}
+"""The question of a comparison, and the one that trains for twice as many epochs."""
+
+CITED = "{cite}`khaireddin2021facial`"
 
 
 def answer(results=None):
-    """A sentence for each of ``SHOWN``, as the result pages say it, and what the network gains early, as a list in Markdown.
+    """``SUMMARY``, and for each of ``SHOWN`` what came out and what is known of pace, length and landmarks, a list in Markdown.
 
     :param results: folder that holds ``runs/``; None for the study's own.
-    :raises ValueError: where the grid has no such comparison, or results/ no runs of two seeds.
+    :raises ValueError: where the grid has no such comparison, results/ no runs of two seeds, or ``SUMMARY`` is not what they say.
     """
-    comparisons, found = declared(), measure(results)
+    page = Page([], results)
     for name in SHOWN:
-        if name not in comparisons or found.loc[name, "outcome"] in ("missing", "early"):
+        if name not in page.declared or page.measured.loc[name, "outcome"] in ("missing", "early"):
             raise ValueError(f"the front page speaks of {' and '.join(SHOWN)}: {name} is not in study/grid.yml, or has no runs yet")
-    good, few, drawn = (sentence(comparisons[name], found.loc[name]) for name in ("C1", "C6", "P5"))
-    ahead = beside(found.loc[["C1", "C6", "P1"]], results)["training faces"]
-    faster = f"There the network leads on the faces that it trains on as well, by {ahead['P1']}: it learns faster."
-    good_level, weak_level = (f"{100 * found.loc[name, 'levels'][1]:.1f} %" for name in ("C1", "P1"))
-    level = f"The good baseline has {good_level}, the weak one {weak_level}, {ELSEWHERE}."
-    weak = f"From a weak baseline, {clause(comparisons['P1'], found.loc['P1'])}."
-    all_faces, tenth = (_beside(comparisons[name], ahead[name], results) for name in ("C1", "C6"))
-    return f"- {good} {all_faces}\n- {few} {tenth}\n- {weak} {faster} {level}\n- {drawn}\n"
+    for name, outcomes in SUMMED.items():
+        if (outcome := page.measured.loc[name, "outcome"]) not in outcomes:
+            raise ValueError(
+                f"{name} is {outcome} in results/ and not {' or '.join(outcomes)}: SUMMARY in {__file__} says too much"
+            )
+    more = {"C1": [_pace, _longer, _level], "C6": [_pace, _longer, _landmarks], "P1": [_pace], "P5": []}
+    paragraphs = [" ".join(filter(None, [_result(page, name), *(say(page, name) for say in more[name])])) for name in SHOWN]
+    return f"{SUMMARY}\n\n" + "".join(f"- {paragraph}\n" for paragraph in paragraphs)
 
 
-def _beside(asked, training, results):
+def _result(page, name):
+    """``**With ...: better.** 54.9 % of the test faces are right without PAL and 56.9 % with it: ...``"""
+    asked, row = page.declared[name], page.measured.loc[name]
+    spans = [("other seeds", asked.span(row["low"], row["high"], "{} to {}"))]
+    spans += [("other faces too", asked.span(row["low_faces"], row["high_faces"], "{} to {}"))]
+    spans = "; ".join(f"{words}: {span}" for words, span in spans if span != "-")
+    guided, plain = map(asked.level, row["levels"])
+    levels = f"{plain} of the test faces are right without PAL and {guided} with it"
+    seeds = f"{row['seeds']} of {row['planned']} seeds" if row["seeds"] < row["planned"] else f"{row['seeds']} seeds"
+    size = f"{asked.amount(row['difference'], True)} ({spans}; {name}, {seeds})"
+    return f"**{SHOWN[name]}: {VERDICTS[row['outcome']]}.** {levels}: {size}."
+
+
+def _pace(page, name):
     """The difference on training faces, and what PAL's lead on validation faces is at most and at the end."""
-    lead = leads(asked, results)
-    most = f"{asked.amount(lead.max())} at most, after epoch {lead.argmax() + 1} of {len(lead)}"
-    last = f"after the last by {asked.amount(lead[-1])}"
+    asked, lead = page.declared[name], primary.leads(page.declared[name], page.results)
+    training = primary.beside(page.measured.loc[[name]], page.results).loc[name, "training faces"]
+    most = f"{asked.amount(lead.max())} at most (after epoch {lead.argmax() + 1} of {len(lead)})"
     return (
-        f"On the faces that it trains on the difference is {training} points; on validation faces PAL leads by {most}, and {last}."
+        f"On validation faces PAL leads by {most} and by {asked.amount(lead[-1])} at the end; on the faces that it trains on by "
+        f"{training} in the last epoch."
     )
+
+
+def _longer(page, name):
+    """What twice the epochs change, as far as that is in."""
+    asked, (question, twice) = page.declared[name], LONGER[name]
+    table, (runs, _, pairs) = page.lengthened(question, twice), page.runs(twice)
+    tested = comparisons(runs, pairs, "test_accuracy")
+    if len(table) < 2 or tested.empty:
+        return "Whether more epochs would change that is not known yet."
+    plain, guided = (asked.amount(change, True) for change in table["after"] - table["before"])
+    lead = asked.amount(tested["difference"].iloc[0], True)
+    return (
+        f"Twice the epochs change the accuracy on validation faces by {plain} without PAL and by {guided} with it, and the "
+        f"difference on test faces to {lead} ({table['seeds'].min():.0f} seeds)."
+    )
+
+
+def _landmarks(page, name):
+    """What other landmarks than each face's own come to where PAL gains, as far as that is in."""
+    differences = page.differences("why")[0]
+    texts = [
+        f"{INSTEAD_OF_OWN.get(arm, arm)} {number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})"
+        for arm, row in differences.iterrows()
+        if row["seeds"] > 1 and arm != WITHOUT
+    ]
+    return f"Against each face's own landmarks, in points and exploratory: {'; '.join(texts)}." if texts else ""
+
+
+def _level(page, name):
+    """What others reach."""
+    return f"One network without other data has reached 73.28 % {CITED}."
 
 
 def patch_means(results=None):
@@ -87,7 +157,9 @@ def with_table(text, results=None):
 
     :raises ValueError: if the place is gone.
     """
-    return _replaced(text, TABLE, answers(results).replace(" %", "\u00a0%"))  # no line of a narrow cell begins with the sign
+    return _replaced(
+        text, TABLE, primary.answers(results).replace(" %", "\u00a0%")
+    )  # no line of a narrow cell begins with the sign
 
 
 def _replaced(text, mark, words):

@@ -1,8 +1,9 @@
-"""Write the README's tables from the committed records: the answers, and the accuracies to expect."""
+"""Write into the README what the committed records say: the answer, its table, and the accuracies to expect."""
 
 import re
 from pathlib import Path
 
+from study.book.front_page import CITED, answer
 from study.results.primary import answers
 from study.results.tables import read_question
 
@@ -32,8 +33,9 @@ def expected():
 
 
 def with_tables(text):
-    """The README's text with its tables renewed."""
-    for name, table in (("answers", answers()), ("expected", expected())):
+    """The README's text with all that renewed."""
+    said = answer().replace(CITED, "(arXiv:2105.03588)")
+    for name, table in (("answer", said), ("answers", answers()), ("expected", expected())):
         begin, end = f"<!-- {name}: begin (written by study/book/readme.py from results/) -->", f"<!-- {name}: end -->"
         words = f"{begin}\n{table}\n{end}"
         text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, words=words: words, text, flags=re.DOTALL)

@@ -300,9 +300,10 @@ class Page:
         table.insert(0, "accuracy on validation faces (%)", [number(100 * runs["validation_accuracy"][name]) for name in options])
         fold(f"Everything that was tried ({len(table)})", to_markdown(table, "run"))
 
-    def longer(self, question, twice):
-        """Say whether twice the epochs change the validation accuracy of either arm by ``ENOUGH``, over seeds that both have."""
-        texts, changes = [], []
+    def lengthened(self, question, twice):
+        """The validation accuracy of each arm of a question, ``before``, and with twice the epochs, ``after``, both means over the
+        ``seeds`` that both have: a table by arm, without those of which none is in."""
+        rows = {}
         for arm, label in zip(self.runs(question)[1], self.runs(twice)[1], strict=False):
             ends = []
             for name, key in ((question, arm), (twice, label)):
@@ -310,19 +311,25 @@ class Page:
                 ends.append(runs[runs["arm"] == key].set_index("seed")["validation_accuracy"])
             both = pd.concat(ends, axis=1, join="inner")
             if len(both):
-                before, after = both.mean()
-                changes.append(after - before)
-                change = number(100 * changes[-1], 1, True)
-                texts.append(f"{arm} {number(100 * before)} % and {number(100 * after)} % ({change} points; {len(both)} seeds)")
-        if texts:
-            enough = "By the rule above the trainings are long enough."
-            if max(changes) >= ENOUGH:
-                enough = "By the rule above the trainings are not long enough."
-            elif min(changes) <= -ENOUGH:
-                enough = "By the rule above the length matters, but twice the epochs end lower: more of them gain nothing."
-            display(Markdown(f"Accuracy on validation faces: {'; '.join(texts)}. {enough}"))
-        else:
+                rows[arm] = dict(zip(("before", "after", "seeds"), (*both.mean(), len(both)), strict=True))
+        return pd.DataFrame(rows).T
+
+    def longer(self, question, twice):
+        """Say whether twice the epochs change the validation accuracy of either arm by ``ENOUGH``."""
+        table = self.lengthened(question, twice)
+        if table.empty:
             self.answer(twice)
+            return
+        changes, texts = table["after"] - table["before"], []
+        for arm, row in table.iterrows():
+            shares = f"{number(100 * row['before'])} % and {number(100 * row['after'])} %"
+            texts.append(f"{arm} {shares} ({number(100 * changes[arm], 1, True)} points; {row['seeds']:.0f} seeds)")
+        enough = "By the rule above the trainings are long enough."
+        if changes.max() >= ENOUGH:
+            enough = "By the rule above the trainings are not long enough."
+        elif changes.min() <= -ENOUGH:
+            enough = "By the rule above the length matters, but twice the epochs end lower: more of them gain nothing."
+        display(Markdown(f"Accuracy on validation faces: {'; '.join(texts)}. {enough}"))
 
     def what_to_run(self, question, name):
         """Show the command that fills a licensed data set's page, and how long it takes."""

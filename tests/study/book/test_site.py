@@ -3,15 +3,14 @@
 import json
 import pkgutil
 import re
-from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import palcore
 from study.book import check_site, front_page, serve, source
 from study.book.site_extension import repair, used_icons
+from study.results.pages import Page
 
 GOOD = """<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Page</title>
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head>
@@ -141,33 +140,30 @@ def test_buttons_follow_the_one_address(monkeypatch, address, button, colab):
     assert source.repository({"repository": {"url": ""}}) == "https://github.com/someone/fork"
 
 
-def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
-    said = {"C1": "Good baseline: open.", "C6": "Few faces: higher.", "P5": "Drawn faces: higher.", "P1": "Real faces."}
-    levels = {"C1": [0.68, 0.675], "C6": [0.57, 0.55], "P1": [0.65, 0.63], "P5": []}
-    found = pd.DataFrame({"outcome": dict.fromkeys(said, "higher"), "levels": levels})
-    fakes = {
-        "declared": lambda: dict.fromkeys(said, SimpleNamespace(amount=lambda value: f"{100 * value:.1f} points")),
-        "measure": lambda results: found,
-        "beside": lambda measured, results: pd.DataFrame(
-            {"training faces": {"C1": "-0.3 (-0.6 to -0.1)", "C6": "+1.0 (0.0 to +2.0)", "P1": "+1.2 (+0.7 to +1.6)"}}
-        ),
-        "sentence": lambda asked, row: said[row.name],
-        "clause": lambda asked, row: f"it is higher in {row.name}",
-        "leads": lambda asked, results: np.array([0.08, 0.02, 0.001]),
-        "answers": lambda results: "| a table |",
-        "patch_sentences": lambda results: "Less.",
-    }
-    for name, fake in fakes.items():
-        monkeypatch.setattr(front_page, name, fake)
+def test_the_front_page_says_what_the_records_say(measured_once, monkeypatch):
     text = front_page.with_answer(f"{front_page.MARK} b {front_page.TABLE} {front_page.PATCH}")
-    trains = "On the faces that it trains on the difference is {} points; on validation faces PAL leads by 8.0 points at most, "
-    trains += "after epoch 1 of 3, and after the last by 0.1 points.\n"
-    assert text.startswith(f"- Good baseline: open. {trains.format('-0.3 (-0.6 to -0.1)')}- Few faces: higher. On the faces")
-    assert f"- Few faces: higher. {trains.format('+1.0 (0.0 to +2.0)')}- From a weak baseline, it is higher in P1. There" in text
-    assert "by +1.2 (+0.7 to +1.6): it learns faster. The good baseline has 67.5 %, the weak one 63.0 %" in text
-    assert text.endswith("\n- Drawn faces: higher.\n b | a table | Less.")
+    page, tenth = Page([]), measured_once.loc["C6"]
+    plain, guided = (f"{100 * level:.1f} %" for level in tenth["levels"][::-1])
+    difference, low, high = (f"{100 * tenth[name]:+.1f}" for name in ("difference", "low", "high"))
+    result = f"better.** {plain} of the test faces are right without PAL and {guided} with it: {difference} points (other seeds: "
+    [paragraph] = [line for line in text.splitlines() if f"{result}{low} to {high}; " in line]
+    curves = {arm: [run["history"]["val_expression_accuracy"] for run in runs] for arm, runs in page._records("tenth").items()}
+    lead = 100 * (np.mean(curves["PAL"], axis=0) - np.mean(curves["without PAL"], axis=0))
+    assert f"leads by {lead.max():.1f} points at most (after epoch {lead.argmax() + 1} of 100) and by {lead[-1]:.1f}" in paragraph
+    twice = page.lengthened("tenth", "tenth-twice-as-long")
+    plain, guided = (f"{change:+.1f} points" for change in 100 * (twice["after"] - twice["before"]))
+    assert f"on validation faces by {plain} without PAL and by {guided} with it" in paragraph and "(2 seeds)" in paragraph
+    other = page.differences("why")[0].loc["another face's landmarks"]
+    assert f"another face's {100 * other['difference']:+.1f} ({100 * other['low']:+.1f} to " in paragraph
+    assert text.startswith(front_page.SUMMARY) and "| C6, with a tenth" in text and text.count("- **") == 4
     with pytest.raises(ValueError, match="the answer has no place"):
         front_page.with_answer("no mark")
-    found.loc["P1", "outcome"] = "missing"
-    with pytest.raises(ValueError, match="P1 is not in study/grid.yml, or has no runs yet"):
-        front_page.answer()
+    changed = measured_once.copy()
+    monkeypatch.setattr(front_page.primary, "measure", lambda results=None: changed)
+    for outcome, said in (
+        ("missing", "P1 is not in study/grid.yml, or has no runs"),
+        ("same", "P1 is same in results/ and not higher"),
+    ):
+        changed.loc["P1", "outcome"] = outcome
+        with pytest.raises(ValueError, match=said):
+            front_page.answer()
