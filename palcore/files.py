@@ -10,12 +10,10 @@ import errno
 import gzip
 import io
 import json
-import math
 import os
 import stat
 import sys
 import threading
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,7 +31,6 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system without locks answers: Lustre without ``-o flock``, some NFS and FUSE mounts."""
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")  # endings of the files that count as pictures in a folder, in capitals too
-PACKED = 100  # how much larger than its file a packed table may be: text packs to a fifth or so, a file of zeros to a thousandth
 SMALL = 2**26  # bytes of the largest file that is read in one piece, unless its reader says otherwise
 
 PARSING = threading.Lock()
@@ -93,58 +90,28 @@ def read_text(path: str | Path, what: str, most: int = SMALL) -> str:
 
 
 def read_array(path: str | Path, what: str, most: int = SMALL) -> np.ndarray:
-    """The array, of numbers or texts, of a ``.npy`` file, whose header must claim what the file holds; never a pickle."""
+    """The array, of numbers or texts, of a ``.npy`` file; never a pickle."""
+    import numpy as np
+
     content = read_bytes(path, what, most)
     try:
-        values = _array(io.BytesIO(content))
+        with PARSING:
+            values = np.load(io.BytesIO(content), allow_pickle=False)
         values.tolist()  # a text may have characters that there are none of
         return values
     except Exception as problem:  # damaged bytes make NumPy raise whatever its parts raise
         raise ValueError(f"{what} {path} cannot be read ({one_line(problem)}): it must be a whole .npy file") from None
 
 
-def _array(file) -> np.ndarray:
-    """The array of an open ``.npy`` file, no larger than what the file holds; damaged bytes raise whatever NumPy raises."""
-    import numpy as np
-
-    version = np.lib.format.read_magic(file)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    with PARSING:
-        shape, by_columns, kind = header(file)
-    content = file.read()
-    claimed = math.prod(shape) * kind.itemsize
-    if kind.hasobject or claimed != len(content):
-        raise ValueError("it holds objects" if kind.hasobject else f"it holds {len(content):,} bytes of {claimed:,}")
-    return np.frombuffer(content, kind).reshape(shape, order="F" if by_columns else "C")
-
-
-class _Bounded(io.RawIOBase):
-    """What a file unpacks to, until it is ``most`` bytes."""
-
-    def __init__(self, file, most: int):
-        self.file, self.left, self.most = file, most, most
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:
-        count = self.file.readinto(buffer)
-        self.left -= count
-        if self.left < 0:
-            raise ValueError(f"it unpacks to more than {self.most:,} bytes")
-        return count
-
-
 @contextmanager
 def opened_table(path: str | Path, what: str) -> Iterator[io.BufferedReader]:
-    """A ``.csv`` or ``.csv.gz`` file, unpacked while it is read, by ``PACKED`` times at most."""
+    """A ``.csv`` or ``.csv.gz`` file, unpacked while it is read."""
     with opened(path, what) as file:
-        if not str(path).lower().endswith(".gz"):
+        if str(path).lower().endswith(".gz"):
+            with gzip.open(file) as unpacked:
+                yield unpacked
+        else:
             yield file
-            return
-        most = 2**20 + PACKED * os.fstat(file.fileno()).st_size
-        with gzip.open(file) as unpacked, io.BufferedReader(_Bounded(unpacked, most)) as text:
-            yield text
 
 
 def _no_number(name):
@@ -161,18 +128,14 @@ def read_json(path: str | Path, what: str, remedy: str = "check the path") -> An
         raise ValueError(f"{path} is not a {what} ({one_line(problem)}): {remedy}") from None
 
 
-def read_arrays(path: str | Path, what: str, remedy: str, most: int | None = None) -> dict[str, np.ndarray]:
-    """The arrays of an ``.npz`` file, by name; never a pickle.
+def read_arrays(path: str | Path, what: str, remedy: str) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz`` file, by name; never a pickle."""
+    import numpy as np
 
-    :param most: bytes of all arrays at most; None where they were not compressed, and can't have more than the file itself.
-    """
-    with opened(path, what, most, remedy) as file:
+    with opened(path, what, remedy=remedy) as file:
         try:
-            with zipfile.ZipFile(file) as archive:
-                entries = archive.infolist()
-                if sum(entry.file_size for entry in entries) > (most or os.fstat(file.fileno()).st_size):
-                    raise ValueError("too large")
-                return {entry.filename.removesuffix(".npy"): _array(archive.open(entry)) for entry in entries}
+            with np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
         except Exception:  # whatever damaged bytes make zipfile, zlib and NumPy say
             raise ValueError(f"{what} {path} is damaged: {remedy}") from None
 

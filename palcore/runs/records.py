@@ -156,5 +156,5 @@ def _fault(record):
 
 
 def predictions_of(path: str | Path) -> dict:
-    """All arrays of a run's ``predictions.npz``, of a gigabyte at most; errors as ``palcore.files.read_arrays``."""
-    return read_arrays(path, "predictions", "give the folder that a training run has written, or train it again", 1 << 30)
+    """All arrays of a run's ``predictions.npz``; errors as ``palcore.files.read_arrays``."""
+    return read_arrays(path, "predictions", "give the folder that a training run has written, or train it again")
