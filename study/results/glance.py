@@ -85,15 +85,12 @@ class Glance(Page):
             effects.draw_effects(list(groups.values()), self.margin and 100 * self.margin)
 
     def pace(self):
-        """Show in sentences whether the lead on test faces is one on training faces too, and what it is after shorter trainings."""
+        """Show in a table whether the lead on test faces is one on training faces too, and what it is after shorter trainings."""
         aside = primary.beside(self.measured, self.results)
-        texts = [
-            f"{aside.loc[name, 'training faces']} on training faces and {aside.loc[name, 'test faces']} on test faces, {words}"
-            for name, words in LEADS.items()
-            if name in aside.index
-        ]
-        if texts:
-            display(Markdown(f"In the last epoch, PAL leads, in points, by: {'; '.join(texts)}."))
+        heads = {"training faces": "lead on the faces that it trains on (points)", "test faces": "on test faces (points)"}
+        rows = {words: aside.loc[name, list(heads)] for name, words in LEADS.items() if name in aside.index}
+        if rows:
+            display(Markdown(to_markdown(pd.DataFrame(rows).T.rename(columns=heads), "PAL, in the last epoch")))
         leads = [self.differences(name)[0].get("difference", {}) for name in ("faces-strategies", "faces")]
         short, full = (100 * lead.get(arm, np.nan) for lead, arm in zip(leads, (f"{PAL} (mean){SHORT}", PAL), strict=True))
         if np.isfinite(short) and np.isfinite(full):
