@@ -198,20 +198,21 @@ Markdown(sentence)
 # of the attribution map, from 136 numbers. Its batches are images and heatmap images, read one at a time.
 
 # %% tags=["remove-input"]
-show_tables(measured("heatmap", "input", "threads", "fed", "epoch"))
+show_tables(measured("heatmap", "input", "augmented", "threads", "fed", "epoch"))
 
 # %% tags=["remove-input"]
 read = figures.get("input", {})
 Markdown(
-    f"One thread reads and decodes {read['faces'] / read['seconds']['plain 1']:.0f} faces of 224 pixels a second, and "
+    f"One thread reads and decodes {read['faces'] / read['seconds']['plain']:.0f} faces of 224 pixels a second, and "
     f"{read['faces'] / read['seconds']['source']:.0f} the source's way."
     if "faces" in read
     else ""
 )
 
 # %% [markdown]
-# Two threads share the faces of a batch and are less than twice as fast as one: between OpenCV's calls they wait for Python's lock.
-# Where a card asks for more, the warp runs on it ([on a GPU](../book/gpu.md)), and only reading is left to the threads.
+# Threads share the faces of a batch, and each face is one thread's. OpenCV would share a single warp among threads of its own, so that
+# one of ours took both cores, and the second gained next to nothing. Where a card asks for more, the warp runs on it ([on a
+# GPU](../book/gpu.md)), and only reading is left to the threads.
 #
 # TensorFlow's generator dataset, which `fit` makes of our batches, tells the C library to hand freed memory back to the system at
 # once, and every step fetches it again, page by page. [`palcore.data.memory`](../palcore/data/memory.py) undoes that, and says what

@@ -4,6 +4,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import cv2
 import keras
 import numpy as np
 
@@ -88,7 +89,9 @@ class FaceBatches(keras.utils.PyDataset):
         if len(self) == 0:
             raise ValueError(f"batch_size {batch_size} for {len(faces)} faces: with drop_remainder no batch is left")
         self.threads = self.options.threads or reading_threads(faces)
-        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        # A face is one thread's: OpenCV would share its warp among threads of its own, two of which are no faster than one of ours.
+        cv2.setNumThreads(1)
+        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None  # the one that asks reads as well
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -125,9 +128,15 @@ class FaceBatches(keras.utils.PyDataset):
         if self.options.augment:
             faces = augmented(faces, self.draws[places], self.options.strength)
         images = np.empty((len(rows), faces.images.size, faces.images.size, 3), np.uint8)
-        parts = [part for part in np.array_split(np.arange(len(rows)), self.threads) if len(part)]
-        each = map if self._pool is None else self._pool.map
-        list(each(lambda part: faces.images.read_into(part, images[part[0] : part[-1] + 1]), parts))
+
+        def read(part):
+            faces.images.read_into(part, images[part[0] : part[-1] + 1])
+
+        first, *others = [part for part in np.array_split(np.arange(len(rows)), self.threads) if len(part)]
+        waiting = [self._pool.submit(read, part) for part in others]
+        read(first)
+        for one in waiting:
+            one.result()
         return images, faces.labels, faces.landmarks
 
     def on_epoch_end(self):

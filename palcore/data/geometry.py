@@ -62,9 +62,9 @@ def landmark_extents(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def transform_landmarks(landmarks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Landmarks ``(68, 2)`` moved by a map of fractions, float32, or ``(N, 68, 2)``, each face's by its own ``(N, 3, 3)``. A map
     that mirrors exchanges left and right landmarks too."""
-    moved = landmarks @ matrix[..., :2, :2].swapaxes(-1, -2) + matrix[..., None, :2, 2]
+    moved = (landmarks @ matrix[..., :2, :2].swapaxes(-1, -2) + matrix[..., None, :2, 2]).astype(np.float32)
     mirrored = matrix[..., 0, 0] * matrix[..., 1, 1] < matrix[..., 0, 1] * matrix[..., 1, 0]
-    return np.where(mirrored[..., None, None], moved[..., FLIP_INDEX, :], moved).astype(np.float32)
+    return np.where(mirrored[..., None, None], moved.take(FLIP_INDEX, axis=-2), moved)
 
 
 def pixel_map(matrix: np.ndarray, width: int, height: int) -> np.ndarray:

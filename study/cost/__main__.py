@@ -18,6 +18,7 @@ from study.cost import card, inputs, steps
 SECTIONS = {
     "heatmaps": inputs.heatmaps,
     "input": inputs.batches,
+    "threads": inputs.threads,
     "fed": inputs.fed_by_files,
     "step": steps.pal_over_plain,
     "loops": steps.beside_torch,

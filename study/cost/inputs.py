@@ -1,6 +1,9 @@
 """Heatmaps and batches: ours over the source's way, what a step consumes, threads, and what ``fit`` makes of files."""
 
+import os
 import tempfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -9,6 +12,8 @@ import numpy as np
 
 from palcore.data import load
 from palcore.data.batches import FaceBatches
+from palcore.data.changes.augmentation import draw_matrix
+from palcore.data.geometry import pixel_map, warp
 from palcore.data.images import read_image
 from palcore.data.table import Faces, LazyImages
 from palcore.heatmaps import gaussian_heatmap
@@ -92,26 +97,60 @@ def heatmaps(case=STEP, count=64, cells=7, rounds=7, often=20):
 
 
 def batches(case=STEP, count=64, size=224, rounds=7):
-    """Our batches against the source's way, against what a training step consumes, and with two threads against one."""
+    """Our batches against the source's way, and against what a training step consumes."""
     with tempfile.TemporaryDirectory() as folder:
         faces = write_faces(folder, count, size)
-        ours = {
-            f"{'augmented' if augment else 'plain'} {threads}": FaceBatches(faces, count, threads=threads, augment=augment)
-            for threads in (1, 2)
-            for augment in (False, True)
-        }
+        ours = {name: FaceBatches(faces, count, threads=1, augment=name == "augmented") for name in ("plain", "augmented")}
         steps = {name: lambda reader=reader: reader[0] for name, reader in ours.items()}
         steps |= {"source": lambda: source_batch(faces, np.arange(count)), "step": step_of(case)}
         times = interleaved({name: clocked(run) for name, run in steps.items()}, rounds)
     way = f"time of the source's way over ours, one thread, {size} px"
     consumed = f"faces read a second, augmented, over what a step of {case.backbone} at {case.size} px consumes"
-    threads = "faces a second with two threads over one"
     return {
-        "input": ratio(way, times, "source", "plain 1", at_least=3, faces=count),
-        "input_over_step": ratio(consumed, times, "step", "augmented 1", count / case.count, at_least=2),
-        "threads": ratio(f"{threads}, {size} px", times, "plain 1", "plain 2"),
-        "threads_augmented": ratio(f"{threads}, augmented, {size} px", times, "augmented 1", "augmented 2"),
+        "input": ratio(way, times, "source", "plain", at_least=3, faces=count),
+        "input_over_step": ratio(consumed, times, "step", "augmented", count / case.count, at_least=2),
     }
+
+
+def threads(targets=((112, 2.0), (224, 1.3)), count=64, number=8, rounds=21):
+    """Augmented batches from the form that a data set is kept in, pixels in one mapped array: over bare warps, and two threads over
+    one, each face one thread's and, as it was, with OpenCV's own threads sharing every warp.
+
+    :param targets: ``(side in pixels, at most so many bare warps a face)``.
+    :param number: of batches that are timed together.
+    """
+    figures, own = {}, os.cpu_count() or 1
+    for size, most in targets:
+        drawn = load("synthetic", count=7 * -(-count // 7), image_size=size, shortcut=None).subset(slice(count))
+        with tempfile.TemporaryDirectory() as folder:
+            np.save(Path(folder) / "pixels.npy", drawn.images[:])
+            pixels = np.load(Path(folder) / "pixels.npy", mmap_mode="r")
+            faces = replace(drawn, images=LazyImages(np.arange(count), np.asarray(pixels).__getitem__, size))
+            readers = {workers: FaceBatches(faces, count, threads=workers, augment=True) for workers in (1, 2)}
+            out, maps = np.empty_like(pixels[0]), pixel_map(draw_matrix(readers[1].draws), size, size)
+
+            def read(workers, readers=readers):
+                for _ in range(number):
+                    readers[workers][0]
+
+            def bare(pixels=pixels, maps=maps, out=out):
+                for _ in range(number):
+                    for image, one in zip(pixels, maps, strict=True):
+                        warp(image, one, out)
+
+            steps = {workers: clocked(partial(read, workers)) for workers in readers}
+            times = interleaved({**steps, "bare": clocked(bare)}, rounds)
+            cv2.setNumThreads(own)
+            times |= {f"{workers} before": taken for workers, taken in interleaved(steps, rounds).items()}
+        cv2.setNumThreads(1)
+        what = "faces a second with two threads over one"
+        figures[f"augmented_{size}"] = ratio(
+            f"time of an augmented face over a bare warp: {size} px", times, 1, "bare", at_most=most
+        )
+        figures[f"threads_{size}"] = ratio(f"{what}: {size} px", times, 1, 2, at_least=1.8)
+        before = f"{what}, OpenCV sharing each warp among {own} of its own: {size} px"
+        figures[f"threads_before_{size}"] = ratio(before, times, "1 before", "2 before")
+    return figures
 
 
 def fed(case, faces, rounds):

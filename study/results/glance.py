@@ -46,8 +46,8 @@ LANDMARKS = {
 LEADS = {
     "C1": "aligned, good baseline",
     "C6": "a tenth of the faces, good baseline",
-    "P1": "aligned",
-    "P3 against none": "placed at random",
+    "P1": "aligned, weak baseline",
+    "P3 against none": "at random places, weak baseline",
 }
 """Comparisons of PAL and none whose leads on training and test faces the first page sets side by side, in a reader's words."""
 

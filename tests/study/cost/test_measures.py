@@ -92,7 +92,8 @@ def test_peak_memory_is_that_of_two_processes(monkeypatch):
 def test_heatmaps_batches_and_what_fit_reaches_of_a_fixed_batch(monkeypatch):
     monkeypatch.setattr(inputs, "step_of", lambda case: lambda: time.sleep(0.01))
     check(inputs.heatmaps(TINY, 8, 4, 2, 2), "heatmap", "heatmap_112", "heatmap_share")
-    check(inputs.batches(TINY, 8, 64, 2), "input", "input_over_step", "threads", "threads_augmented")
+    check(inputs.batches(TINY, 8, 64, 2), "input", "input_over_step")
+    check(inputs.threads(((32, 2.0),), 8, 1, 1), "augmented_32", "threads_32", "threads_before_32")
     check(inputs.fed_by_files(TINY, 16, 1), "fed")
 
 
