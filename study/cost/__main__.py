@@ -53,10 +53,11 @@ def measure(sections, keep):
     return figures
 
 
-def record(figures, seconds, load):
+def record(figures, seconds, load, code):
     """What the chapter reads.
 
     :param load: programs that wanted the processor in the minute before the measurement began.
+    :param code: the commit, from before this record was written over an earlier one.
     """
     return {
         "figures": figures,
@@ -66,7 +67,7 @@ def record(figures, seconds, load):
         "device": device(),
         "cores": os.cpu_count(),
         "versions": versions(),
-        "commit": commit(),
+        "commit": code,
     }
 
 
@@ -101,12 +102,12 @@ def main(words=None):
     unknown = [name for name in given.sections if name not in SECTIONS]
     if unknown:
         parser.error(f"unknown section {unknown[0]!r}: choose from gpu alone, {', '.join(SECTIONS)}")
-    load, started = os.getloadavg()[0], time.perf_counter()
+    load, started, code = os.getloadavg()[0], time.perf_counter(), commit()
     chosen = {name: SECTIONS[name] for name in given.sections or SECTIONS}
 
     def keep(figures):
         if not given.sections:
-            write_json(folder / "cost.json", record(figures, time.perf_counter() - started, load))
+            write_json(folder / "cost.json", record(figures, time.perf_counter() - started, load, code))
 
     figures = measure(chosen, keep)
     if not given.sections:
