@@ -60,6 +60,9 @@ page.tables("end")
 page.longer("end", "twice-as-long")
 
 # %% tags=["remove-input"]
+page.answer("twice-as-long")
+
+# %% tags=["remove-input"]
 page.tables("twice-as-long")
 
 # %% [markdown]

@@ -60,6 +60,15 @@ ENOUGH = 0.005
 """A share of the validation faces: what twice the epochs may change where a training is long enough."""
 
 
+def enough(changes):
+    """Whether a training is long enough, as a clause, from what twice its epochs change of each arm's validation accuracy."""
+    if changes.max() >= ENOUGH:
+        return "these trainings are not long enough"
+    if changes.min() <= -ENOUGH:
+        return "the length matters, but twice the epochs end lower: more of them gain nothing"
+    return "these trainings are long enough"
+
+
 def page_of(question):
     """The page that shows a question."""
     tried = "results_end" if question.startswith("tries-") else "results_faces"
@@ -324,12 +333,7 @@ class Page:
         for arm, row in table.iterrows():
             shares = f"{number(100 * row['before'])} % and {number(100 * row['after'])} %"
             texts.append(f"{arm} {shares} ({number(100 * changes[arm], 1, True)} points; {row['seeds']:.0f} seeds)")
-        enough = "By the rule above the trainings are long enough."
-        if changes.max() >= ENOUGH:
-            enough = "By the rule above the trainings are not long enough."
-        elif changes.min() <= -ENOUGH:
-            enough = "By the rule above the length matters, but twice the epochs end lower: more of them gain nothing."
-        display(Markdown(f"Accuracy on validation faces: {'; '.join(texts)}. {enough}"))
+        display(Markdown(f"Accuracy on validation faces: {'; '.join(texts)}. By the rule above {enough(changes)}."))
 
     def what_to_run(self, question, name):
         """Show the command that fills a licensed data set's page, and how long it takes."""
