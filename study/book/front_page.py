@@ -6,7 +6,7 @@ from palcore.runs.records import read_record
 from study.results import primary
 from study.results.glance import INSTEAD_OF_OWN
 from study.results.measures import WITHOUT
-from study.results.pages import Page, enough
+from study.results.pages import Page, enough, seeds_words
 from study.results.tables import between, comparisons, number, results_folder
 
 MARK = "<!-- the answer, from results/: study/book/front_page.py -->"
@@ -103,7 +103,7 @@ def _longer(page, name):
     lead = asked.amount(tested["difference"].iloc[0], True)
     return (
         f"Twice the epochs change the accuracy on validation faces by {plain} without PAL and by {guided} with it, and the "
-        f"difference on test faces to {lead} ({table['seeds'].min():.0f} seeds): by the study's own rule {enough(changes)}."
+        f"difference on test faces to {lead} ({seeds_words(table['seeds'].min())}). By the study's own rule {enough(changes)}."
     )
 
 

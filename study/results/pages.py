@@ -60,12 +60,17 @@ ENOUGH = 0.005
 """A share of the validation faces: what twice the epochs may change where a training is long enough."""
 
 
+def seeds_words(count):
+    """``5 seeds``."""
+    return f"{count:.0f} seed{'' if count == 1 else 's'}"
+
+
 def enough(changes):
     """Whether a training is long enough, as a clause, from what twice its epochs change of each arm's validation accuracy."""
     if changes.max() >= ENOUGH:
         return "these trainings are not long enough"
     if changes.min() <= -ENOUGH:
-        return "the length matters, but twice the epochs end lower: more of them gain nothing"
+        return "the length matters, but twice the epochs end lower, so that more of them gain nothing"
     return "these trainings are long enough"
 
 
@@ -332,7 +337,7 @@ class Page:
         changes, texts = table["after"] - table["before"], []
         for arm, row in table.iterrows():
             shares = f"{number(100 * row['before'])} % and {number(100 * row['after'])} %"
-            texts.append(f"{arm} {shares} ({number(100 * changes[arm], 1, True)} points; {row['seeds']:.0f} seeds)")
+            texts.append(f"{arm} {shares} ({number(100 * changes[arm], 1, True)} points; {seeds_words(row['seeds'])})")
         display(Markdown(f"Accuracy on validation faces: {'; '.join(texts)}. By the rule above {enough(changes)}."))
 
     def what_to_run(self, question, name):
