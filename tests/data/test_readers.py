@@ -264,7 +264,7 @@ def merged(folder):
 
 FINE = [
     *[(layout, hidden_files) for layout in ("rafdb_folders", "affectnet", "fer2013")],
-    *[("rafdb", with_suffix(suffix)) for suffix in (".png", ".JPG", ".WEBP")],
+    *[("rafdb", with_suffix(suffix)) for suffix in (".png", ".JPG", ".WEBP", ".bmp")],
     *[(layout, with_suffix(".jpeg")) for layout in ("affectnet", "affectnet_csv")],
     ("affectnet_csv", from_another_system),
     *[("fer2013_csv", renamed_csv(name)) for name in ("icml_face_data.csv", "icml_face_data.csv.gz", "fer2013.csv.gz")],
@@ -304,13 +304,8 @@ def votes(**counts):
 @pytest.mark.parametrize(
     ("counts", "label"),
     [
-        ({"happiness": 6, "neutral": 4}, "happiness"),
-        ({"happiness": 5, "neutral": 5}, "no majority"),
         ({"anger": 5, "fear": 4}, "anger"),  # five of nine: one voter is missing
         ({"sadness": 4, "fear": 3, "disgust": 3}, "no majority"),
-        ({"contempt": 8, "neutral": 2}, "contempt"),
-        ({"unknown": 7, "anger": 3}, "unknown"),
-        ({"NF": 10}, "no face"),
         ({"surprise": 5, "unknown": 4, "NF": 1}, "no majority"),  # votes for no expression count among all
     ],
 )

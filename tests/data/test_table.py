@@ -1,11 +1,10 @@
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palcore import data
-from palcore.data.images import read_image, resize
+from palcore.data.images import resize
 from palcore.data.splits import stratified_split
 from palcore.data.table import Faces, LazyImages
 
@@ -20,20 +19,6 @@ def few_faces(count=7, **changes):
         "files": np.array([f"{row}.png" for row in range(count)]),
     }
     return Faces(**(values | changes))
-
-
-@pytest.mark.parametrize("suffix", [".png", ".bmp"])
-def test_an_image_is_read_as_rgb(tmp_path, suffix):
-    colours = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [9, 99, 199]]], np.uint8)
-    path = tmp_path / f"é face{suffix}"
-    path.write_bytes(cv2.imencode(suffix, colours[..., ::-1])[1].tobytes())
-    np.testing.assert_array_equal(read_image(path), colours)
-
-
-def test_a_grey_image_has_three_equal_channels(tmp_path):
-    grey = np.arange(48 * 48, dtype=np.uint8).reshape(48, 48)
-    cv2.imwrite(str(tmp_path / "grey.png"), grey)
-    np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), np.repeat(grey[..., None], 3, axis=2))
 
 
 def test_shrinking_averages_areas():
@@ -126,9 +111,9 @@ def test_a_table_that_makes_no_sense_is_refused(changes, sentence):
         (("synthetic", None, "dev"), {}, "unknown split 'dev' of synthetic: choose from train, validation, test"),
         (("synthetic", "here"), {}, "data_dir here for the synthetic faces: they are drawn, leave it out"),
         (("fer2013",), {}, "data_dir is missing for dataset fer2013"),
+        (("fer2013", "nowhere"), {}, "no folder nowhere for dataset fer2013: check data_dir"),
         (("synthetic",), {"size": 48}, "unknown option 'size' of dataset synthetic: choose from image_size, "),
         (("synthetic",), {"image_size": 0}, "image_size 0 of dataset synthetic: it must be a positive whole number"),
-        (("synthetic",), {"image_size": 48.0}, "image_size 48.0 of dataset synthetic"),
         (("synthetic",), {"image_size": 8}, "image_size 8 of the synthetic faces: below 16 pixels there is no face to see"),
         (("synthetic",), {"shortcut": 1.5}, "shortcut 1.5 of the synthetic faces"),
         (("synthetic",), {"count": 0}, "count 0 of the synthetic faces"),
@@ -136,7 +121,7 @@ def test_a_table_that_makes_no_sense_is_refused(changes, sentence):
     ],
 )
 def test_load_refuses_what_it_does_not_know(arguments, options, sentence):
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises((ValueError, FileNotFoundError), match=sentence):
         data.load(*arguments, **options)
 
 
@@ -161,8 +146,3 @@ def test_a_stratified_split_keeps_the_mixture(seed, share):
 def test_a_split_that_makes_no_sense_is_refused(labels, share, sentence):
     with pytest.raises(ValueError, match=sentence):
         stratified_split(labels, share, 0)
-
-
-def test_load_names_a_folder_that_is_missing(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no folder .*nowhere for dataset fer2013: check data_dir"):
-        data.load("fer2013", tmp_path / "nowhere")
