@@ -8,7 +8,6 @@ import contextlib
 import gzip
 import json
 import os
-import resource
 import struct
 import sys
 import tempfile
@@ -183,13 +182,10 @@ def test_what_is_no_file_or_too_large_is_never_read(reader, case, files):
     (path, content), (make, sentence) = files[reader], INSTEAD[case]
     path.unlink()
     make(path, content)
-    started = time.monotonic()
     try:
         with pytest.raises((ValueError, FileNotFoundError)) as refused:
             READERS[reader][1](path)
         assert path.name in str(refused.value) and sentence in str(refused.value)
-        assert time.monotonic() - started < 5
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 4 * 2**20  # kilobytes, of all tests of this process
     finally:
         path.unlink()
         path.write_bytes(content)

@@ -102,10 +102,10 @@ def test_landmarks_outside_the_image_are_kept_and_can_be_left_out(copy):
     assert len(without) == 14 and np.isnan(without.landmarks).all()
 
 
-@pytest.mark.parametrize("place", ["given folder", "given table", "inside DATASET", "basic", "backslashes"])
+@pytest.mark.parametrize("place", ["given folder", "inside DATASET", "basic", "backslashes"])
 def test_where_rafdb_landmarks_lie(place, copy, drawn, tmp_path):
-    """Beside the pictures is where all other tests have them."""
-    layout = {"inside DATASET": "rafdb_folders", "given table": "rafdb_table", "backslashes": "rafdb_table"}.get(place, "rafdb")
+    """Beside the pictures is where all other tests have them; a table that is given is read in ``test_index.py``."""
+    layout = {"inside DATASET": "rafdb_folders", "backslashes": "rafdb_table"}.get(place, "rafdb")
     folder, options = copy(layout), {}
     if place == "inside DATASET":
         (folder / "landmarks").rename(folder / "DATASET" / "landmarks")
@@ -118,8 +118,7 @@ def test_where_rafdb_landmarks_lie(place, copy, drawn, tmp_path):
         (folder / "landmarks.csv.gz").unlink()
         append_rows(folder / "landmarks.csv", names, [1] * len(names), [face.landmarks for face in drawn(layout).values()])
     else:
-        given = folder / ("landmarks" if place == "given folder" else "landmarks.csv.gz")
-        options = {"landmarks": str(given.rename(tmp_path / f"elsewhere{''.join(given.suffixes)}"))}
+        options = {"landmarks": str((folder / "landmarks").rename(tmp_path / "elsewhere"))}
     faces = data.load("rafdb", folder, "test", **options)
     assert np.abs(faces.landmarks - points_of(drawn(layout), faces)).max() * 100 <= 0.51
 
