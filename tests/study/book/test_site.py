@@ -3,15 +3,13 @@
 import json
 import pkgutil
 import re
-from types import SimpleNamespace
 
-import numpy as np
-import pandas as pd
 import pytest
 
 import palcore
 from study.book import check_site, front_page, serve, source
 from study.book.site_extension import repair, used_icons
+from study.results import primary
 
 GOOD = """<!DOCTYPE html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>Page</title>
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"></head>
@@ -141,31 +139,20 @@ def test_buttons_follow_the_one_address(monkeypatch, address, button, colab):
     assert source.repository({"repository": {"url": ""}}) == "https://github.com/someone/fork"
 
 
-def test_the_front_page_says_what_the_primary_comparisons_say(monkeypatch):
-    said = {"C1": "Good baseline: open.", "C6": "Few faces: higher.", "P5": "Drawn faces: higher.", "P1": "Real faces."}
-    levels = {"C1": [0.68, 0.675], "C6": [0.57, 0.55], "P1": [0.65, 0.63], "P5": []}
-    found = pd.DataFrame({"outcome": dict.fromkeys(said, "higher"), "levels": levels})
-    fakes = {
-        "declared": lambda: dict.fromkeys(said, SimpleNamespace(amount=lambda value: f"{100 * value:.1f} points")),
-        "measure": lambda results: found,
-        "beside": lambda measured, results: pd.DataFrame(
-            {"training faces": {"C1": "-0.3 (-0.6 to -0.1)", "C6": "+1.0 (0.0 to +2.0)", "P1": "+1.2 (+0.7 to +1.6)"}}
-        ),
-        "sentence": lambda asked, row: said[row.name],
-        "clause": lambda asked, row: f"it is higher in {row.name}",
-        "leads": lambda asked, results: np.array([0.08, 0.02, 0.001]),
-        "answers": lambda results: "| a table |",
-        "patch_sentences": lambda results: "Less.",
-    }
-    for name, fake in fakes.items():
-        monkeypatch.setattr(front_page, name, fake)
-    text = front_page.with_answer(f"{front_page.MARK} b {front_page.TABLE} {front_page.PATCH}")
-    trains = "On the faces that it trains on the difference is {} points; on validation faces PAL leads by 8.0 points at most, "
-    trains += "after epoch 1 of 3, and after the last by 0.1 points.\n"
-    assert text.startswith(f"- Good baseline: open. {trains.format('-0.3 (-0.6 to -0.1)')}- Few faces: higher. On the faces")
-    assert f"- Few faces: higher. {trains.format('+1.0 (0.0 to +2.0)')}- From a weak baseline, it is higher in P1. There" in text
-    assert "by +1.2 (+0.7 to +1.6): it learns faster. The good baseline has 67.5 %, the weak one 63.0 %" in text
-    assert text.endswith("\n- Drawn faces: higher.\n b | a table | Less.")
+def test_the_front_page_says_what_the_primary_comparisons_say(measured_once, monkeypatch):
+    found, asked = measured_once.copy(), primary.declared()
+    monkeypatch.setattr(front_page, "measure", lambda results: found)
+    text, trained = front_page.with_answer(f"{front_page.MARK}{front_page.TABLE}{front_page.PATCH}"), primary.beside(found)
+    assert [line[:2] for line in text.splitlines()[:4]] == ["- "] * 4
+    for name in ("C1", "C6"):
+        lead = 100 * primary.leads(asked[name])
+        told = f"{trained.loc[name, 'training faces']} points; on validation faces PAL leads by {lead.max():.1f} points at most, "
+        told += f"after epoch {lead.argmax() + 1} of {len(lead)}, and after the last by {lead[-1]:.1f} points."
+        assert f"- {primary.sentence(asked[name], found.loc[name])} On the faces that it trains on the difference is {told}" in text
+    good, weak = (f"{100 * found.loc[name, 'levels'][1]:.1f} %" for name in ("C1", "P1"))
+    assert primary.clause(asked["P1"], found.loc["P1"]) in text and f"The good baseline has {good}, the weak one {weak}" in text
+    assert f"by {trained.loc['P1', 'training faces']}: it learns faster" in text
+    assert f"- {primary.sentence(asked['P5'], found.loc['P5'])}\n" in text and front_page.patch_means() in text
     with pytest.raises(ValueError, match="the answer has no place"):
         front_page.with_answer("no mark")
     found.loc["P1", "outcome"] = "missing"
