@@ -13,7 +13,7 @@ from papermill.cli import _resolve_type
 from palcore.models import build_classifier, with_attribution
 from palcore.runs.options import check_options
 from study import grid as grid_commands
-from study.cells import RUNS, Cell, cell_name, command, expand, parameters, read_grid, selected
+from study.cells import RUNS, Cell, command, expand, parameters, read_grid, selected
 from study.fingerprints import code_fingerprint, data_fingerprint, imported
 from study.results.committed import read_predictions, read_results
 
@@ -135,11 +135,6 @@ def test_cells_are_selected_by_question_and_by_the_data_that_is_there():
 
 def test_the_whole_fits_two_cores_in_three_days():
     assert 2 < sum(cell.minutes for cell in CELLS if not cell.gpu) / 60 < 72
-
-
-def test_a_name_shows_what_differs():
-    options = {"dataset": "fer2013", "backbone": "compact", "strategy": "mean", "layer": "a/b", "seed": 3, "jaw": 0, "epochs": 1}
-    assert cell_name(options, {"epochs": 1, "jaw": 1.0, "layer": None}) == "fer2013-compact-mean-jaw=0-layer=a_b-seed=3"
 
 
 @pytest.fixture

@@ -126,12 +126,8 @@ def test_a_table_that_is_whole_is_left_and_one_that_lacks_faces_completed(tmp_pa
     assert table(out) == WHOLE
 
 
-
-
-
-
-
-
+def of_another_face(path):
+    append_rows(path, ["b"], [1], np.zeros((1, 68, 2)))
 
 
 @pytest.mark.parametrize(
@@ -139,7 +135,7 @@ def test_a_table_that_is_whole_is_left_and_one_that_lacks_faces_completed(tmp_pa
     [
         ("landmarks.csv.gz", in_pixels, r"is in pixels \(column detected\).*left as it is, give another --out"),
         ("landmarks.csv", lambda path: path.write_text("some,thing\n1,2\n"), "left as it is, give another --out"),
-        ("landmarks.csv", lambda path: append_rows(path, ["b"], [1], np.zeros((1, 68, 2))), "of 1 faces that the data set lacks, b"),
+        ("landmarks.csv", of_another_face, "has landmarks of 1 faces that the data set lacks, b first"),
         ("landmarks.txt", lambda path: path.touch(), "its name must end in .csv or .csv.gz"),
         ("none/landmarks.csv", None, "no folder .*none for the landmark table landmarks.csv: make it"),
     ],
