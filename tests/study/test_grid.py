@@ -46,22 +46,6 @@ def test_every_cell_is_a_run_that_the_options_allow_and_its_line_says_so(cell):
     assert options.out_dir == f"runs/grid/{cell.name}"
 
 
-def test_a_run_that_several_questions_share_is_listed_once():
-    [shared] = [cell for cell in CELLS if cell.name == "fer2013-compact-none-seed=0"]
-    assert shared.questions[:2] == ["tuning", "faces"] and shared.options["robustness"] is True
-    assert {title for cell in CELLS for title in cell.questions} <= set(GRID["questions"])
-
-
-def test_every_primary_comparison_is_of_runs_that_the_grid_has():
-    assert 0 < GRID["margin"] < 0.1
-    for comparison in GRID["comparisons"].values():
-        question = GRID["questions"][comparison["question"]]
-        arms = {arm["name"]: arm for arm in question["arms"]}
-        for name in (*comparison["arms"], *comparison.get("minus", ())):
-            assert len(arms[name].get("seeds", question["seeds"])) >= (3 if "minus" in comparison else 5)
-        assert comparison["asks"].endswith("?") and comparison["counts"]
-
-
 def test_the_layers_that_the_grid_names_exist():
     for layer in {cell.options["layer"] for cell in CELLS if "layer" in cell.options}:
         with_attribution(build_classifier("compact", 48, units=8), layer)

@@ -59,15 +59,6 @@ def edit(folder, change):
     nbformat.write(notebook, folder / "page.ipynb")
 
 
-def test_a_changed_source_is_noticed_and_mended(folder):
-    source = folder / "page.py"
-    source.write_text(source.read_text().replace("print(seed)", "print(seed + 1)"))
-    assert pairs.problems(folder) == ["page.ipynb is stale: run `make pairs`"]
-    pairs.write_pairs(folder)
-    assert pairs.problems(folder) == []
-    assert "seed + 1" in (folder / "page.ipynb").read_text()
-
-
 PARAMETERS = 'strategy = "mean"  # none, mean\nseed = 0\n'
 TAGS = ' tags=["parameters"]'
 FAULTS = {
