@@ -249,11 +249,7 @@ def fuzz(reader, files, seconds):
 
     with contextlib.suppress(Enough):
         go_on()
-    return {
-        "files": tried,
-        "seconds": round(time.monotonic() - start),
-        "processor_seconds": round(time.process_time() - used),
-    }
+    return {"files": tried, "seconds": round(time.monotonic() - start), "processor_seconds": round(time.process_time() - used)}
 
 
 if __name__ == "__main__":
