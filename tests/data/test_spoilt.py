@@ -153,7 +153,6 @@ CASES = {
     "no list": ("rafdb", remove(LIST), "layout", f"no file @/{LIST} for rafdb: data_dir must hold"),
     "no images": ("rafdb", moved("Image/aligned", "Image/cut"), "layout", "no folder @/Image/aligned for rafdb"),
     "a list in utf-16": ("rafdb", lambda copy: (copy / LIST).write_text((copy / LIST).read_text(), "utf-16"), "table", "is no text"),
-    "a line without label": ("rafdb", line(LIST, 2, lambda text: text.split()[0]), "table", "line 3 of"),
     "a line with another file": ("rafdb", line(LIST, 2, lambda text: "face.jpg 3"), "table", "is 'face.jpg 3'"),
     "a face listed twice": ("rafdb", line(LIST, 29, lambda text: "test_0001.jpg 1"), "repeated", "names test_0001.jpg a second time"),
     "label 8": ("rafdb", line(LIST, 30, lambda text: "test_0003.jpg 8"), "label", "label '8' of test_0003.jpg in line 31"),
