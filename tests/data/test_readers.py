@@ -19,7 +19,6 @@ from palcore.data.readers import SPLITS
 from tests.copies import (
     WRITERS,
     drawn_faces,
-    write_affectnet,
     write_affectnet_csv,
     write_image,
     write_landmark_file,
@@ -133,14 +132,6 @@ def test_the_tables_of_affectnet_with_either_separator_without_a_header_and_in_t
             (tmp_path / name).rename(lists / name)
     faces = data.load("affectnet", tmp_path, "test")
     assert len(faces) == 14 and np.abs(faces.landmarks - points_of(drawn, faces)).max() * 120 < 0.011
-
-
-@pytest.mark.parametrize("write", [write_affectnet, write_affectnet_csv])
-def test_other_classes_of_affectnet_are_dropped_and_counted(write, tmp_path):
-    write(tmp_path, others=(7, 7, 8, 9, 10, 10, 10))
-    faces = [data.load("affectnet", tmp_path, split) for split in SPLITS]
-    assert [face.dropped for face in faces] == [{"contempt": 2, "none": 1, "uncertain": 1, "no face": 3}, {}] + [faces[0].dropped]
-    assert [len(face) for face in faces] == [21, 7, 14]
 
 
 def test_affectnet_annotations_may_be_numbers_or_text_in_pixels_of_their_own_image(copy, drawn):
