@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from palcore import files
-from palcore.files import locked, pictures_of, read_arrays, read_json, whole_file, write_arrays, write_json
+from palcore.data.images import read_image
+from palcore.files import locked, pictures_of, read_array, read_arrays, read_json, read_text, whole_file, write_arrays, write_json
 
 READERS = {
     "JSON": lambda path: read_json(path, "run record", "give another"),
@@ -95,8 +96,9 @@ def test_a_declared_size_is_looked_at_before_anything_is_read(most, tmp_path):
     assert "x.npz is damaged: remove it" in done.stderr, done.stderr
     path.write_bytes(b"")
     os.truncate(path, 40 << 30)  # of no block on the disk
-    with pytest.raises(ValueError, match="bytes: at most"):
-        read_json(path, "run record")
+    for read in (read_json, read_text, read_array, lambda path, what: read_image(path)):
+        with pytest.raises(ValueError, match="42,949,672,960 bytes: at most"):
+            read(path, "run record")
 
 
 @pytest.mark.parametrize("content", [b"", b'{"config": {', b"\xff\xfe{}", b"[" * 100_000, b"PK", b'{"accuracy": NaN}'])
