@@ -159,8 +159,6 @@ def test_the_default_layer_is_passed_by_every_path():
         (lambda: with_attribution(layers.Dense(3)), "cannot be split into layers"),
         (lambda: build_classifier("vgg19"), "unknown backbone 'vgg19': choose from compact, plain, vgg16"),
         (lambda: build_classifier("face_resnet", 48, "imagenet"), "weights 'imagenet' for backbone face_resnet: they are"),
-        (lambda: build_classifier("vgg16", 48, "dlib"), "weights 'dlib' for backbone vgg16: they are those of face_resnet"),
-        (lambda: build_classifier("resnet50", 48, "hed"), "weights 'hed' for backbone resnet50: they are"),
         (lambda: build_classifier("compact", 16), "image_size 16 for backbone compact: it must be at least 32"),
         (lambda: build_classifier("compact", 48, "imagenet"), "weights 'imagenet' for backbone compact"),
         (lambda: build_classifier("compact", 48, dropout=1), "dropout 1: it must be in"),

@@ -4,16 +4,13 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from keras.ops import convert_to_numpy as convert
 
 from palcore.models import with_attribution
 from palcore.splitting import split_at, split_classifier
 
 layers = keras.layers
 SIZE = 12
-
-
-def convert(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 def pictures(count=3, size=SIZE, seed=0):

@@ -53,12 +53,6 @@ def folder(tmp_path):
     return tmp_path
 
 
-def edit(folder, change):
-    notebook = nbformat.read(folder / "page.ipynb", as_version=4)
-    change(notebook)
-    nbformat.write(notebook, folder / "page.ipynb")
-
-
 PARAMETERS = 'strategy = "mean"  # none, mean\nseed = 0\n'
 TAGS = ' tags=["parameters"]'
 FAULTS = {
@@ -69,7 +63,9 @@ FAULTS = {
 
 @pytest.mark.parametrize("said", FAULTS)
 def test_a_changed_tag_and_an_output_are_noticed_and_mended(folder, said):
-    edit(folder, FAULTS[said])
+    notebook = nbformat.read(folder / "page.ipynb", as_version=4)
+    FAULTS[said](notebook)
+    nbformat.write(notebook, folder / "page.ipynb")
     assert pairs.problems(folder) == [f"{said}: run `make pairs`"]
     assert pairs.unlike_pairs(folder) == (pairs.problems(folder) if "stale" in said else []), "the build minds no outputs"
     pairs.write_pairs(folder)

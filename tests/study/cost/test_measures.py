@@ -11,7 +11,7 @@ from study.book.blurred import blurred_heatmap
 from study.cost import __main__ as command
 from study.cost import card, flop, inputs, models, steps
 from study.cost.models import Case
-from tests.conftest import on_jax
+from tests.conftest import WITHOUT_TENSORFLOW, on_jax
 
 SMALL = {"width_multiplier": 0.125, "units": 8}
 TINY = Case("compact", 32, 8, options=SMALL)
@@ -107,12 +107,6 @@ def test_a_card_is_asked_for_where_there_is_one(capsys):
 
 
 REHEARSAL = f"""
-import sys
-class NoTensorFlow:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "tensorflow":
-            raise ModuleNotFoundError("TensorFlow is not here")
-sys.meta_path.insert(0, NoTensorFlow())
 from study.cost import card
 from study.cost.models import Case
 card.torch_python = lambda: None
@@ -126,7 +120,7 @@ print(json.dumps(kept))
 
 
 def test_a_card_is_rehearsed_on_jax_s_processor_without_tensorflow():
-    *_, both, first = json.loads(on_jax(REHEARSAL).splitlines()[-1])
+    *_, both, first = json.loads(on_jax(WITHOUT_TENSORFLOW + REHEARSAL).splitlines()[-1])
     assert both["not_reached"] == [] and both["backend"] == "jax"
     measured, refused = both["cases"].values()
     assert "must be at least 32" in refused["not_measured"]
