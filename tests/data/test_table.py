@@ -89,42 +89,6 @@ def test_the_fingerprint_changes_with_files_labels_and_landmarks_alone():
     assert few_faces(images=LazyImages(np.arange(7), None, 8)).fingerprint() == faces.fingerprint()
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"landmarks": np.zeros((7, 5, 2))}, r"landmarks of shape \(7, 5, 2\) for 7 faces; they must be \(7, 68, 2\)"),
-        ({"labels": np.zeros(6, int)}, r"\(6,\) labels and 7 images for 7 faces"),
-        ({"images": LazyImages([], None, 8)}, "0 images for 7 faces"),
-        ({"labels": np.arange(1, 8)}, r"label 7 of 6.png is not in 0..6 \(surprise, fear"),
-        ({"labels": np.arange(7) - 1}, "label -1 of 0.png is not in 0..6"),
-    ],
-)
-def test_a_table_that_makes_no_sense_is_refused(changes, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        few_faces(**changes)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "options", "sentence"),
-    [
-        (("ferplus",), {}, "unknown dataset 'ferplus': choose from synthetic, fer2013, rafdb, affectnet"),
-        (("synthetic", None, "dev"), {}, "unknown split 'dev' of synthetic: choose from train, validation, test"),
-        (("synthetic", "here"), {}, "data_dir here for the synthetic faces: they are drawn, leave it out"),
-        (("fer2013",), {}, "data_dir is missing for dataset fer2013"),
-        (("fer2013", "nowhere"), {}, "no folder nowhere for dataset fer2013: check data_dir"),
-        (("synthetic",), {"size": 48}, "unknown option 'size' of dataset synthetic: choose from image_size, "),
-        (("synthetic",), {"image_size": 0}, "image_size 0 of dataset synthetic: it must be a positive whole number"),
-        (("synthetic",), {"image_size": 8}, "image_size 8 of the synthetic faces: below 16 pixels there is no face to see"),
-        (("synthetic",), {"shortcut": 1.5}, "shortcut 1.5 of the synthetic faces"),
-        (("synthetic",), {"count": 0}, "count 0 of the synthetic faces"),
-        (("synthetic",), {"seed": -1}, "seed -1 of the synthetic faces"),
-    ],
-)
-def test_load_refuses_what_it_does_not_know(arguments, options, sentence):
-    with pytest.raises((ValueError, FileNotFoundError), match=sentence):
-        data.load(*arguments, **options)
-
-
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**31 - 1), st.floats(0.1, 0.9))
 def test_a_stratified_split_keeps_the_mixture(seed, share):
@@ -136,13 +100,29 @@ def test_a_stratified_split_keeps_the_mixture(seed, share):
 
 
 @pytest.mark.parametrize(
-    ("labels", "share", "sentence"),
+    ("call", "sentence"),
     [
-        (np.arange(14) % 7, 1.5, "share 1.5 of a stratified split"),
-        (np.arange(14) % 7, 0.1, "share 0.1 of 14 faces"),
-        (np.array([0, 0, 1]), 0.5, "class 1 has a single face"),
+        (lambda: few_faces(landmarks=np.zeros((7, 5, 2))), r"landmarks of shape \(7, 5, 2\) for 7 faces; .* \(7, 68, 2\)"),
+        (lambda: few_faces(labels=np.zeros(6, int)), r"\(6,\) labels and 7 images for 7 faces"),
+        (lambda: few_faces(images=LazyImages([], None, 8)), "0 images for 7 faces"),
+        (lambda: few_faces(labels=np.arange(1, 8)), r"label 7 of 6.png is not in 0..6 \(surprise, fear"),
+        (lambda: few_faces(labels=np.arange(7) - 1), "label -1 of 0.png is not in 0..6"),
+        (lambda: data.load("ferplus"), "unknown dataset 'ferplus': choose from synthetic, fer2013, rafdb, affectnet"),
+        (lambda: data.load("synthetic", None, "dev"), "unknown split 'dev' of synthetic: choose from train, validation, test"),
+        (lambda: data.load("synthetic", "here"), "data_dir here for the synthetic faces: they are drawn, leave it out"),
+        (lambda: data.load("fer2013"), "data_dir is missing for dataset fer2013"),
+        (lambda: data.load("fer2013", "nowhere"), "no folder nowhere for dataset fer2013: check data_dir"),
+        (lambda: data.load("synthetic", size=48), "unknown option 'size' of dataset synthetic: choose from image_size, "),
+        (lambda: data.load("synthetic", image_size=0), "image_size 0 of dataset synthetic: it must be a positive whole number"),
+        (lambda: data.load("synthetic", image_size=8), "image_size 8 of the synthetic faces: below 16 pixels there is no face"),
+        (lambda: data.load("synthetic", shortcut=1.5), "shortcut 1.5 of the synthetic faces"),
+        (lambda: data.load("synthetic", count=0), "count 0 of the synthetic faces"),
+        (lambda: data.load("synthetic", seed=-1), "seed -1 of the synthetic faces"),
+        (lambda: stratified_split(np.arange(14) % 7, 1.5, 0), "share 1.5 of a stratified split"),
+        (lambda: stratified_split(np.arange(14) % 7, 0.1, 0), "share 0.1 of 14 faces"),
+        (lambda: stratified_split(np.array([0, 0, 1]), 0.5, 0), "class 1 has a single face"),
     ],
 )
-def test_a_split_that_makes_no_sense_is_refused(labels, share, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        stratified_split(labels, share, 0)
+def test_nonsense_is_refused_with_a_sentence(call, sentence):
+    with pytest.raises((ValueError, FileNotFoundError), match=sentence):
+        call()
