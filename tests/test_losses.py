@@ -97,10 +97,18 @@ def test_landmarks_in_pixels_are_refused(rng, name):
         loss(landmarks, maps)
 
 
-def test_fractions_of_another_kind_are_refused_unless_the_faces_are_few(rng):
-    """Other kinds are told apart in ``tests/data/test_faults.py``."""
-    loss, maps, landmarks = PrivilegedAttributionLoss(), rng.uniform(0, 1, (8, 7, 7)), 2 * rng.uniform(0, 1, (8, 68, 2)) - 1
-    with pytest.raises(ValueError, match="landmarks in the loss of the attribution: .*centred on 0"):
+ELSEWHERE = {
+    "from -1 to 1": (lambda fractions: 2 * fractions - 1, "centred on 0"),
+    "of a larger frame": (lambda fractions: fractions / 20, "of another size or frame"),
+    "far too close": (lambda fractions: 0.5 + fractions / 20, "spans 0.0[45]\\d* of the picture's side"),
+}
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_fractions_of_another_kind_are_refused_unless_the_faces_are_few(rng, kind):
+    change, fault = ELSEWHERE[kind]
+    loss, maps, landmarks = PrivilegedAttributionLoss(), rng.uniform(0, 1, (8, 7, 7)), change(rng.uniform(0, 1, (8, 68, 2)))
+    with pytest.raises(ValueError, match=f"landmarks in the loss of the attribution: .*{fault}"):
         loss(landmarks, maps)
     assert np.isnan(tf.function(loss, jit_compile=True)(tf.constant(landmarks), tf.constant(maps)).numpy())
     landmarks[0] = np.nan  # seven may all be odd

@@ -68,6 +68,10 @@ def test_the_layer_is_named():
         with_attribution(classifier(inner), "last")
 
 
+def stem_of_resnet(image):
+    return layers.Conv2D(4, 7, 2)(layers.ZeroPadding2D(3)(image))
+
+
 def reduction_of_nasnet(image):
     features = layers.Conv2D(4, 3)(image)
     shifted = layers.Cropping2D(((1, 0), (1, 0)))(layers.ZeroPadding2D(((0, 1), (0, 1)))(layers.ReLU()(features)))
@@ -89,6 +93,7 @@ STILL = {
     "own layer": OwnNoise(),
     "pooled": layers.MaxPooling2D(2),
     "every other pixel": lambda x: x[:, ::2, ::2],
+    "ResNet": stem_of_resnet,
     "NASNet": reduction_of_nasnet,
     "valid convolutions": lambda x: layers.Conv2D(4, 5)(layers.Conv2D(4, 5)(x)),
     "UpSampling2D": layers.UpSampling2D(2),
