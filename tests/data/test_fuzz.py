@@ -191,7 +191,6 @@ NO_PICTURES = {
     "12,000 x 12,000 pixels in a few kilobytes": (lambda: png(12_000, 12_000), "has 12000x12000 pixels, and at most"),
     "60,000 x 60,000 pixels": (lambda: png(60_000, 60_000, 1), "has too many pixels"),
     "20,000 pixels wide": (lambda: png(20_000, 1), "has 20000x1 pixels"),
-    "a text": (lambda: b"<html>404</html>", "cannot be read as an image"),
     "an EPS file": (lambda: EPS, "cannot be read as an image (JPEG, PNG, BMP, WEBP)"),
 }
 

@@ -99,6 +99,8 @@ def test_landmarks_outside_the_image_are_kept_and_can_be_left_out(copy):
     np.testing.assert_allclose(faces.landmarks[faces.files.tolist().index("test_0001.jpg"), 0], [1.095, -0.135], atol=1e-6)
     without = data.load("rafdb", folder, "test", landmarks=False)
     assert len(without) == 14 and np.isnan(without.landmarks).all()
+    with pytest.raises(FileNotFoundError, match="no landmark table nowhere.csv: check the path"):
+        data.load("rafdb", folder, "test", landmarks="nowhere.csv")
 
 
 @pytest.mark.parametrize("place", ["given folder", "inside DATASET", "basic", "backslashes"])

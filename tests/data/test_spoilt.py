@@ -366,16 +366,3 @@ def test_votes_in_another_order_are_noticed(copy, drawn, monkeypatch):
     write_ferplus(folder, dict(enumerate([*others[:27], first, *others[27:]])), {})
     with pytest.raises(ValueError, match="agree with the owner's in 0% of 28 faces of train: the rows are in another order"):
         load("fer2013", folder, "train", labels="ferplus")
-
-
-@pytest.mark.parametrize(
-    ("layout", "options", "pattern"),
-    [
-        ("rafdb", {"landmark_order": "columns"}, "landmark_order 'columns' of dataset rafdb: choose from row_column, x_y"),
-        ("rafdb", {"landmarks": "nowhere.csv"}, "no landmark table nowhere.csv: check the path"),
-        ("fer2013", {"labels": "votes"}, "labels 'votes' of dataset fer2013: choose from own, ferplus"),
-    ],
-)
-def test_options_that_make_no_sense_are_refused(layout, options, pattern, copy):
-    with pytest.raises((ValueError, FileNotFoundError), match=pattern):
-        load(layout, copy(layout), "test", **options)

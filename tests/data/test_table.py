@@ -112,6 +112,8 @@ def test_a_stratified_split_keeps_the_mixture(seed, share):
         (lambda: data.load("synthetic", "here"), "data_dir here for the synthetic faces: they are drawn, leave it out"),
         (lambda: data.load("fer2013"), "data_dir is missing for dataset fer2013"),
         (lambda: data.load("fer2013", "nowhere"), "no folder nowhere for dataset fer2013: check data_dir"),
+        (lambda: data.load("rafdb", ".", landmark_order="columns"), "landmark_order 'columns' of dataset rafdb: choose from row_"),
+        (lambda: data.load("fer2013", ".", labels="votes"), "labels 'votes' of dataset fer2013: choose from own, ferplus"),
         (lambda: data.load("synthetic", size=48), "unknown option 'size' of dataset synthetic: choose from image_size, "),
         (lambda: data.load("synthetic", image_size=0), "image_size 0 of dataset synthetic: it must be a positive whole number"),
         (lambda: data.load("synthetic", image_size=8), "image_size 8 of the synthetic faces: below 16 pixels there is no face"),
