@@ -26,10 +26,9 @@ from palcore.data import affectnet, fer2013, images, landmark_table, rafdb
 from palcore.data.readers import Face, Problem
 from tests import copies
 from tests.data.test_readers import write_ferplus
+from tests.data.test_spoilt import LIST, NUMBER, POINTS, TEXT
 
 EXAMPLES = 20
-LIST, TEXT = "EmoLabel/list_patition_label.txt", "landmarks/test_0003_aligned.txt"
-NUMBER, POINTS = "val_set/annotations/3_exp.npy", "val_set/annotations/3_lnd.npy"
 
 
 def one_face(path):

@@ -15,6 +15,7 @@ from traitlets.config import PyFileConfigLoader
 
 from study.book import build, pairs, source
 from study.book.notebook import refuse_unknown_parameters
+from tests.study.book.test_build_book import write
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
@@ -44,13 +45,10 @@ def test_parameters_have_values_that_papermill_can_replace(source):
 @pytest.fixture
 def folder(tmp_path):
     """A folder with one good pair, ``page``."""
-    header = "# ---\n# jupyter:\n#   jupytext:\n#     formats: ipynb,py:percent\n#   kernelspec:\n"
-    header += "#     display_name: Python 3\n#     language: python\n#     name: python3\n# ---\n\n"
-    text = '# %% [markdown]\n# # Page\n\n# %% tags=["parameters"]\nseed = 0\n\n# %%\nprint(seed)\n'
-    (tmp_path / "page.py").write_text(header + text)
-    pairs.write_pairs(tmp_path)
-    assert pairs.problems(tmp_path) == []
-    return tmp_path
+    folder = write(tmp_path, "page", "# Page", "print(seed)").parent
+    pairs.write_pairs(folder)
+    assert pairs.problems(folder) == []
+    return folder
 
 
 PARAMETERS = 'strategy = "mean"  # none, mean\nseed = 0\n'
