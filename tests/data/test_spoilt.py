@@ -20,10 +20,7 @@ from tests.copies import drawn_faces, write_image, write_landmark_file
 from tests.data.conftest import LAYOUTS
 from tests.data.test_readers import write_ferplus
 
-PICTURES = {
-    "rafdb": "Image/aligned/test_0003_aligned.jpg",
-    "affectnet": "val_set/images/2.jpg",
-}
+PICTURES = {"rafdb": "Image/aligned/test_0003_aligned.jpg", "affectnet": "val_set/images/2.jpg"}
 LIST, TEXT = "EmoLabel/list_patition_label.txt", "landmarks/test_0003_aligned.txt"
 NUMBER, POINTS, TABLE = "val_set/annotations/2_exp.npy", "val_set/annotations/2_lnd.npy", "landmarks.csv.gz"
 
