@@ -58,7 +58,8 @@ def test_scaling_without_a_file():
 
 @pytest.mark.parametrize(
     ("scaling", "wanted"), [("imagenet", BGR - (103.939, 116.779, 123.68)), ("vggface", BGR - (93.594, 104.7624, 129.1863)),
-                            ("vggface2", BGR - (91.4953, 103.8827, 131.0912)), ("unit", BGR[::-1] / 127.5 - 1)]
+                            ("vggface2", BGR - (91.4953, 103.8827, 131.0912)), ("unit", BGR[::-1] / 127.5 - 1),
+                            ("dlib", (BGR[::-1] - (122.782, 117.001, 104.298)) / 256)]
 )  # fmt: skip
 def test_means_are_subtracted_in_the_order_blue_green_red(scaling, wanted):
     image = keras.Input((1, 1, 3))

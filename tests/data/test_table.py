@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palcore import data
+from palcore.data.changes import landmarks_from, patch_box
 from palcore.data.images import resize
 from palcore.data.splits import stratified_split
 from palcore.data.table import Faces, LazyImages
@@ -120,6 +121,10 @@ def test_a_stratified_split_keeps_the_mixture(seed, share):
         (lambda: data.load("synthetic", shortcut=1.5), "shortcut 1.5 of the synthetic faces"),
         (lambda: data.load("synthetic", count=0), "count 0 of the synthetic faces"),
         (lambda: data.load("synthetic", seed=-1), "seed -1 of the synthetic faces"),
+        (lambda: data.find_data_set("synthetic", "."), "dataset synthetic has no folder to look into: choose from fer2013"),
+        (lambda: patch_box(few_faces().landmarks[0], "nose"), "place 'nose' of a patch: choose from off, eyes, mouth"),
+        (lambda: landmarks_from(few_faces(), "mean"), "unknown source 'mean' of landmarks: choose from own, shuffled, template"),
+        (lambda: landmarks_from(few_faces(1), "shuffled"), "another face for 1 face: there must be two at least"),
         (lambda: stratified_split(np.arange(14) % 7, 1.5, 0), "share 1.5 of a stratified split"),
         (lambda: stratified_split(np.arange(14) % 7, 0.1, 0), "share 0.1 of 14 faces"),
         (lambda: stratified_split(np.array([0, 0, 1]), 0.5, 0), "class 1 has a single face"),
