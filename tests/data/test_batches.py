@@ -16,7 +16,6 @@ from palcore.data import batches, load, memory
 from palcore.data.batches import FaceBatches, epoch_order
 from palcore.data.changes import augmented
 from palcore.data.changes.augmentation import DRAWS
-from palcore.data.device import DeviceBatches
 from palcore.data.table import Faces, LazyImages
 from tests.conftest import on_jax
 
@@ -73,25 +72,6 @@ def test_keras_reads_each_face_once_an_epoch_in_the_order_of_the_epoch(faces):
         orders = {tuple(order) for number, _, order in read if number == epoch}
         assert orders == {tuple(epoch_order(faces.labels, 0, epoch, shuffle=True).tolist())}
         assert sorted(*orders) == list(range(70))
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"batch_size": 0}, "batch_size 0"),
-        ({"class_weight": {9: 1.0}}, "class_weight has the key 9"),
-        ({"class_weight": {0: -1.0}}, "class_weight of label 0 is -1.0"),
-        ({"batch_size": 100, "drop_remainder": True}, "no batch is left"),
-        ({"threads": 0}, "threads 0"),
-    ],
-)
-def test_nonsense_is_refused(faces, options, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        FaceBatches(faces, **options)
-    with pytest.raises(ValueError, match="no faces to make batches of"):
-        FaceBatches(faces.subset([]))
-    with pytest.raises(TypeError, match="shufle"):
-        FaceBatches(faces, shufle=True)
 
 
 def test_a_batch_is_read_by_several_threads_at_once(faces):
@@ -171,11 +151,6 @@ def test_a_batch_on_the_device_is_the_processors_batch():
     compared = json.loads(on_jax(COMPARED).splitlines()[-1])
     assert compared["labels"] and compared["plain"]  # not augmented: to the last bit
     assert compared["mean"] < 1 and compared["far"] < 0.005 and compared["points"] < 1e-6
-
-
-def test_another_backend_is_refused(faces):
-    with pytest.raises(ValueError, match="KERAS_BACKEND=jax"):
-        DeviceBatches(faces)
 
 
 EFFECT = """

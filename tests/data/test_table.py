@@ -4,7 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palcore import data
+from palcore.data.batches import FaceBatches
 from palcore.data.changes import landmarks_from, patch_box
+from palcore.data.device import DeviceBatches
 from palcore.data.images import resize
 from palcore.data.splits import stratified_split
 from palcore.data.table import Faces, LazyImages
@@ -125,11 +127,19 @@ def test_a_stratified_split_keeps_the_mixture(seed, share):
         (lambda: patch_box(few_faces().landmarks[0], "nose"), "place 'nose' of a patch: choose from off, eyes, mouth"),
         (lambda: landmarks_from(few_faces(), "mean"), "unknown source 'mean' of landmarks: choose from own, shuffled, template"),
         (lambda: landmarks_from(few_faces(1), "shuffled"), "another face for 1 face: there must be two at least"),
+        (lambda: FaceBatches(few_faces(), batch_size=0), "batch_size 0"),
+        (lambda: FaceBatches(few_faces(), class_weight={9: 1.0}), "class_weight has the key 9"),
+        (lambda: FaceBatches(few_faces(), class_weight={0: -1.0}), "class_weight of label 0 is -1.0"),
+        (lambda: FaceBatches(few_faces(), batch_size=100, drop_remainder=True), "no batch is left"),
+        (lambda: FaceBatches(few_faces(), threads=0), "threads 0"),
+        (lambda: FaceBatches(few_faces(0)), "no faces to make batches of"),
+        (lambda: FaceBatches(few_faces(), shufle=True), "shufle"),
+        (lambda: DeviceBatches(few_faces()), "KERAS_BACKEND=jax"),
         (lambda: stratified_split(np.arange(14) % 7, 1.5, 0), "share 1.5 of a stratified split"),
         (lambda: stratified_split(np.arange(14) % 7, 0.1, 0), "share 0.1 of 14 faces"),
         (lambda: stratified_split(np.array([0, 0, 1]), 0.5, 0), "class 1 has a single face"),
     ],
 )
 def test_nonsense_is_refused_with_a_sentence(call, sentence):
-    with pytest.raises((ValueError, FileNotFoundError), match=sentence):
+    with pytest.raises((ValueError, TypeError, FileNotFoundError), match=sentence):
         call()
