@@ -40,6 +40,16 @@ def own_index(monkeypatch, tmp_path_factory):
     monkeypatch.setattr(index, "INDEX_DIR", tmp_path_factory.getbasetemp() / "indexes" / secrets.token_hex(4))
 
 
+WITHOUT_TENSORFLOW = """
+import sys
+class NoTensorFlow:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow":
+            raise ModuleNotFoundError("TensorFlow is not here")
+sys.meta_path.insert(0, NoTensorFlow())
+"""
+
+
 def on_jax(script, *words, flags="", **environment):
     """What a script prints in a process of its own on JAX; compiling takes longer than computing there, and is done in haste.
 

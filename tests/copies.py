@@ -130,11 +130,11 @@ def write_fer2013_csv(folder):
 
 
 AFFECTNET_NUMBERS = dict(zip(EMOTIONS, (3, 4, 5, 1, 2, 6, 0), strict=True))
-PARTS = {"train": "train_set", "test": "val_set"}
+PARTS, OTHERS = {"train": "train_set", "test": "val_set"}, (7, 8, 9, 10)
 
 
-def write_affectnet(folder, others=(7, 8, 9, 10)):
-    """``train_set/`` and ``val_set/``; the faces of the classes ``others`` come last in each, and are not returned.
+def write_affectnet(folder):
+    """``train_set/`` and ``val_set/``; the faces of the classes ``OTHERS`` come last in each, and are not returned.
 
     Of each face there are its picture, ``N_exp.npy``, ``N_lnd.npy``, and two files that nobody here reads.
     """
@@ -143,7 +143,7 @@ def write_affectnet(folder, others=(7, 8, 9, 10)):
         images, labels, points = drawn_faces(part, 224)
         (folder / place / "annotations").mkdir(parents=True)
         numbers = [AFFECTNET_NUMBERS[EMOTIONS[label]] for label in labels]
-        for row, number in enumerate([*numbers, *others]):
+        for row, number in enumerate([*numbers, *OTHERS]):
             face, path = row % len(images), folder / place / "images" / f"{row}.jpg"
             write_image(path, images[face])
             notes = {"exp": str(number), "lnd": (points[face] * 224 - 0.5).ravel(), "val": 0.1, "aro": -0.1}
@@ -157,14 +157,14 @@ def write_affectnet(folder, others=(7, 8, 9, 10)):
 CSV_HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n"
 
 
-def write_affectnet_csv(folder, separator=";", header=True, others=(7, 8, 9, 10)):
+def write_affectnet_csv(folder, separator=";", header=True):
     """``training.csv``, ``validation.csv`` and pictures of 300x260 pixels, the face of 120 pixels somewhere within each."""
     drawn = {}
     for part, table in (("train", "training.csv"), ("test", "validation.csv")):
         lines = [CSV_HEADER] if header else []
         images, labels, points = drawn_faces(part, 120)
         numbers = [AFFECTNET_NUMBERS[EMOTIONS[label]] for label in labels]
-        for row, number in enumerate([*numbers, *others]):
+        for row, number in enumerate([*numbers, *OTHERS]):
             face = row % len(images)
             x, y = 20 + 3 * face, 10 + 2 * face
             picture = np.full((260, 300, 3), 90, np.uint8)

@@ -10,7 +10,9 @@ from palcore.attribution import STRATEGIES, AttributionHead, attribution_map, at
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import with_attribution
 from palcore.splitting import split_at
-from tests.backend_case import faces, network, pal_value_and_gradients
+from tests.backend_case import compile_total, faces, network, pal_value_and_gradients
+
+ONE = np.ones((1, 2, 2, 1), np.float32)
 
 
 def test_linear_head_by_hand():
@@ -111,38 +113,32 @@ def test_batch_norm_and_dropout_in_the_head_keep_their_state():
     classifier = keras.Model(image, keras.layers.Dense(7)(hidden))
     model = with_attribution(classifier, "last")
     before = classifier.get_layer("norm").moving_mean.numpy().copy()
-    model.compile(
-        "sgd",
-        loss={
-            "expression": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            "attribution": PrivilegedAttributionLoss(),
-        },
-        jit_compile=False,
-    )
+    compile_total(model)
     images = np.random.default_rng(0).normal(3, 1, (8, 8, 8, 3))
     model.fit(images, {"expression": np.arange(8) % 7, "attribution": np.full((8, 68, 2), 0.4)}, verbose=0)
     assert np.abs(classifier.get_layer("norm").moving_mean.numpy() - before).max() > 1e-4
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"method": "gradient"}, "unknown method 'gradient': choose from grad, grad_input"),
-        ({"strategy": "none"}, "unknown strategy 'none': choose from all, mean, half"),
-        ({"score": "softmax"}, "unknown score 'softmax': choose from abs_logits, logits"),
-    ],
-)
-def test_unknown_options_are_refused(options, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        with_attribution(network("relu"), "last", **options)
-
-
-@pytest.mark.parametrize("shape", [(None, 5), (None, 3, 3, 2, 4)])
-def test_features_that_are_no_map_are_refused(shape):
+def built(shape):
     features = keras.Input(batch_shape=shape)
     head = keras.Model(features, keras.layers.Dense(2)(keras.layers.Flatten()(features)))
-    with pytest.raises(ValueError, match="features of shape .* for an attribution: choose a layer whose output is a map"):
-        AttributionHead(head).build(shape)
+    return AttributionHead(head).build(shape)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: with_attribution(network("relu"), "last", "gradient"), "unknown method 'gradient': choose from grad, grad_input"),
+        (lambda: with_attribution(network("relu"), "last", strategy="none"), "unknown strategy 'none': choose from all, mean"),
+        (lambda: with_attribution(network("relu"), "last", score="softmax"), "unknown score 'softmax': choose from abs_logits"),
+        (lambda: built((None, 5)), r"features of shape \(None, 5\) for an attribution: choose a layer whose output is a map"),
+        (lambda: built((None, 3, 3, 2, 4)), "features of shape .* for an attribution: choose a layer whose output is a map"),
+        (lambda: attribution_map(ONE, ONE, strategy="half"), "strategy 'half' on a layer of 1 channel"),
+    ],
+)
+def test_nonsense_is_refused_with_a_sentence(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()
 
 
 def test_a_head_that_is_not_built_is_built_with_it():
@@ -203,8 +199,3 @@ def test_another_backend_is_refused(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(ValueError, match="Keras backend 'torch' for derivatives: set KERAS_BACKEND to tensorflow or jax"):
         value_and_gradient(lambda x: x, np.ones(2))
-
-
-def test_half_of_one_channel_is_refused():
-    with pytest.raises(ValueError, match="strategy 'half' on a layer of 1 channel"):
-        attribution_map(np.ones((1, 2, 2, 1)), np.ones((1, 2, 2, 1)), strategy="half")

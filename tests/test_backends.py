@@ -1,38 +1,29 @@
 """TensorFlow and JAX agree, and each agrees with finite differences."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from palcore.attribution import METHODS, STRATEGIES
 from palcore.losses import LOSSES
 from tests.backend_case import check_derivatives, results_of_this_backend
+from tests.conftest import on_jax
 
 CASES = [f"{method}/{strategy}/abs_logits" for method in METHODS for strategy in STRATEGIES]
 CASES += [f"{method}/mean/logits" for method in METHODS]
 CASES += [f"{rival}/{strategy}" for rival in list(LOSSES)[1:] for strategy in ("all", "mean")]
 
 
-ROOT = Path(__file__).parents[1]
-
-
 @pytest.fixture(scope="module")
-def on_jax(tmp_path_factory):
+def jax(tmp_path_factory):
     """What is computed on JAX, and what its checks say."""
     out = tmp_path_factory.mktemp("backends") / "jax.npz"
-    command = [sys.executable, "-m", "tests.backend_case", str(out)]
-    flags = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0"}  # compiling takes longer than computing
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **flags}, check=True, capture_output=True, text=True)
-    return dict(np.load(out)), done.stdout
+    said = on_jax("import runpy; runpy.run_module('tests.backend_case', run_name='__main__')", out)
+    return dict(np.load(out)), said
 
 
 @pytest.fixture(scope="module")
-def results(on_jax):
-    return {"tensorflow": results_of_this_backend(), "jax": on_jax[0]}
+def results(jax):
+    return {"tensorflow": results_of_this_backend(), "jax": jax[0]}
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
@@ -62,5 +53,5 @@ def test_the_chapters_derivatives_are_those_of_the_tests():
     check_derivatives()
 
 
-def test_jax_splits_refuses_and_differentiates_as_tensorflow_does(on_jax):
-    assert not [line for line in on_jax[1].splitlines() if line.startswith("check_")]
+def test_jax_splits_refuses_and_differentiates_as_tensorflow_does(jax):
+    assert not [line for line in jax[1].splitlines() if line.startswith("check_")]

@@ -8,7 +8,6 @@ from keras import ops
 from palcore.face_resnet import FEATURES, LEVELS, face_resnet, load_face_resnet, read_weights
 from palcore.models import build_classifier
 from palcore.runs.records import repository_root
-from palcore.weights import DIVISOR, MEAN, SCALINGS
 
 
 def integer(value):
@@ -90,12 +89,6 @@ def test_where_a_map_is_halved_the_way_round_is_a_mean_filled_with_zeros():
     assert before.shape == (1, 10, 10, 32) and found.shape == (1, 5, 5, 64)
     np.testing.assert_allclose(found[..., :32], before.reshape(1, 5, 2, 5, 2, 32).mean(axis=(2, 4)), rtol=1e-5)
     assert not found[..., 32:].any()
-
-
-def test_pixels_are_scaled_as_dlib_scales_them():
-    image = keras.Input((1, 1, 3))
-    scaled = keras.Model(image, SCALINGS["dlib"](image))(np.array([[[[200.0, 100.0, 50.0]]]]))
-    np.testing.assert_allclose(np.ravel(scaled), (np.array([200.0, 100.0, 50.0]) - MEAN) / DIVISOR, rtol=1e-5)
 
 
 def test_other_files_are_refused_by_name(written, tmp_path):

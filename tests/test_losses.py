@@ -99,7 +99,6 @@ def test_landmarks_in_pixels_are_refused(rng, name):
 
 ELSEWHERE = {
     "from -1 to 1": (lambda fractions: 2 * fractions - 1, "centred on 0"),
-    "from -0.5 to 0.5": (lambda fractions: fractions - 0.5, "centred on 0"),
     "of a larger frame": (lambda fractions: fractions / 20, "of another size or frame"),
     "far too close": (lambda fractions: 0.5 + fractions / 20, "spans 0.0[45]\\d* of the picture's side"),
 }

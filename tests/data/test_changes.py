@@ -176,19 +176,6 @@ def test_wrong_landmarks_by_hand(faces):
         assert changed.landmarks.dtype == np.float32 and changed.images is faces.images
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (lambda faces: patch_box(faces.landmarks[0], "nose"), "place 'nose' of a patch: choose from off, eyes, mouth"),
-        (lambda faces: landmarks_from(faces, "mean"), "unknown source 'mean' of landmarks: choose from own, shuffled, template"),
-        (lambda faces: landmarks_from(faces.subset([0]), "shuffled"), "another face for 1 face: there must be two at least"),
-    ],
-)
-def test_nonsense_is_refused(change, sentence, faces):
-    with pytest.raises(ValueError, match=sentence):
-        change(faces)
-
-
 def test_a_template_leaves_out_faces_without_landmarks(faces):
     landmarks = faces.landmarks.copy()
     landmarks[0] = np.nan

@@ -120,8 +120,3 @@ def test_the_command_takes_the_order_of_the_landmark_files(tmp_path):
     copies.write_rafdb(tmp_path, order="x_y")
     assert run("rafdb", "--data-dir", tmp_path).exit_code == 1
     assert run("rafdb", "--data-dir", tmp_path, "--landmark-order", "x_y").exit_code == 0
-
-
-def test_the_drawn_faces_are_no_folder_to_check():
-    with pytest.raises(ValueError, match="dataset synthetic has no folder to look into: choose from fer2013, rafdb, affectnet"):
-        check("synthetic", ".")

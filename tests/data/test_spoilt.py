@@ -10,7 +10,6 @@ import os
 import shutil
 import struct
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,14 +20,9 @@ from tests.copies import drawn_faces, write_image, write_landmark_file
 from tests.data.conftest import LAYOUTS
 from tests.data.test_readers import write_ferplus
 
-PICTURES = {
-    "rafdb": "Image/aligned/test_0003_aligned.jpg",
-    "affectnet": "val_set/images/2.jpg",
-    "fer2013": "test/sad/PrivateTest_4.jpg",
-}
+PICTURES = {"rafdb": "Image/aligned/test_0003_aligned.jpg", "affectnet": "val_set/images/2.jpg"}
 LIST, TEXT = "EmoLabel/list_patition_label.txt", "landmarks/test_0003_aligned.txt"
 NUMBER, POINTS, TABLE = "val_set/annotations/2_exp.npy", "val_set/annotations/2_lnd.npy", "landmarks.csv.gz"
-PICTURE = "Manually_Annotated_Images/2/test0002.jpg"
 
 
 def problems_of(layout, folder):
@@ -152,9 +146,7 @@ ORDER = [*range(27, 68), *range(27)][::-1]  # not upright
 CASES = {
     # RAF-DB, as its owner ships it.
     "no list": ("rafdb", remove(LIST), "layout", f"no file @/{LIST} for rafdb: data_dir must hold"),
-    "no images": ("rafdb", moved("Image/aligned", "Image/cut"), "layout", "no folder @/Image/aligned for rafdb"),
     "a list in utf-16": ("rafdb", lambda copy: (copy / LIST).write_text((copy / LIST).read_text(), "utf-16"), "table", "is no text"),
-    "a line without label": ("rafdb", line(LIST, 2, lambda text: text.split()[0]), "table", "line 3 of"),
     "a line with another file": ("rafdb", line(LIST, 2, lambda text: "face.jpg 3"), "table", "is 'face.jpg 3'"),
     "a face listed twice": ("rafdb", line(LIST, 29, lambda text: "test_0001.jpg 1"), "repeated", "names test_0001.jpg a second time"),
     "label 8": ("rafdb", line(LIST, 30, lambda text: "test_0003.jpg 8"), "label", "label '8' of test_0003.jpg in line 31"),
@@ -165,13 +157,11 @@ CASES = {
     "image of another size": ("rafdb", lambda copy: write_image(copy / PICTURES["rafdb"], drawn_faces("validation", 64)[0][2]), "image size", "has 64x64 pixels: the others have 100x100"),
     "image of one colour": ("rafdb", lambda copy: write_image(copy / PICTURES["rafdb"], np.zeros((100, 100, 3), np.uint8)), "image blank", "one colour all over"),
     "image turned": ("rafdb", turned(PICTURES["rafdb"]), "image unreadable", "stored turned (EXIF orientation 6): save it upright"),
-    "a test picture in train": ("rafdb", placed("Image/aligned/train_00003_aligned.jpg", PICTURES["rafdb"]), "copy", "same picture as train_00003.jpg of train"),
     "the same under another label": ("rafdb", placed("Image/aligned/train_00004_aligned.jpg", PICTURES["rafdb"]), "copy", "but labelled disgust, not happiness"),
     "no landmark file": ("rafdb", remove(TEXT), "landmarks missing", f"no landmark file @/{TEXT}"),
     "no landmarks at all": ("rafdb", moved("landmarks", "points"), "landmarks missing", "no landmarks.csv.gz in @ for rafdb"),
     "37 landmarks": ("rafdb", text_points(lambda points: points[:37]), "landmarks unreadable", "are 74 numbers: there must be 136"),
     "landmarks in words": ("rafdb", write(TEXT, "left\tright\n" * 68), "landmarks unreadable", "are no numbers"),
-    "landmarks that are no text": ("rafdb", write(TEXT, b"\xff\xfe" * 50), "landmarks unreadable", "is no text"),
     "landmarks of another image": ("rafdb", placed(TEXT.replace("03", "04"), TEXT), "landmarks elsewhere", "exactly those of test_0003.jpg, another picture"),
     "one coordinate of 1e8": ("rafdb", edit(TEXT, lambda text: text.replace(text.split()[4], "1e8", 1)), "landmarks elsewhere", "one reaches 1e+06 sides beyond"),
     "all of another size": ("rafdb", text_points(lambda points: points / 3, "landmarks/*"), "landmarks elsewhere", "the middle of the face lies at (0.17, 0.18)"),
@@ -185,7 +175,6 @@ CASES = {
     "no class": ("rafdb_folders", moved("DATASET/test/3", "DATASET/3"), "layout", "no folder @/DATASET/test/3 for rafdb: each part has 1"),
     "an empty class": ("rafdb_folders", emptied("DATASET/test/3"), "layout", "no images in @/DATASET/test/3 for rafdb"),
     "another class": ("rafdb_folders", moved("DATASET/test/3", "DATASET/test/8"), "label", "unknown folder '8' in @/DATASET/test"),
-    "a face in two classes": ("rafdb_folders", placed("DATASET/test/1/test_0001_aligned.jpg", "DATASET/test/2/test_0001_aligned.jpg"), "repeated", "@/DATASET/test/2 names test_0001.jpg a second time, after @/DATASET/test/1"),
     # A landmark table.
     "table: exchanged": ("rafdb_table", table_points(lambda points: points[..., ::-1]), "landmarks swapped", "so rows and columns are exchanged: make the table again"),
     "table: a face lacks": ("rafdb_table", edit(TABLE, lambda text: "\n".join(row for row in text.splitlines() if "test_0003" not in row)), "landmarks missing", "lacks test_0003.jpg: `python -m study.landmarks` adds it"),
@@ -201,32 +190,23 @@ CASES = {
     "affectnet: two images of a face": ("affectnet", placed(PICTURES["affectnet"], "val_set/images/2.png"), "table", "both 2.jpg and 2.png in @/val_set/images"),
     "affectnet: a name that is not utf-8": ("affectnet", not_utf8(PICTURES["affectnet"]), "table", "is not UTF-8: rename the file"),
     "affectnet: no expression": ("affectnet", remove(NUMBER), "label missing", f"no annotation @/{NUMBER}"),
-    "affectnet: expression 11": ("affectnet", array(NUMBER, np.array("11")), "label", f"label '11' of val_set/images/2.jpg in @/{NUMBER}"),
     "affectnet: two expressions": ("affectnet", array(NUMBER, np.array([1, 2])), "label", "has 2 values"),
     "affectnet: an object": ("affectnet", array(NUMBER, np.array({"a": 1})), "label", "Object arrays cannot be loaded"),
     "affectnet: no landmarks": ("affectnet", remove(POINTS), "landmarks missing", f"no annotation @/{POINTS}"),
     "affectnet: landmarks cut": ("affectnet", cut(POINTS), "landmarks unreadable", "must be a whole .npy file"),
     "affectnet: a claim of a terabyte": ("affectnet", write(POINTS, TERABYTE), "landmarks unreadable", "cannot be read ("),
-    "affectnet: 10 numbers": ("affectnet", array(POINTS, np.zeros(10)), "landmarks unreadable", "are 10 numbers: there must be 136"),
     "affectnet: not finite": ("affectnet", array(POINTS, np.full(136, np.inf)), "landmarks unreadable", "not finite"),
     # Its older form.
     "tables: no pictures": ("affectnet_csv", moved("Manually_Annotated_Images", "pictures"), "layout", "no folder @/Manually_Annotated_Images"),
     "tables: a column lacks": ("affectnet_csv", edit("validation.csv", lambda text: text.replace("face_x", "x", 1)), "table", "lacks the column 'face_x'"),
     "tables: another one": ("affectnet_csv", write("validation.csv", "a,b\n1,2\n"), "table", "has 2 columns"),
-    "tables: expression 12": ("affectnet_csv", cell("validation.csv", 3, 6, "12"), "label", "label '12' of 2/test0002.jpg in row 2"),
-    "tables: 3 landmarks": ("affectnet_csv", cell("validation.csv", 3, 5, "1;2;3"), "landmarks unreadable", "row 2 of @/validation.csv are 3 numbers"),
     "tables: a box outside": ("affectnet_csv", cell("validation.csv", 3, 1, "400"), "face box", "(400, 14, 120, 120) of 2/test0002.jpg in row 2"),
     "tables: a box without number": ("affectnet_csv", cell("validation.csv", 3, 1, "NULL"), "face box", "(NULL, 14, 120, 120)"),
-    "tables: picture missing": ("affectnet_csv", remove(PICTURE), "image missing", "no image file @/Manually_Annotated_Images/2/test0002.jpg"),
     "tables: too long a name": ("affectnet_csv", cell("validation.csv", 3, 0, "2" * 300 + "/a.jpg"), "image unreadable", "File name too long"),
-    "tables: outside the folder": ("affectnet_csv", cell("validation.csv", 3, 0, "../../secret.jpg"), "table", "row 2 of @/validation.csv names ../../secret.jpg, which lies outside"),
     "tables: with a backslash": ("affectnet_csv", cell("validation.csv", 3, 0, r"1\..\..\secret.jpg"), "table", "names 1/../../secret.jpg, which lies outside"),
     "tables: an absolute path": ("affectnet_csv", cell("validation.csv", 3, 0, "/etc/secret.jpg"), "table", "names /etc/secret.jpg, which lies outside"),
     "tables: a drive": ("affectnet_csv", cell("validation.csv", 3, 0, r"C:\secret.jpg"), "table", "names C:/secret.jpg, which lies outside"),
     # FER2013.
-    "fer2013: no split": ("fer2013", moved("test", "tests"), "layout", "no folder @/test for fer2013"),
-    "fer2013: mirrored into train": ("fer2013", lambda copy: cv2.imwrite(str(next((copy / "train/sad").iterdir())), cv2.imread(str(copy / PICTURES["fer2013"]))[:, ::-1]), "near copy", "is the mirror image of train/sad/"),
-    "csv: emotion 7": ("fer2013_csv", cell("fer2013.csv", 45, 0, "7"), "label", "label '7' of fer2013.csv:44 in row 44"),
     "csv: three pixels": ("fer2013_csv", cell("fer2013.csv", 45, 1, "1 2 3"), "image unreadable", "row 44 of @/fer2013.csv does not have 2304"),
     "csv: unknown usage": ("fer2013_csv", cell("fer2013.csv", 45, 2, "Secret"), "label", "Usage 'Secret' in row 44"),
     "csv: a row removed": ("fer2013_csv", without_row("fer2013.csv", 5), "landmarks elsewhere", "has 1 rows that the data set lacks, fer2013.csv:55 first"),
@@ -267,11 +247,8 @@ def test_what_is_spoilt_is_named(case, copy):
 
 @pytest.mark.parametrize(
     ("layout", "file"),
-    [
-        ("rafdb", PICTURES["rafdb"]), ("rafdb", LIST), ("rafdb", TEXT), ("fer2013", "test/sad"), ("fer2013", TABLE),
-        ("fer2013_csv", "fer2013.csv"), ("affectnet", POINTS), ("affectnet", "val_set/images"), ("affectnet_csv", "validation.csv"),
-    ],
-)  # fmt: skip
+    [("rafdb", PICTURES["rafdb"]), ("rafdb", LIST), ("fer2013", "test/sad"), ("fer2013", TABLE), ("affectnet", POINTS)],
+)
 def test_a_missing_permission_is_told_from_a_broken_file(layout, file, copy, monkeypatch):
     """As for someone without permission: tests may run as one who has all."""
     folder = copy(layout)
@@ -349,7 +326,6 @@ FERPLUS = {
     "a row removed": (without_row("fer2013new.csv", 30), "has 55 rows and fer2013.csv 56, and not the same ones"),
     "a column lacks": (edit("fer2013new.csv", lambda text: text.replace(",NF", ",N", 1)), "lacks the column 'NF': it has Usage"),
     "a word": (cell("fer2013new.csv", 1, 6, "ten"), "has 'ten' for anger in row 0: it must be a number of votes"),
-    "fewer than none": (cell("fer2013new.csv", 1, 6, "-1"), "has '-1' for anger in row 0"),
     "an empty file": (write("fer2013new.csv", ""), "@/fer2013new.csv cannot be read (No columns to parse from file)"),
 }
 
@@ -371,18 +347,3 @@ def test_votes_in_another_order_are_noticed(copy, drawn, monkeypatch):
     write_ferplus(folder, dict(enumerate([*others[:27], first, *others[27:]])), {})
     with pytest.raises(ValueError, match="agree with the owner's in 0% of 28 faces of train: the rows are in another order"):
         load("fer2013", folder, "train", labels="ferplus")
-
-
-@pytest.mark.parametrize(
-    ("layout", "options", "pattern"),
-    [
-        ("rafdb", {"landmark_order": "columns"}, "landmark_order 'columns' of dataset rafdb: choose from row_column, x_y"),
-        ("rafdb", {"labels": "ferplus"}, "unknown option 'labels' of dataset rafdb: choose from image_size"),
-        ("rafdb", {"landmarks": "nowhere.csv"}, "no landmark table nowhere.csv: check the path"),
-        ("fer2013", {"labels": "votes"}, "labels 'votes' of dataset fer2013: choose from own, ferplus"),
-        ("fer2013", {"labels": "ferplus"}, "no labels ferplus for fer2013"),  # in folders there are no rows to match
-    ],
-)
-def test_options_that_make_no_sense_are_refused(layout, options, pattern, copy):
-    with pytest.raises((ValueError, FileNotFoundError), match=pattern):
-        load(layout, copy(layout), "test", **options)

@@ -51,33 +51,26 @@ def make_small(change=setattr):
     change(evaluation, "reliance", lambda *arguments: {})
 
 
-def start(folder, before=None, **options):
-    """Train in a process of its own; its number.
+def run(folder, before=None):
+    """Train in a process of its own, and wait for it: its exit code, below 0 for the signal that ended it.
 
     :param before: called in that process before it trains.
     """
     process = os.fork()
     if process:
-        return process
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     code = 1
     try:
         if before:
             before()
         make_small()
-        training.train(check_options(**{**SMALL, "out_dir": str(folder), **options}), verbose=0)
+        training.train(check_options(**SMALL, epochs=EPOCHS, out_dir=str(folder)), verbose=0)
         code = 0
-    except KeyboardInterrupt:
-        code = 130
     except Exception as error:  # an answer like any other: the parent reads it
         print(error, file=sys.stderr)
     finally:
         sys.stderr.flush()
         os._exit(code)
-
-
-def end(process):
-    """Wait for a process: its exit code, below 0 for the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def outcome(folder):
@@ -122,7 +115,7 @@ def main(kills=20, out="results/kills.json"):
     moments, rows, ended = random.Random(0), [], []
     with tempfile.TemporaryDirectory() as place:
         place = Path(place)
-        assert end(start(place / "alone", epochs=EPOCHS)) == 0
+        assert run(place / "alone") == 0
         alone = outcome(place / "alone")
         while len(rows) <= kills:
             folder, last = place / str(len(ended)), len(rows) == kills
@@ -130,7 +123,7 @@ def main(kills=20, out="results/kills.json"):
                 # As many as are left, wherever the run goes on: five batches an epoch.
                 batches, wait = moments.randint(1, 5 * (EPOCHS - (epochs_of(folder) or 0)) + 1), moments.uniform(0, 0.2)
                 alive = len(rows) >= kills and not last
-                code = end(start(folder, None if alive else die_in_the_test if last else die_after(batches, wait), epochs=EPOCHS))
+                code = run(folder, None if alive else die_in_the_test if last else die_after(batches, wait))
                 assert code in (0, -signal.SIGKILL), f"{folder} ended with {code}"
                 if code:
                     where = "in the test" if last else f"{wait:.3f} s after {batches} batches"

@@ -5,16 +5,11 @@ import pytest
 
 from palcore.runs.devices import data_parallel
 from palcore.runs.records import read_record
-from tests.conftest import on_jax
+from tests.conftest import WITHOUT_TENSORFLOW, on_jax
 
 RUNS = """
 import sys
 from pathlib import Path
-class NoTensorFlow:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "tensorflow":
-            raise ModuleNotFoundError("TensorFlow is not here")
-sys.meta_path.insert(0, NoTensorFlow())
 import jax
 from palcore.data import load
 from palcore.runs import training
@@ -41,7 +36,7 @@ print("sum", round(sum(answer.probabilities.values()), 3))
 
 def start(*folders):
     """Records of runs in one process, and what it says."""
-    said = on_jax(RUNS, *folders, flags="--xla_force_host_platform_device_count=2")
+    said = on_jax(WITHOUT_TENSORFLOW + RUNS, *folders, flags="--xla_force_host_platform_device_count=2")
     return [read_record(folder) for folder in folders], said
 
 

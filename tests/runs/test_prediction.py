@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -113,16 +112,6 @@ def test_what_is_no_picture_is_named_before_keras_starts(case, run, face, monkey
     assert {path.name for path in face.parent.iterdir()} <= {"run", "face.png", "x.jpg"}
 
 
-def test_a_wrong_path_is_told_within_a_second_and_without_a_log_line(run, face):
-    """In processor time: the clock would measure what else the machine does."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "palcore", "predict", "gone.png", "--model", run]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"})
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "no picture gone.png" in done.stderr
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
-
-
 def test_a_prediction_writes_no_log_line(run, face):
     """Neither the oneDNN line of TensorFlow's import nor what the device is, whatever the environment asks for."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
@@ -168,11 +157,7 @@ def test_the_classifier_is_read_once_and_memory_stays_flat(run, face, monkeypatc
     before = psutil.Process().memory_info().rss
     answers = [seen.answers[str(run)].expression for seen in predict([large] * (4 * TOGETHER), [network])]
     assert len(answers) == 4 * TOGETHER and len(set(answers)) == 1 and len(reads) == 1
-    assert psutil.Process().memory_info().rss - before < 4 * large_bytes(1500)
-
-
-def large_bytes(side):
-    return TOGETHER * 3 * side * side
+    assert psutil.Process().memory_info().rss - before < 4 * TOGETHER * 3 * 1500**2
 
 
 def test_overlay_of_a_dead_map_is_finite():
@@ -313,14 +298,10 @@ RUNS = {
     "cut": (_write("record.json", b'{"config": {'), "is not a run record"),
     "no metrics": (_record(lambda record: record.pop("metrics")), "it lacks config, metrics or history"),
     "window of no size": (_record(lambda record: record.update(window=[0.1, 0.2, 0])), "its window is"),
-    "a device": (lambda run: [(run / "record.json").unlink(), (run / "record.json").symlink_to("/dev/zero")], "a device"),
     "unknown layer": (_record(lambda record: record["config"].update(layer="gone")), "no layer 'gone'"),
     "unknown attribution": (_record(lambda record: record["config"].update(attribution="new")), "unknown method 'new'"),
     "no classifier": (lambda run: (run / "classifier.keras").unlink(), "no classifier.keras in"),
-    "classifier cut": (
-        lambda run: (run / "classifier.keras").write_bytes((run / "classifier.keras").read_bytes()[:3000]),
-        "is damaged or no Keras model that is safe to load",
-    ),
+    "classifier cut": (lambda run: os.truncate(run / "classifier.keras", 3000), "is damaged or no Keras model"),
     "classifier hostile": (_classifier(_hostile), "is damaged or no Keras model that is safe to load"),
     "other weights": (_other_weights, "has other weights than its record.json says"),
     "other architecture": (

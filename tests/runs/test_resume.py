@@ -64,8 +64,6 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(alone, tmp_pat
     training.train(check_options(**OPTIONS, out_dir=str(folder)), verbose=0)
     assert "run: going on after epoch 1\n" in capsys.readouterr().err
     assert outcome(folder) == alone
-    with pytest.raises(FileExistsError, match="already holds a run's record.json"):
-        training.train(check_options(**OPTIONS, out_dir=str(folder)), verbose=0)
 
 
 def test_sigterm_ends_a_run_with_a_sentence_and_the_test_is_repeated(alone, tmp_path, capsys, monkeypatch):

@@ -70,7 +70,8 @@ def test_a_run_is_trained_on_a_copy_that_is_read_only_as_a_licensed_one_may_be(t
     record = read_record(train(options(out, dataset="affectnet", data_dir=str(copy), batch_size=8), verbose=0))
     assert sum(part["faces"] for part in record["data"].values()) == len(drawn)
     assert record["data"]["test"]["faces"] == record["metrics"]["test"]["faces"] == TEST
-    assert record["data"]["train"]["dropped"] == {"contempt": 1, "none": 1, "uncertain": 1, "no face": 1}
+    dropped = [record["data"][split].get("dropped", {}) for split in ("train", "validation", "test")]
+    assert dropped == [{"contempt": 1, "none": 1, "uncertain": 1, "no face": 1}, {}, dropped[0]]
     assert len(list((tmp_path / "runs" / "index").iterdir())) == 2  # of pictures and of landmarks
     assert sorted(copy.rglob("*")) == before and str(tmp_path) not in (out / "record.json").read_text()
 
@@ -153,10 +154,7 @@ def test_a_run_never_overwrites_another(small, tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "changes", "advice"),
-    [
-        (np.nan, {}, "try a lower learning_rate than 0.0001;"),
-        (np.inf, {"pal_weight": 1e6}, "try a lower pal_weight than 1000000.0;"),
-    ],
+    [(np.nan, {}, "learning_rate than 0.0001;"), (np.inf, {"pal_weight": 1e6}, "pal_weight than 1000000.0;")],
 )
 def test_a_loss_that_is_no_number_stops_at_its_step(small, tmp_path, monkeypatch, value, changes, advice):
     class Poisoned(FaceBatches):
@@ -169,7 +167,7 @@ def test_a_loss_that_is_no_number_stops_at_its_step(small, tmp_path, monkeypatch
     folder = tmp_path / "run"
     monkeypatch.setattr(training, "FaceBatches", Poisoned)
     given = options(folder, epochs=2, class_weight="balanced", **changes)
-    with pytest.raises(FloatingPointError, match="the loss of .*run is not a number in epoch 2, step 2: " + advice):
+    with pytest.raises(FloatingPointError, match="the loss of .*run is not a number in epoch 2, step 2: try a lower " + advice):
         train(given, verbose=0)
     stopped = json.loads((folder / "stopped.json").read_text())
     assert (stopped["epoch"], stopped["step"]) == (2, 2) and stopped["losses"]["loss"] in ("nan", "inf")
@@ -197,7 +195,6 @@ def test_published_results_are_read_back_as_a_table(trained, tmp_path):
     [
         ({"strategey": "mean"}, "unknown option 'strategey': choose from dataset"),
         ({"strategy": "median"}, "option strategy is 'median': choose from none, all, mean, half"),
-        ({"dataset": "ck+"}, "option dataset is 'ck\\+': choose from synthetic, fer2013"),
         ({"dataset": "fer2013"}, "option data_dir is missing: dataset fer2013 needs the folder"),
         ({"data_dir": "x"}, "option data_dir is 'x' for the synthetic faces"),
         ({"epochs": 0}, "option epochs is 0: it must be a whole number of at least 1"),
@@ -206,19 +203,14 @@ def test_published_results_are_read_back_as_a_table(trained, tmp_path):
         ({"width_multiplier": 0}, r"option width_multiplier is 0: it must be a number in \[0.125, 4\]"),
         ({"backbone": "vgg16", "width_multiplier": 0.5}, "option width_multiplier is 0.5 for backbone vgg16: only compact"),
         ({"dropout": 1}, r"option dropout is 1: it must be a number in \[0, 1\)"),
-        ({"loss": "iou"}, "option loss is 'iou': choose from pal, energy, rrr, cosine"),
-        ({"crop": "tight"}, "option crop is 'tight': it must be a number"),
         ({"class_weight": "balanced", "sampling": "balanced"}, "class_weight and sampling are both balanced"),
-        ({"jaw": 1e308}, r"option jaw is 1e\+308: it must be a number in \[0, 1000\]"),
         ({"augment": 2}, "option augment is 2: choose from True, False"),
         ({"out_dir": 7}, "option out_dir is 7: it must be text or None"),
-        ({"landmarks": "x"}, "option landmarks is 'x' for the synthetic faces: they are drawn, leave it out"),
         ({"landmark_order": "x_y"}, "option landmark_order is 'x_y' for dataset synthetic: only rafdb's text files have an order"),
         ({"dataset": "fer2013", "data_dir": "x", "shortcut": 0.5}, "option shortcut is 0.5 for dataset fer2013: only drawn faces"),
         ({"dataset": "rafdb", "data_dir": "x", "labels": "ferplus"}, "option labels is 'ferplus' for dataset rafdb: only fer2013"),
         ({"weights": "x.h5"}, "option weights is 'x.h5' for backbone compact: it has none to load, leave it out"),
         ({"strategy": "none", "loss": "energy"}, "option loss is 'energy' for strategy none: it has no loss of the attribution"),
-        ({"strategy": "none", "jaw": 0}, "option jaw is 0.0 for strategy none"),
         ({"strategy": "none", "pal_share": 0.5}, "option pal_share is 0.5 for strategy none"),
         ({"backbone": "vgg16", "normalisation": "convolution"}, "normalisation.*only compact and plain"),
         ({"schedule": "constant", "warmup": 1.0}, "warmup.*constant"),

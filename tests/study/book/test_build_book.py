@@ -174,10 +174,7 @@ def test_a_notebook_that_fails_stops_no_other_and_does_not_count(study, capfd):
         "notebook dies failed: nbclient.exceptions.DeadKernelError: Kernel died (see _build/logs/dies.log)",
     ]
     assert outputs(study, "good") == "well\n"
-    assert [line.split()[0] for line in capfd.readouterr().out.splitlines() if line.endswith(", failed")] == [
-        "bad",
-        "dies",
-    ]
+    assert [line.split()[0] for line in capfd.readouterr().out.splitlines() if line.endswith(", failed")] == ["bad", "dies"]
     assert not (study / "_build" / "executed" / "bad.ipynb").exists()
     assert run(study, "good") == []
     assert capfd.readouterr().out.split() == ["good", "unchanged"]

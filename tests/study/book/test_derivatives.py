@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -6,7 +5,7 @@ from keras import ops
 from palcore.attribution import value_and_gradient
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import with_attribution
-from study.book.derivatives import compiled, size_by_layer, weight_difference, weight_gradients
+from study.book.derivatives import size_by_layer, weight_difference, weight_gradients
 from tests.backend_case import SMOOTH, faces, network
 
 
@@ -40,9 +39,3 @@ def test_slope_equals_difference_and_the_weights_are_put_back(case):
 def test_size_by_layer_by_hand():
     gradients = {"model/conv/kernel": np.array([[3.0, 0.0, 0.0]]), "model/conv/bias": np.array([1.0]), "last/bias": np.zeros(2)}
     assert size_by_layer(gradients) == {"conv": pytest.approx(np.sqrt(10 / 4)), "last": 0}
-
-
-def test_another_backend_is_refused(monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    with pytest.raises(ValueError, match="Keras backend 'torch' for derivatives: set KERAS_BACKEND to tensorflow or jax"):
-        compiled(len)

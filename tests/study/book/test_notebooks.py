@@ -15,6 +15,7 @@ from traitlets.config import PyFileConfigLoader
 
 from study.book import build, pairs, source
 from study.book.notebook import refuse_unknown_parameters
+from tests.study.book.test_build_book import write
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
@@ -44,28 +45,10 @@ def test_parameters_have_values_that_papermill_can_replace(source):
 @pytest.fixture
 def folder(tmp_path):
     """A folder with one good pair, ``page``."""
-    header = "# ---\n# jupyter:\n#   jupytext:\n#     formats: ipynb,py:percent\n#   kernelspec:\n"
-    header += "#     display_name: Python 3\n#     language: python\n#     name: python3\n# ---\n\n"
-    text = '# %% [markdown]\n# # Page\n\n# %% tags=["parameters"]\nseed = 0\n\n# %%\nprint(seed)\n'
-    (tmp_path / "page.py").write_text(header + text)
-    pairs.write_pairs(tmp_path)
-    assert pairs.problems(tmp_path) == []
-    return tmp_path
-
-
-def edit(folder, change):
-    notebook = nbformat.read(folder / "page.ipynb", as_version=4)
-    change(notebook)
-    nbformat.write(notebook, folder / "page.ipynb")
-
-
-def test_a_changed_source_is_noticed_and_mended(folder):
-    source = folder / "page.py"
-    source.write_text(source.read_text().replace("print(seed)", "print(seed + 1)"))
-    assert pairs.problems(folder) == ["page.ipynb is stale: run `make pairs`"]
+    folder = write(tmp_path, "page", "# Page", "print(seed)").parent
     pairs.write_pairs(folder)
     assert pairs.problems(folder) == []
-    assert "seed + 1" in (folder / "page.ipynb").read_text()
+    return folder
 
 
 PARAMETERS = 'strategy = "mean"  # none, mean\nseed = 0\n'
@@ -78,7 +61,9 @@ FAULTS = {
 
 @pytest.mark.parametrize("said", FAULTS)
 def test_a_changed_tag_and_an_output_are_noticed_and_mended(folder, said):
-    edit(folder, FAULTS[said])
+    notebook = nbformat.read(folder / "page.ipynb", as_version=4)
+    FAULTS[said](notebook)
+    nbformat.write(notebook, folder / "page.ipynb")
     assert pairs.problems(folder) == [f"{said}: run `make pairs`"]
     assert pairs.unlike_pairs(folder) == (pairs.problems(folder) if "stale" in said else []), "the build minds no outputs"
     pairs.write_pairs(folder)

@@ -32,11 +32,7 @@ NOISE = np.array([0.0, 0.004, -0.003, 0.002, -0.002])
 @pytest.mark.parametrize(
     ("gains", "outcome", "words"),
     [
-        (
-            0.05 + NOISE,
-            "higher",
-            "is 5.0 points higher with this than with that (between +4.7 and +5.3; with other test faces too,",
-        ),
+        (0.05 + NOISE, "higher", "is 5.0 points higher with this than with that (between +4.7 and +5.3; with other"),
         (-0.05 + NOISE, "lower", "the accuracy is 5.0 points lower with this than with that (between -5."),
         (NOISE, "same", "is the same with this and with that to within 1 point (between -0.3 and +0.3; with other"),
         (0.02 + 30 * NOISE, "inconclusive", "higher with this than with that is inconclusive (between -6.3 and +11.5; with"),
@@ -162,9 +158,8 @@ def test_a_comparison_that_makes_no_sense_is_refused(use_grid, change, sentence)
 def test_an_arm_finds_its_runs_in_the_grid(cells):
     assert set(arms_of("faces")["PAL"]) == {0, 1, 2, 3, 4} and arms_of("nothing") == {}
     assert arms_of("aligned-landmarks")["PAL"] == arms_of("faces")["PAL"]
-    assert pairs_of("aligned-landmarks") == {"without PAL": "PAL", "a template": "PAL"} and pairs_of("faces") == {
-        "PAL": "without PAL"
-    }
+    assert pairs_of("aligned-landmarks") == {"without PAL": "PAL", "a template": "PAL"}
+    assert pairs_of("faces") == {"PAL": "without PAL"}
     full = arms_as_long("faces-strategies", ["PAL (mean)"])
     assert full == [arms_of("faces-strategies")[name] for name in ("without PAL", "PAL (mean)")]
     assert read()[0] is PRIMARY

@@ -7,20 +7,17 @@ from papermill.cli import _resolve_type
 from scipy import stats
 
 from palcore.runs.options import check_options
-from study.cells import defaults
+from study.cells import Cell, defaults
 from study.results import tables
 from study.results.arms import question_cells
+from tests.study.results.conftest import write_run
 
 ARMS = {"none": {0: "none-0", 1: "none-1", 2: "none-2"}, "PAL": {0: "pal-0", 1: "pal-1", 2: "pal-2"}, "half": {0: "half-0"}}
 
 
 def write(folder, name, accuracy, **config):
-    options = check_options(**{"epochs": 12, "learning_rate": 1e-3, "image_size": 48, **config})
-    kept = {key: value for key, value in vars(options).items() if key not in ("data_dir", "out_dir", "landmarks")}
-    record = {"config": kept, "metrics": {"test": {"accuracy": accuracy}}, "seconds": 90, "device": "a processor", "commit": "abc"}
-    record["history"] = {"val_expression_accuracy": [0.1, accuracy - 0.1]}
-    (folder / "runs").mkdir(parents=True, exist_ok=True)
-    (folder / "runs" / f"{name}.json").write_text(json.dumps(record))
+    options = {"dataset": "synthetic", "epochs": 12, "learning_rate": 1e-3, "image_size": 48, **config}
+    write_run(folder, Cell(name, options, False), accuracy)
 
 
 @pytest.fixture
@@ -79,36 +76,28 @@ def test_a_table_has_numbers_to_the_right_and_long_texts_to_the_left():
     assert [cell.strip() for cell in head.strip("|").split("|")] == ["arm", "seeds", "words", "size"]
     assert [side.strip("-") for side in sides.strip("|").split("|")] == [":", ":", ":", ":"]
     assert [side.startswith(":") for side in sides.strip("|").split("|")] == [True, False, True, False]
-    assert [cell.strip() for cell in first.strip("|").split("|")] == ["[a](b.json)", "3", "1 of 2 b", "0.500"] and second.endswith(
-        "3 |"
-    )
+    assert [cell.strip() for cell in first.strip("|").split("|")] == ["[a](b.json)", "3", "1 of 2 b", "0.500"]
+    assert second.endswith("3 |")
 
 
-def test_records_older_than_an_option_have_its_default(runs, tmp_path):
+def test_a_record_older_than_an_option_has_its_default_and_groups_of_scores_are_columns(runs, tmp_path):
     path = tmp_path / "runs" / "pal-0.json"
     record = json.loads(path.read_text())
     del record["config"]["loss"], record["config"]["crop"]
-    path.write_text(json.dumps(record))
-    row = tables.read_runs(["pal-0"], tmp_path).loc["pal-0"]
-    assert (row["loss"], row["crop"]) == ("pal", None)
-    assert tables.read_runs(["nothing"], tmp_path).empty
-
-
-def test_groups_of_scores_are_columns(runs, tmp_path):
-    path = tmp_path / "runs" / "pal-0.json"
-    record = json.loads(path.read_text())
     record["metrics"]["test"] |= {"attribution": {"energy": 0.5}, "reliance": {"eyes": {"share": 0.2}}, "confusion": [[1]]}
     path.write_text(json.dumps(record))
     row = tables.read_runs(["pal-0"], tmp_path).loc["pal-0"]
+    assert (row["loss"], row["crop"]) == ("pal", None)
     assert (row["test_energy"], row["test_reliance_eyes_share"], row["test_accuracy"]) == (0.5, 0.2, 0.6)
     assert not {"test_confusion", "test_attribution_energy"} & set(row.index)
+    assert tables.read_runs(["nothing"], tmp_path).empty
 
 
 def test_a_row_leads_to_its_record_and_to_the_command_that_made_it(tmp_path):
     write(tmp_path, "noisy", 0.5, strategy="none", label_noise=0.2, shortcut=None, seed=7)
     shown = tables.listing(tables.read_runs(["noisy"], tmp_path), {"test_accuracy": "accuracy (%)"})
     assert shown.index.tolist() == ["[noisy](../results/runs/noisy.json)"]
-    assert shown.iloc[0][["seed", "accuracy (%)", "minutes"]].tolist() == [7, "50.0", "1.5"]
+    assert shown.iloc[0][["seed", "accuracy (%)", "minutes"]].tolist() == [7, "50.0", "1.0"]
     words = shown.iloc[0][tables.COMMAND].strip("`").split()
     assert words[:3] == ["papermill", "notebooks/train.ipynb", "OUT.ipynb"]
     told = {name: _resolve_type(value) for name, value in zip(words[4::3], words[5::3], strict=True)}
