@@ -146,6 +146,7 @@ ORDER = [*range(27, 68), *range(27)][::-1]  # not upright
 CASES = {
     # RAF-DB, as its owner ships it.
     "no list": ("rafdb", remove(LIST), "layout", f"no file @/{LIST} for rafdb: data_dir must hold"),
+    "a list without test faces": ("rafdb", edit(LIST, lambda text: "".join(row for row in text.splitlines(True) if "test" not in row)), "layout", "names no test faces: it must have lines"),
     "a list in utf-16": ("rafdb", lambda copy: (copy / LIST).write_text((copy / LIST).read_text(), "utf-16"), "table", "is no text"),
     "a line with another file": ("rafdb", line(LIST, 2, lambda text: "face.jpg 3"), "table", "is 'face.jpg 3'"),
     "a face listed twice": ("rafdb", line(LIST, 29, lambda text: "test_0001.jpg 1"), "repeated", "names test_0001.jpg a second time"),
