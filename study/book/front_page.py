@@ -41,6 +41,13 @@ SUMMARY = (
 SUMMED = {"C1": ("inconclusive", "same"), "C6": ("higher",), "P1": ("higher",)}
 """The outcomes that ``SUMMARY`` is true of."""
 
+LENGTHS = {
+    "short": "{} epochs are not enough",
+    "past": "More than {} epochs gain nothing",
+    "enough": "{} epochs are enough",
+}
+"""How a sentence begins on what ``study.results.pages.enough`` finds."""
+
 LONGER = {"C1": ("end", "twice-as-long"), "C6": ("tenth", "tenth-twice-as-long")}
 """The question of a comparison, and the one that trains for twice as many epochs."""
 
@@ -62,9 +69,9 @@ def answer(results=None):
             raise ValueError(
                 f"{name} is {outcome} in results/ and not {' or '.join(outcomes)}: SUMMARY in {__file__} says too much"
             )
-    more = {"C1": [_pace, _longer, _level], "C6": [_pace, _longer, _landmarks], "P1": [_pace], "P5": []}
+    more = {"C1": [_pace, _longer, _level], "C6": [_pace, _longer, _landmarks], "P1": [_pace, _trained], "P5": []}
     paragraphs = [" ".join(filter(None, [_result(page, name), *(say(page, name) for say in more[name])])) for name in SHOWN]
-    return f"{SUMMARY}\n\n" + "".join(f"- {paragraph}\n" for paragraph in paragraphs)
+    return "\n\n".join([SUMMARY, *(f"- {paragraph}" for paragraph in paragraphs)]) + "\n"
 
 
 def _result(page, name):
@@ -81,14 +88,18 @@ def _result(page, name):
 
 
 def _pace(page, name):
-    """The difference on training faces, and what PAL's lead on validation faces is at most and at the end."""
+    """What PAL's lead on validation faces is at most and at the end."""
     asked, lead = page.declared[name], primary.leads(page.declared[name], page.results)
-    training = primary.beside(page.measured.loc[[name]], page.results).loc[name, "training faces"]
     most = f"{asked.amount(lead.max())} at most (after epoch {lead.argmax() + 1} of {len(lead)})"
-    return (
-        f"On validation faces PAL leads by {most} and by {asked.amount(lead[-1])} at the end; on the faces that it trains on by "
-        f"{training} in the last epoch."
-    )
+    return f"On validation faces PAL leads by {most} and by {asked.amount(lead[-1])} at the end."
+
+
+def _trained(page, name):
+    """The difference on the faces that the network trains on."""
+    training = primary.beside(page.measured.loc[[name]], page.results).loc[name, "training faces"]
+    as_large = abs(float(training.split()[0]) - 100 * page.measured.loc[name, "difference"]) < 0.5
+    words = f"as large, {training}: it learns faster" if as_large else training
+    return f"On the faces that it trains on the lead is {words}."
 
 
 def _longer(page, name):
@@ -100,10 +111,11 @@ def _longer(page, name):
         return "Whether more epochs would change that is not known yet."
     changes = table["after"] - table["before"]
     plain, guided = (asked.amount(change, True) for change in changes)
-    lead = asked.amount(tested["difference"].iloc[0], True)
+    lead, seeds = asked.amount(tested["difference"].iloc[0], True), seeds_words(table["seeds"].min())
+    length = LENGTHS[enough(changes)].format(len(primary.leads(asked, page.results)))
     return (
-        f"Twice the epochs change the accuracy on validation faces by {plain} without PAL and by {guided} with it, and the "
-        f"difference on test faces to {lead} ({seeds_words(table['seeds'].min())}). By the study's own rule {enough(changes)}."
+        f"{length}: twice as many change the accuracy on validation faces by {plain} without PAL and by {guided} "
+        f"with it, and the difference on test faces is then {lead} ({seeds})."
     )
 
 

@@ -60,18 +60,22 @@ ENOUGH = 0.005
 """A share of the validation faces: what twice the epochs may change where a training is long enough."""
 
 
+LENGTHS = {
+    "short": "these trainings are not long enough",
+    "past": "the length matters, but twice the epochs end lower, so that more of them gain nothing",
+    "enough": "these trainings are long enough",
+}
+"""What ``enough`` finds, as clauses."""
+
+
 def seeds_words(count):
     """``5 seeds``."""
     return f"{count:.0f} seed{'' if count == 1 else 's'}"
 
 
 def enough(changes):
-    """Whether a training is long enough, as a clause, from what twice its epochs change of each arm's validation accuracy."""
-    if changes.max() >= ENOUGH:
-        return "these trainings are not long enough"
-    if changes.min() <= -ENOUGH:
-        return "the length matters, but twice the epochs end lower, so that more of them gain nothing"
-    return "these trainings are long enough"
+    """A key of ``LENGTHS``, from what twice the epochs change of each arm's validation accuracy."""
+    return "short" if changes.max() >= ENOUGH else "past" if changes.min() <= -ENOUGH else "enough"
 
 
 def page_of(question):
@@ -338,7 +342,7 @@ class Page:
         for arm, row in table.iterrows():
             shares = f"{number(100 * row['before'])} % and {number(100 * row['after'])} %"
             texts.append(f"{arm} {shares} ({number(100 * changes[arm], 1, True)} points; {seeds_words(row['seeds'])})")
-        display(Markdown(f"Accuracy on validation faces: {'; '.join(texts)}. By the rule above {enough(changes)}."))
+        display(Markdown(f"Accuracy on validation faces: {'; '.join(texts)}. By the rule above {LENGTHS[enough(changes)]}."))
 
     def what_to_run(self, question, name):
         """Show the command that fills a licensed data set's page, and how long it takes."""
