@@ -37,7 +37,7 @@ LANDMARKS = {
     "aligned-landmarks": "aligned",
     "placed": "at random places",
     "whose": "aligned, good baseline",
-    "why": "aligned, a tenth of them, good baseline",
+    "why": "aligned, a tenth of them, good baseline, each at its own weight",
     "place": "at random places, good baseline",
     "shortcut": "drawn, patch at random",
 }
