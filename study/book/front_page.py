@@ -42,9 +42,9 @@ SUMMED = {"C1": ("inconclusive", "same"), "C6": ("higher",), "P1": ("higher",)}
 """The outcomes that ``SUMMARY`` is true of."""
 
 LENGTHS = {
-    "short": "{} epochs are not enough",
-    "past": "More than {} epochs gain nothing",
-    "enough": "{} epochs are enough",
+    "short": "Training for {} epochs is not long enough",
+    "past": "Training for more than {} epochs gains nothing",
+    "enough": "Training for {} epochs is long enough",
 }
 """How a sentence begins on what ``study.results.pages.enough`` finds."""
 
