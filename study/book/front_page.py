@@ -127,7 +127,7 @@ def _landmarks(page, name):
         for arm, row in differences.iterrows()
         if row["seeds"] > 1 and arm != WITHOUT
     ]
-    return f"Against each face's own landmarks, in points and exploratory: {'; '.join(texts)}." if texts else ""
+    return f"Against PAL with each face's own landmarks, in points and exploratory: {'; '.join(texts)}." if texts else ""
 
 
 def _level(page, name):
