@@ -128,7 +128,13 @@ def watch(page, site, problems):
     loaded = []
     page.on("pageerror", lambda error: problems.append(f"a script stops: {error}"))
     page.on("console", lambda line: problems.append(f"the console says: {line.text}") if line.type == "error" else None)
-    page.on("requestfailed", lambda request: problems.append(f"could not load {request.url}: {request.failure}"))
+    # What a page was still loading when it was left says nothing of it.
+    page.on(
+        "requestfailed",
+        lambda request: (
+            None if request.failure == "net::ERR_ABORTED" else problems.append(f"could not load {request.url}: {request.failure}")
+        ),
+    )
     page.on("response", lambda response: loaded.append(response.url))
     page.on(
         "response",
