@@ -75,6 +75,9 @@ def test_the_reports_words_about_the_runs_are_what_the_records_say(measured_once
     below = [f"{-100 * row['difference']:.1f}" for row in (template, other)]
     ends = f"end no better than no PAL, {below[0]} and {below[1]} points below own landmarks (five seeds"
     assert ends in " ".join(REPORT.split())
+    features = why.loc["feature cosine"]
+    apart, low, high = (100 * features[name] for name in ("difference", "low", "high"))
+    assert f"ends {-apart:.1f} points below PAL ({low:+.1f} to {high:+.1f}; five seeds" in " ".join(REPORT.split())
     assert template["high"] < 0 and other["high"] < 0 and {template["seeds"], other["seeds"]} == {5}
     assert (level[[template.name, other.name]] < level["without PAL"] + 0.005).all()
     changed = [path for path in (ROOT / "results" / "runs").glob("fer2013-*.json") if read_record(path)["commit"].endswith("+")]
