@@ -72,7 +72,7 @@ def show_tables(shown):
 # %% tags=["remove-input"]
 last = [figures[name] for name in ("pal_vgg16", "pal_resnet50", "pal_compact_48", "pal_compact_112") if name in figures]
 added = {found["what"].partition(": ")[2].partition(",")[0]: 100 * (found["median"] - 1) for found in last}
-steps = ", ".join(f"{percent:+.0f} % ({network})" for network, percent in added.items())
+steps = ", ".join(f"{round(percent):+d} % ({network})" for network, percent in added.items())
 
 
 def longer(name, what):

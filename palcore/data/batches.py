@@ -89,7 +89,7 @@ class FaceBatches(keras.utils.PyDataset):
         if len(self) == 0:
             raise ValueError(f"batch_size {batch_size} for {len(faces)} faces: with drop_remainder no batch is left")
         self.threads = self.options.threads or reading_threads(faces)
-        # A face is one thread's: OpenCV would share its warp among threads of its own, two of which are no faster than one of ours.
+        # A face is one thread's: OpenCV would share its warp among threads of its own, and leave no core to a second one of ours.
         cv2.setNumThreads(1)
         self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None  # the one that asks reads as well
         self.set_epoch(0)
