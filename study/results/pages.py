@@ -48,6 +48,7 @@ PAGES = {
         "pace",
         "tenth",
         "tenth-twice-as-long",
+        "tenth-plain",
         "faces-curve",
         "clean",
         "why",
