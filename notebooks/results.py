@@ -35,7 +35,8 @@ page = Glance(In, results_dir)
 display(Markdown(answers(results_dir)))
 
 # %% [markdown]
-# Only these comparisons, named before their runs, get a verdict ([how](results_tests.ipynb)). The networks are small; RAF-DB and
+# Only comparisons that were named before their runs get a verdict: these, and two more of the first family
+# ([how](results_tests.ipynb)). The networks are small; RAF-DB and
 # AffectNet were [not at hand](results_licensed.ipynb).
 #
 # ## Better, or only faster?

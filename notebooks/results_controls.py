@@ -51,6 +51,9 @@ page.curves("aligned-landmarks")
 page.maps("aligned-landmarks")
 
 # %% tags=["hide-input"]
+page.against("aligned-landmarks", "without PAL")
+
+# %% tags=["hide-input"]
 page.tables("aligned-landmarks")
 
 # %% [markdown]

@@ -176,8 +176,8 @@ page.tables("knows-faces")
 # ## A large network: VGG16
 #
 # VGG16 at 112 pixels on a GPU, from the convolutions of an edge detector that had begun as ImageNet's VGG16 ([`weights="hed"`](../book/use.md)).
-# Eight epochs, and nothing tuned: short trainings, in which no network came to its end. As with the small network, PAL's lead on
-# test faces is no larger than its lead on the faces that were trained on.
+# Eight epochs, and nothing tuned: short trainings, in which no network came to its end. PAL's lead on test faces is no larger than
+# its lead on the faces that were trained on.
 
 # %% tags=["hide-input"]
 page.answer("vgg16-short")

@@ -56,12 +56,12 @@ page.tests()
 # %% [markdown]
 # The trainings of P1 to P4 were short, and their baseline is weak: 63 % of FER2013's test faces, where one network without other data
 # reaches 73.28 % [khaireddin2021facial](../book/references.bib); by FER+'s labels, over eight expressions, 85 % were published
-# [barsoum2016training](../book/references.bib). So what they show is a gain in pace. [A good baseline](results_end.ipynb) tells what
-# remains of it.
+# [barsoum2016training](../book/references.bib). Nothing was trained for longer from it, so what they show may be a gain in pace.
+# [A good baseline](results_end.ipynb) tells what remains of it.
 #
 # ## What it is good for, and what not
 #
-# PAL against the same training without it, where no primary comparison was named. Of so many intervals some leave out zero by
+# PAL against the same training without it from the weak baseline, where no primary comparison was named. Of so many intervals some leave out zero by
 # chance. [How each was trained](results_faces.ipynb).
 
 # %% tags=["hide-input"]

@@ -1,11 +1,13 @@
 """The study's answer from the committed records, as it stands in the README and is written into the book while that is built."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from palcore.runs.records import read_record
 from study.results import primary
 from study.results.glance import INSTEAD_OF_OWN
-from study.results.measures import WITHOUT
+from study.results.measures import PAL, WITHOUT
 from study.results.pages import Page, enough, seeds_words
 from study.results.tables import between, comparisons, number, results_folder
 
@@ -31,22 +33,32 @@ VERDICTS = {
     "lower": "worse",
     "faces": "better or worse on these test faces only",
     "same": "no better",
-    "inconclusive": "no better that we can see",
+    "inconclusive": "inconclusive",
 }
 
 SUMMARY = (
-    "A better network where faces are few, and a faster one where the baseline is weak. With all faces and a good baseline no "
-    "better one that we can see."
+    "With a tenth of the training faces PAL makes a small network better. With all of them, on a good baseline, whether it helps "
+    "is still open, and if so by about a point at most. From a weak baseline it learns faster."
 )
-SUMMED = {"C1": ("inconclusive", "same"), "C6": ("higher",), "P1": ("higher",)}
+SUMMED = {"C1": ("inconclusive",), "C6": ("higher",), "P1": ("higher",)}
 """The outcomes that ``SUMMARY`` is true of."""
 
-LENGTHS = {
-    "short": "Training for {} epochs is not long enough",
-    "past": "Training for more than {} epochs gains nothing",
-    "enough": "Training for {} epochs is long enough",
+BRACKETS = (
+    "In brackets stand 95 % intervals, for other seeds and for other test faces as well, and the name of the comparison, which was "
+    "written down before its runs."
+)
+
+TO_COME = {
+    "C2": "training on FER+'s labels",
+    "C3": "one template for all faces in place of their own landmarks",
+    "C4 own or none": "faces placed at random",
+    "C4 own or box": "faces placed at random, and a template moved to each face",
+    "C5 at first": "PAL in the first quarter of the epochs only",
 }
-"""How a sentence begins on what ``study.results.pages.enough`` finds."""
+"""What the primary comparisons that may have no runs yet ask of the good baseline."""
+
+LENGTHS = {"short": "so {} are too few", "past": "so more than {} gain nothing", "enough": "so {} are enough"}
+"""How a sentence ends on what ``study.results.pages.enough`` finds."""
 
 LONGER = {"C1": ("end", "twice-as-long"), "C6": ("tenth", "tenth-twice-as-long")}
 """The question of a comparison, and the one that trains for twice as many epochs."""
@@ -69,9 +81,13 @@ def answer(results=None):
             raise ValueError(
                 f"{name} is {outcome} in results/ and not {' or '.join(outcomes)}: SUMMARY in {__file__} says too much"
             )
-    more = {"C1": [_pace, _longer, _level], "C6": [_pace, _longer, _landmarks], "P1": [_pace, _trained], "P5": []}
-    paragraphs = [" ".join(filter(None, [_result(page, name), *(say(page, name) for say in more[name])])) for name in SHOWN]
-    return "\n\n".join([SUMMARY, *(f"- {paragraph}" for paragraph in paragraphs)]) + "\n"
+    more = {"C1": [_pace, _longer, _level], "C6": [_pace, _longer, _network, _landmarks], "P1": [_pace, _trained], "P5": [_others]}
+    paragraphs = [
+        _result(page, name) + "".join(f"\n  - {line}" for say in more[name] if (line := say(page, name))) for name in SHOWN
+    ]
+    waiting = [f"{TO_COME[name]} ({name})" for name in TO_COME if page.measured.loc[name, "outcome"] in ("missing", "early")]
+    paragraphs += [f"Still to come, from the good baseline: {'; '.join(waiting)}."] if waiting else []
+    return "\n\n".join([f"{SUMMARY} {BRACKETS}", *(f"- {paragraph}" for paragraph in paragraphs)]) + "\n"
 
 
 def _result(page, name):
@@ -88,18 +104,21 @@ def _result(page, name):
 
 
 def _pace(page, name):
-    """What PAL's lead on validation faces is at most and at the end."""
+    """What PAL's lead on validation faces is at most and at the end, and how much sooner it is where the baseline ends."""
     asked, lead = page.declared[name], primary.leads(page.declared[name], page.results)
+    sooner, pace = primary.sooner(asked, page.results), replace(asked, score=primary.PACE)
+    reached = f"{pace.amount(abs(sooner['difference']))} {'sooner' if sooner['difference'] < 0 else 'later'}"
     most = f"{asked.amount(lead.max())} at most (after epoch {lead.argmax() + 1} of {len(lead)})"
-    return f"On validation faces PAL leads by {most} and by {asked.amount(lead[-1])} at the end."
+    return (
+        f"On validation faces PAL leads by {most} and by {asked.amount(lead[-1])} at the end, and is at the baseline's last level, "
+        f"less half a point, {reached} ({pace.span(sooner['low'], sooner['high'], '{} to {}')})."
+    )
 
 
 def _trained(page, name):
     """The difference on the faces that the network trains on."""
     training = primary.beside(page.measured.loc[[name]], page.results).loc[name, "training faces"]
-    as_large = abs(float(training.split()[0]) - 100 * page.measured.loc[name, "difference"]) < 0.5
-    words = f"as large, {training}: it learns faster" if as_large else training
-    return f"On the faces that it trains on the lead is {words}."
+    return f"On the faces that it trains on the lead is {training}. Nothing was trained for longer from there."
 
 
 def _longer(page, name):
@@ -109,25 +128,52 @@ def _longer(page, name):
     tested = comparisons(runs, pairs, "test_accuracy")
     if len(table) < 2 or tested.empty:
         return "Whether more epochs would change that is not known yet."
-    changes = table["after"] - table["before"]
+    changes, lead = table["after"] - table["before"], tested.iloc[0]
     plain, guided = (asked.amount(change, True) for change in changes)
-    lead, seeds = asked.amount(tested["difference"].iloc[0], True), seeds_words(table["seeds"].min())
     length = LENGTHS[enough(changes)].format(len(primary.leads(asked, page.results)))
+    span = f"{between(lead, '{} to {}')}; {seeds_words(table['seeds'].min())}"
     return (
-        f"{length}: twice as many change the accuracy on validation faces by {plain} without PAL and by {guided} "
-        f"with it, and the difference on test faces is then {lead} ({seeds})."
+        f"Twice as many epochs change the accuracy on validation faces by {plain} without PAL and by {guided} with it, {length}; "
+        f"the difference on test faces is then {asked.amount(lead['difference'], True)} ({span})."
     )
 
 
+def _network(page, name):
+    """What the network of all faces does with a tenth of them, as far as that is in."""
+    runs, _, pairs = page.runs("tenth-plain")
+    tested = comparisons(runs, pairs, "test_accuracy")
+    if tested.empty or tested["seeds"].iloc[0] < 2:
+        return "This is a smaller network than that of all faces."
+    levels, lead = 100 * runs.groupby("arm")["test_accuracy"].mean(), tested.iloc[0]
+    size = f"{page.declared[name].amount(lead['difference'], True)} ({between(lead, '{} to {}')}; {seeds_words(lead['seeds'])})"
+    return (
+        f"The network of all faces, on this tenth: {number(levels[WITHOUT])} % without PAL and {number(levels[PAL])} % with it, "
+        f"{size}, exploratory."
+    )
+
+
+def _size(row):
+    """``-2.1 (-3.3 to -0.9)``, in points."""
+    return f"{number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})"
+
+
 def _landmarks(page, name):
-    """What other landmarks than each face's own come to where PAL gains, as far as that is in."""
-    differences = page.differences("why")[0]
-    texts = [
-        f"{INSTEAD_OF_OWN.get(arm, arm)} {number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})"
-        for arm, row in differences.iterrows()
-        if row["seeds"] > 1 and arm != WITHOUT
-    ]
-    return f"Against PAL with each face's own landmarks, in points and exploratory: {'; '.join(texts)}." if texts else ""
+    """What other landmarks than each face's own come to where PAL gains, against PAL and against none, as far as that is in."""
+    (runs, arms, pairs), texts = page.runs("why"), []
+    against_own = comparisons(runs, pairs, "test_accuracy")
+    against_none = comparisons(runs, {arm: WITHOUT for arm in arms if arm != WITHOUT}, "test_accuracy")
+    for arm, own in against_own.iterrows():
+        if own["seeds"] > 1 and arm != WITHOUT:
+            sizes = " and ".join(_size(row) for row in (own, against_none.loc[arm]))
+            texts.append(f"{INSTEAD_OF_OWN.get(arm, f'own, and the {arm},')} {sizes}")
+    return f"Other landmarks or losses, in points against PAL and against none, exploratory: {'; '.join(texts)}." if texts else ""
+
+
+def _others(page, name):
+    """What other landmarks than each face's own gain on drawn faces."""
+    rows = page.differences(page.declared[name].question)[0]
+    texts = [f"{INSTEAD_OF_OWN[arm]} {_size(row)}" for arm, row in rows.iterrows() if arm in INSTEAD_OF_OWN]
+    return f"With other landmarks than each face's own, exploratory: {'; '.join(texts)}." if texts else ""
 
 
 def _level(page, name):

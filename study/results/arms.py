@@ -59,16 +59,15 @@ def lengths_sentence(question):
     grid, _, known = read()
     own = grid["questions"].get(question, {}).get("settings", {})
     plain = {**known, **grid["settings"].get(grid["questions"].get(question, {}).get("dataset"), {}), **own}
-    lengths = {"Short": {}, "Full length": {}}
+    lengths = {"Short": {}, "Length": {}}
     for cell in question_cells(question):
         options = known | cell.options
         words = f"{options['epochs']} epochs on {share_words(options['train_share'])} faces in batches of {options['batch_size']}"
-        lengths["Short" if (cell.arms[question] or "").endswith(SHORT) else "Full length"][words] = (
-            options["epochs"] != plain["epochs"]
-        )
+        lengths["Short" if (cell.arms[question] or "").endswith(SHORT) else "Length"][words] = options["epochs"] != plain["epochs"]
     parts = [f"{head}: {'; '.join(found)}." for head, found in lengths.items() if any(found.values())]
     if settings := ", ".join(f"`{option}` {value}" for option, value in own.items()):
-        parts.append(f"All runs here have settings of their own, the short ones but for their length: {settings}.")
+        but = ", the short ones but for their length" if lengths["Short"] else ""
+        parts.append(f"All runs here have settings of their own{but}: {settings}.")
     return " ".join(parts)
 
 

@@ -63,7 +63,7 @@ ENOUGH = 0.005
 
 LENGTHS = {
     "short": "these trainings are not long enough",
-    "past": "the length matters, but twice the epochs end lower, so that more of them gain nothing",
+    "past": "the length matters, though twice the epochs end lower",
     "enough": "these trainings are long enough",
 }
 """What ``enough`` finds, as clauses."""
@@ -160,9 +160,26 @@ class Page:
                 parts.append(f"{pair[:1].upper()}{pair[1:]} is the primary comparison [{comparison}]({home}.html).")
         if sentence := lengths_sentence(question):
             parts.append(sentence)
-        waiting = "No runs are in yet: the validation faces have not chosen their settings."
-        parts.append(progress([cell.name for cell in members], self.results) if members else waiting)
+        if members:
+            parts.append(progress([cell.name for cell in members], self.results))
+        if waiting := [
+            arm["name"]
+            for arm in read()[0]["questions"][question]["arms"]
+            if arm.get("name") and "use" in arm and arm["name"] not in arms_of(question)
+        ]:
+            parts.append(f"The validation faces have still to choose the settings of {', '.join(waiting)}.")
         display(Markdown("\n\n".join(parts)))
+
+    def against(self, question, base):
+        """Show how far a question's arms lie from one of them, folded: controls that are compared with another one elsewhere."""
+        runs, arms, _ = self.runs(question)
+        score, heading = next(iter(self.scores(question).items()))
+        pairs = {arm: base for arm in arms if arm != base}
+        if len(differences := comparisons(runs, pairs, score, self.margin)):
+            fold(
+                f"Exploratory differences from {base}",
+                to_markdown(measures.differences_table(differences, pairs, heading, {}), "arm"),
+            )
 
     @staticmethod
     def _elsewhere(question, runs, differences):

@@ -108,8 +108,8 @@ class Comparison:
         return f"{text} {'epoch' if self.score == PACE else 'point'}{'' if text.lstrip('+-') == '1.0' else 's'}"
 
     def level(self, value):
-        """``64.5 %``; of an interaction, what the arm adds."""
-        return self.amount(value, True) if self.minus else number(value) if self.score == PACE else f"{number(100 * value)} %"
+        """``64.5 %``, or ``26.0 epochs``; of an interaction, what the arm adds."""
+        return self.amount(value, bool(self.minus)) if self.minus or self.score == PACE else f"{number(100 * value)} %"
 
     def span(self, low, high, words="between {} and {}"):
         """``between +0.9 and +1.8``, in the unit of ``amount``; a dash where there is no interval."""
@@ -164,6 +164,13 @@ def leads(asked, results=None):
         [read_record(path)["history"]["val_expression_accuracy"] for path in pair] for pair in paths if all(map(Path.is_file, pair))
     ]
     return np.mean([np.subtract(*pair) for pair in pairs], axis=0) if pairs else np.array([])
+
+
+def sooner(asked, results=None):
+    """How many epochs more the first arm of a comparison needs than the second to where the second ends (``PACE``), a
+    ``study.results.statistics.contrast``."""
+    arms, spread = _arms(asked, _scores(asked, PACE, results), PACE)
+    return contrast(arms, spread)
 
 
 def epochs_until(curve, target):

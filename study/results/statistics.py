@@ -19,7 +19,7 @@ LEVEL = 0.05
 POWER = 0.8
 """How often a difference of the size that is called detectable would be found."""
 
-DRAWS = 2000
+DRAWS = 8000
 """How often ``two_way`` draws seeds and faces."""
 
 
@@ -86,7 +86,7 @@ def contrast(arms, spread, margin=None, level=LEVEL):
     return result
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=2)
 def _weights(faces):
     """How often each face is drawn, as a share, ``(DRAWS, faces)``: the same for all arms that were tested on them."""
     draws = np.random.default_rng(0).multinomial(faces, np.full(faces, 1 / faces), size=DRAWS)

@@ -144,13 +144,13 @@ def test_the_front_page_says_what_the_records_say(measured_once, monkeypatch):
     plain, guided = (f"{100 * level:.1f} %" for level in tenth["levels"][::-1])
     difference, low, high = (f"{100 * tenth[name]:+.1f}" for name in ("difference", "low", "high"))
     result = f"better.** {plain} of the test faces are right without PAL and {guided} with it: {difference} points (other seeds: "
-    [paragraph] = [line for line in text.splitlines() if f"{result}{low} to {high}; " in line]
+    [paragraph] = [part for part in text.split("\n\n") if f"{result}{low} to {high}; " in part]
     curves = {arm: [run["history"]["val_expression_accuracy"] for run in runs] for arm, runs in page._records("tenth").items()}
     lead = 100 * (np.mean(curves["PAL"], axis=0) - np.mean(curves["without PAL"], axis=0))
     assert f"leads by {lead.max():.1f} points at most (after epoch {lead.argmax() + 1} of 100) and by {lead[-1]:.1f}" in paragraph
     twice = page.lengthened("tenth", "tenth-twice-as-long")
     plain, guided = (f"{change:+.1f} points" for change in 100 * (twice["after"] - twice["before"]))
-    assert f"on validation faces by {plain} without PAL and by {guided} with it" in paragraph and "(2 seeds)" in paragraph
+    assert f"on validation faces by {plain} without PAL and by {guided} with it" in paragraph and "; 2 seeds)" in paragraph
     other = page.differences("why")[0].loc["another face's landmarks"]
     assert f"another face's {100 * other['difference']:+.1f} ({100 * other['low']:+.1f} to " in paragraph
     assert text.startswith(front_page.SUMMARY) and "| C6, with a tenth" in text and text.count("- **") == 4
