@@ -117,6 +117,7 @@ def check(
     from palcore.files import write_json
     from palcore.runs.records import commit, versions
 
+    json = json and json.expanduser()
     if json and (json.is_dir() or (json.parent.exists() and not os.access(json.parent, os.W_OK | os.X_OK))):
         raise ValueError(f"--json {json} can't be written: give the path of a file in a folder that you may write to")
     options = {"landmark_order": landmark_order} if landmark_order else {}

@@ -40,8 +40,15 @@ def _sides(size):
 
 
 def _check_sigma(sigma):
-    if not (np.isfinite(sigma) and sigma > 0):
-        raise ValueError(f"sigma {sigma!r} of a heatmap: it must be a positive fraction of the image side, such as 3 / 112")
+    if not 1e-4 <= sigma <= 1:
+        raise ValueError(f"sigma {sigma!r} of a heatmap: it must be a fraction of the image side, 0.0001 to 1, such as 3 / 112")
+
+
+def _check_weights(weights):
+    values = np.asarray(weights, np.float32)
+    if values.ndim != 1 or not (np.all(np.isfinite(values)) and np.all(values >= 0) and np.any(values)):
+        seen = f"{values.min():.3g} to {values.max():.3g}" if values.size else "none"
+        raise ValueError(f"weights of landmarks ({seen}): they must be numbers >= 0, not all 0, one for each landmark")
 
 
 def _axis_averages(coordinates, cells, sigma):
@@ -65,17 +72,21 @@ def gaussian_heatmap(
     :param sigma: standard deviation of each Gaussian, as a fraction of the image side (of each side, if they differ).
     :param weights: ``(68,)`` weight of each landmark, see ``region_weights``; None for all equal.
     :return: ``(N, height, width)`` float32 tensor of the backend. Each Gaussian has peak 1, so values lie in [0, 68].
-    :raises ValueError: for a ``sigma`` or a ``size`` that is not positive, or landmarks of another shape.
+    :raises ValueError: for a ``sigma`` outside 0.0001 to 1, a ``size`` that is not positive, landmarks of another shape, or weights
+        that are negative, all 0, or of another number of landmarks.
     """
     _check_sigma(sigma)
     height, width = _sides(size)
     landmarks = ops.cast(ops.convert_to_tensor(landmarks), "float32")
-    if len(landmarks.shape) != 3 or landmarks.shape[-1] != 2:
+    if len(landmarks.shape) != 3 or landmarks.shape[-1] not in (2, None):
         raise ValueError(f"landmarks of shape {tuple(landmarks.shape)} for a heatmap: they must be (faces, 68, 2)")
     finite = ops.all(ops.isfinite(landmarks), axis=-1)
     landmarks = ops.where(finite[..., None], landmarks, 0.0)
     strength = ops.cast(finite, "float32")
     if weights is not None:
+        _check_weights(weights)
+        if landmarks.shape[1] not in (len(weights), None):
+            raise ValueError(f"{len(weights)} weights for {landmarks.shape[1]} landmarks of a heatmap: give one for each")
         strength = strength * ops.cast(weights, "float32")
     columns = _axis_averages(landmarks[..., 0], width, sigma)
     rows = _axis_averages(landmarks[..., 1], height, sigma) * strength[..., None]

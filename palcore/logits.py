@@ -71,8 +71,9 @@ def logits_of(name: str, features, output, producers: dict):
     answers = keras.tree.flatten(keras.Model(features, [output, *candidates])(maps, training=False))
     values, *numbers = (ops.convert_to_numpy(ops.cast(answer, "float32")) for answer in answers)
     half = any(tensor.dtype != "float32" for tensor in (output, *candidates))
+    logarithms = np.all(values <= 0) and np.allclose(np.exp(values).sum(axis=1), 1, atol=1e-2)
     for candidate, tried in zip(candidates, numbers, strict=True):
-        if _are_logits(tried, values, 0.05 if half else 1e-2):
+        if _are_logits(tried, np.exp(values) if logarithms else values, 0.05 if half else 1e-2):
             return candidate
     last, totals, varies = producers[id(output)].operation, values.sum(axis=1), np.ptp(values, axis=0).max() > 1e-3
     of_one_sum = (np.all(values >= 0) or np.all(values <= 0)) and np.allclose(totals, totals.mean(), rtol=1e-2)

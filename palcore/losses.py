@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from palcore import Tensor
-from palcore.heatmaps import SIGMA, _check_sigma, gaussian_heatmap
+from palcore.heatmaps import SIGMA, _check_sigma, _check_weights, gaussian_heatmap
 from palcore.landmarks import MIDDLE, SPAN, face_extents, landmark_fault, median_face
 
 FLAT, TINY = 1e-5, 1e-25
@@ -24,6 +24,7 @@ SAMPLES = 48
 """Points along the image side, at least, on which "near a landmark" is decided."""
 
 FEW = 8  # faces with landmarks, at least, in a batch of which the middle and the span are judged: fewer may all be odd
+UPRIGHT = 0.8  # share of such a batch in which x and y were exchanged, or y counts upwards, where a network would be told nonsense
 LARGEST = 1e12  # an attribution beyond this is taken for this, so that its square stays a number in float32
 
 
@@ -109,16 +110,29 @@ def has_landmarks(landmarks: Tensor) -> Tensor:
     return ops.cast(ops.any(ops.all(ops.isfinite(landmarks), axis=-1), axis=-1), "float32")
 
 
+def _turned(landmarks, xp=np):
+    """The share of faces whose chin lies to the right of the brows, or the share in which it lies above them: the larger one."""
+    chin = landmarks[:, 8] - xp.mean(landmarks[:, 17:27], axis=1)
+    x, y = chin[:, 0], chin[:, 1]
+    there = xp.maximum(xp.sum(xp.where(xp.isfinite(x + y), 1.0, 0.0)), 1.0)
+    shares = [xp.sum(xp.where(aside > xp.abs(other), 1.0, 0.0)) / there for aside, other in ((x, y), (-y, x))]
+    return xp.maximum(*shares)
+
+
 def _refuse(landmarks):
     """Say what is wrong with the landmarks of a batch."""
-    fault = landmark_fault(np.asarray(landmarks)) or "they can be no fractions of the picture's sides"
+    landmarks = np.asarray(landmarks)
+    fault = landmark_fault(landmarks) or "they can be no fractions of the picture's sides"
+    if landmarks.shape[1] == 68 and _turned(landmarks) >= UPRIGHT:
+        fault = "the chin lies beside the brows or above them: x comes first, and y counts down from the picture's upper edge"
     raise ValueError(f"landmarks in the loss of the attribution: {fault}")
 
 
 def checked_landmarks(landmarks: Tensor, told: bool = True) -> tuple:
     """Refuse a batch of landmarks that cannot be fractions of the image's sides, as ``palcore.landmarks.landmark_fault`` does.
 
-    Pixels would cost exactly 0 for ever and teach nothing; those centred on 0 would teach to look at the upper left corner.
+    Pixels would cost exactly 0 for ever and teach nothing; those centred on 0 would teach to look at the upper left corner. Of 68
+    points those are refused too whose x and y are exchanged, or whose y counts upwards, unless nobody is to be ``told``.
 
     :param landmarks: ``(N, 68, 2)``.
     :param told: False for a JAX step that becomes NaN without a sentence: what calls Python is not kept by JAX's compilation cache.
@@ -127,11 +141,15 @@ def checked_landmarks(landmarks: Tensor, told: bool = True) -> tuple:
     :raises ValueError: at once where the values are known; else the compiled step raises an error of the backend's that says so.
     """
     landmarks = ops.cast(ops.convert_to_tensor(landmarks), "float32")
+    if len(landmarks.shape) != 3 or landmarks.shape[-1] not in (2, None):
+        raise ValueError(f"landmarks of shape {tuple(landmarks.shape)} in the loss of the attribution: they must be (faces, 68, 2)")
     count, median = median_face(landmarks, ops)
     middle, span = median[:2], median[2]
     pixels = ops.max(ops.abs(middle)) > SPAN[1]
     beside = ops.logical_or(ops.min(middle) < MIDDLE[0], ops.max(middle) > MIDDLE[1])
     odd = ops.logical_or(beside, ops.logical_or(span < SPAN[0], span > SPAN[1]))
+    if told and landmarks.shape[1] == 68:
+        odd = ops.logical_or(odd, _turned(landmarks, ops) >= UPRIGHT)
     wrong = ops.logical_or(ops.logical_and(count > 0, pixels), ops.logical_and(count >= FEW, odd))
     backend = keras.backend.backend()
     if backend == "tensorflow":
@@ -188,6 +206,8 @@ class _LandmarkLoss(keras.losses.Loss):
 
     def __init__(self, sigma=SIGMA, landmark_weights=None, reduction="sum_over_batch_size", name=None, dtype="float32"):
         _check_sigma(sigma)
+        if landmark_weights is not None:
+            _check_weights(landmark_weights)
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         self.sigma = sigma
         self.landmark_weights = None if landmark_weights is None else [float(weight) for weight in landmark_weights]

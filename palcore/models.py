@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from keras import layers, ops
 from palcore import EMOTIONS
 from palcore.attribution import AttributionHead
 from palcore.face_resnet import face_resnet, load_face_resnet
-from palcore.soundness import refuse_changing_weights, refuse_flat_map, refuse_missing_second_gradient
+from palcore.soundness import narrow_window, refuse_changing_weights, refuse_flat_map, refuse_missing_second_gradient
 from palcore.splitting import split_classifier
 from palcore.weights import SCALINGS, float32_copy, load_backbone_weights, scaling_of
 
@@ -178,6 +179,8 @@ class AttributionModel(keras.Model):
 
         :raises ValueError: for a loss of the expression that takes probabilities.
         """
+        if isinstance(loss, list | tuple):
+            raise ValueError(f"losses of {self.name!r} as a list: give them by name, {{'expression': ..., 'attribution': ...}}")
         classes = self.output["expression"].shape[-1]
         for given in keras.tree.flatten(loss.get("expression") if isinstance(loss, dict) else loss):
             if given and _takes_probabilities(keras.losses.get(given), classes):
@@ -213,6 +216,8 @@ def with_attribution(
     :param layer: name of a layer whose output is a map, ``(N, h, w, C)``, or ``sub-model/layer``; None for the last one that is
         neither pooling nor dropout nor within a branch. Which one that is, is printed once, and kept as ``model.attributed_layer``.
     :param method: and ``strategy``, ``score``: see ``palcore.attribution.AttributionHead``.
+    Of a map that covers much less than the picture, since convolutions in front of it have no padding, a warning is given.
+
     :raises ValueError: where ``palcore.splitting.split_at`` refuses to split; where a layer in front moves the picture, since the
         landmarks would stay; where TensorFlow cannot differentiate one behind it twice, which PAL's gradient needs, or where one
         behind it changes its own weights; and where the attribution is the same in every cell.
@@ -220,6 +225,8 @@ def with_attribution(
     split = split_classifier(classifier, layer)
     if split.fault:
         raise ValueError(split.fault)
+    if warning := narrow_window(split, classifier.name):
+        warnings.warn(warning, stacklevel=2)
     head = AttributionHead(split.head, method, strategy, score, name="attribution_head")
     if method != "features":
         refuse_changing_weights(split, classifier.name)

@@ -57,6 +57,49 @@ def _follows(maps):
     return bool((height == 1 or down[0] > 3 * abs(down[1])) and (width == 1 or across[1] > 3 * abs(across[0])))
 
 
+def _window(operation, source, target, window):
+    """Where a map's edges lie in the picture, ``(2, 2)``: a window without padding reads less of it than its cells seem to cover.
+
+    Cell ``j`` of a window of ``k`` cells reads around ``s j - padding + k / 2`` cells of the map in front of it.
+
+    :param window: of ``source``, which the operation takes; ``target`` is what it gives.
+    """
+    if len(source.shape) != 4 or len(target.shape) != 4:
+        return window
+    inner = np.array(window, float)
+    for axis, (low, high) in enumerate(window):
+        cells, out = source.shape[axis + 1], target.shape[axis + 1]
+        edges = np.array([0.0, 1.0])
+        size = getattr(operation, "kernel_size", getattr(operation, "pool_size", None))
+        if cells and out and size is not None and out <= cells:
+            stride = operation.strides[axis]
+            size = (size[axis] - 1) * getattr(operation, "dilation_rate", (1, 1))[axis] + 1
+            padding = max((out - 1) * stride + size - cells, 0) // 2 if operation.padding == "same" else 0
+            edges = ((edges * out - 0.5) * stride - padding + size / 2) / cells
+        elif cells and out and type(operation).__name__ == "ZeroPadding2D":
+            edges = (edges * out - operation.padding[axis][0]) / cells
+        inner[axis] = low + (high - low) * edges
+    return inner
+
+
+def narrow_window(split, name: str) -> str | None:
+    """What to say where a heatmap of the whole picture does not fit a map, as behind many convolutions without padding; or None.
+
+    Its outermost cells lie by more than half a cell elsewhere in the picture than they seem to; padding of ``same`` moves by less.
+    """
+    cells = np.array(split.features.shape[1:3])[:, None]
+    place = np.concatenate([0.5 / cells, 1 - 0.5 / cells], axis=1)
+    low, high = split.window[:, :1], split.window[:, 1:]
+    off = np.abs(low + (high - low) * place - place)
+    if np.all(off <= 0.5 / cells + 1e-6):
+        return None
+    return (
+        f"layer {split.path!r} of {name!r} covers the picture from {low.max():.2f} to {high.min():.2f} of its sides, since windows "
+        "in front of it have no padding, and a heatmap of the whole does not fit it: build them with padding='same', or choose an "
+        "earlier layer"
+    )
+
+
 class Trial:
     """What the steps of a classifier make of bright squares in the picture, each step run once.
 
@@ -66,6 +109,7 @@ class Trial:
 
     def __init__(self, image: keras.KerasTensor):
         self.maps, self.places, self.moves = {}, {}, {}
+        self.windows = {id(image): np.array([[0.0, 1.0]] * 2)}
         self._draw(image, *(side or 64 for side in image.shape[1:3]), image.shape[3])
 
     def fault(self, steps: list[Step], name: str) -> str | None:
@@ -95,6 +139,9 @@ class Trial:
     def _try(self, step):
         """Run a step; whether it moves the squares."""
         operation, source = step.operation, next((tensor for tensor in step.inputs if id(tensor) in self.places), None)
+        if source is not None:
+            for tensor in tensors_of(step.output):
+                self.windows[id(tensor)] = _window(operation, source, tensor, self.windows[id(source)])
         foreign = step.kind in FOREIGN or not type(operation).__module__.startswith("keras.")
         stays = hasattr(operation, "kernel_size") or hasattr(operation, "pool_size")
         stays |= step.kind == "ZeroPadding2D" and np.max(operation.padding) <= BORDER
@@ -118,8 +165,10 @@ class Trial:
         if np.isnan(_places(before)).all() or (gone and kept):  # a branch that is nothing as yet, as behind a scale of 0
             return False
         cells = np.minimum(before.shape[1:3], after.shape[1:3])
-        far = not np.all(np.abs(_places(after) - self.places[target]) <= np.maximum(STILL, 1.01 / cells))
-        return bool((min(cells) >= FINE and far) or (min(cells) > 1 and _follows(before) and not _follows(after)))
+        # A square that is gone, as behind a layer that leaves pictures out at random, tells nothing of the others.
+        far = np.any(np.abs(_places(after) - self.places[target]) > np.maximum(STILL, 1.01 / cells))
+        follows = np.isnan(_places(after)).any() and kept or _follows(after)
+        return bool((min(cells) >= FINE and far) or (min(cells) > 1 and _follows(before) and not follows))
 
 
 def _second_gradient_fault(head):
@@ -174,8 +223,13 @@ def refuse_changing_weights(split, name: str):
     PAL's gradient is taken with the weights as they are, so what such a layer makes of them would be lost.
     """
     maps = ops.ones((2, *split.features.shape[1:]))
-    with keras.StatelessScope() as scope:
+    with keras.StatelessScope(collect_losses=True) as scope:
         split.head(maps, training=True)
+    if scope.losses:
+        raise ValueError(
+            f"a layer of {name!r} behind layer {split.path!r} adds a loss of its own (add_loss, activity_regularizer), which PAL's "
+            "gradient would leave out: take it out, or attribute a layer behind it"
+        )
     for variable in split.head.trainable_variables:
         if scope.get_current_value(variable) is not None:
             raise ValueError(

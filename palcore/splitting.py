@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from palcore.logits import logits_of
 from palcore.soundness import Trial
@@ -15,7 +16,8 @@ PASSED_OVER = ("Pooling", "Dropout", "Padding", "Cropping", "Reshape", "Permute"
 class Split(NamedTuple):
     """A classifier in two: ``image`` to ``features``, which the layer ``path`` gives, and on to ``logits`` by ``head``.
 
-    ``fault``: why the features are no map of the picture, or None; ``tail``: the steps behind.
+    ``fault``: why the features are no map of the picture, or None; ``tail``: the steps behind; ``window``: ``(2, 2)`` where the
+    map's edges lie in the picture, down and across, in fractions of its sides.
     """
 
     image: keras.KerasTensor
@@ -25,6 +27,7 @@ class Split(NamedTuple):
     logits: keras.KerasTensor
     fault: str | None
     tail: list[Step]
+    window: np.ndarray
 
 
 def _behind(tensor, producers):
@@ -45,6 +48,11 @@ def _refuse_model(classifier):
     if not isinstance(classifier, keras.Model) or not is_graph(classifier):
         raise ValueError(
             f"classifier {name!r} cannot be split into layers: it must be a built functional or sequential Keras model"
+        )
+    if len(classifier.inputs) == 1 and len(classifier.inputs[0].shape) != 4:
+        raise ValueError(
+            f"classifier {name!r} takes inputs of shape {tuple(classifier.inputs[0].shape)}: it must take pictures of shape "
+            "(faces, height, width, channels)"
         )
     for method in ("train_step", "compute_loss"):
         if getattr(type(classifier), method) is not getattr(keras.Model, method):
@@ -77,7 +85,8 @@ def _paths(steps):
 
 
 def _named(classifier, layer, maps):
-    """The step that a layer's name or path stands for."""
+    """The step that a layer's name or path stands for, or a layer itself."""
+    layer = getattr(layer, "name", layer)
     named = [step for step in maps if step.path == layer] or [step for step in maps if step.operation.name == layer]
     if len(named) == 1:
         return named[0]
@@ -125,7 +134,8 @@ def split_classifier(classifier: keras.Model, layer: str | None = None) -> Split
         )
     logits = logits_of(classifier.name, step.output, walk.output, producers)
     tail = [later for later in _behind(walk.output, producers) if later not in front]
-    return Split(walk.image, step.output, head_of(step.output, logits), step.path, logits, fault, tail)
+    window = trial.windows[id(step.output)]
+    return Split(walk.image, step.output, head_of(step.output, logits), step.path, logits, fault, tail, window)
 
 
 def split_at(classifier: keras.Model, layer: str | None = None) -> tuple:

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from inspect import signature
+from numbers import Integral
 from pathlib import Path
 from types import ModuleType
 
@@ -38,7 +39,7 @@ def load(name: str, data_dir: str | Path | None = None, split: str = "train", **
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r} of {name}: choose from {', '.join(SPLITS)}")
     size = options.get("image_size")
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+    if size is not None and (isinstance(size, bool) or not isinstance(size, Integral) or size < 1):
         raise ValueError(f"image_size {size!r} of dataset {name}: it must be a positive whole number of pixels, or None")
     if name == "synthetic":
         if data_dir is not None:
@@ -79,7 +80,7 @@ def find_data_set(name: str, data_dir: str | Path | None) -> tuple[Reader, Path]
     reader = data_module(name).READER
     if not isinstance(reader, Reader):
         raise ValueError(f"dataset {name} has no folder to look into: choose from {', '.join(list(DATASETS)[1:])}")
-    if data_dir is None:
+    if data_dir is None or not str(data_dir):
         raise ValueError(f"data_dir is missing for dataset {name}: give the folder that holds it")
     data_dir = Path(data_dir).expanduser()
     if not data_dir.is_dir():

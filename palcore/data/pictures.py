@@ -106,8 +106,8 @@ def _accepted(reader: Reader, data_dir: Path, problems: list[Problem], dropped: 
             if name and name not in EMOTIONS:
                 dropped[face.part][name] += 1
                 continue
-            earlier = places.setdefault((face.file, face.box), face.where)
-            if earlier != face.where:
+            earlier, path = places.setdefault((face.file, face.box), (face.where, face.path))
+            if (earlier, path) != (face.where, face.path):
                 sentence = f"{face.where} names {face.file} a second time, after {earlier}: remove one"
                 problems.append(Problem("repeated", sentence, "loss" if face.box else "refused", split=face.part))
                 continue

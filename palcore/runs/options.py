@@ -3,6 +3,7 @@
 import math
 import os
 from dataclasses import dataclass, field, fields, replace
+from numbers import Integral, Real
 
 from palcore.attribution import METHODS, SCORES, STRATEGIES
 from palcore.data import DATASETS
@@ -35,9 +36,9 @@ def _switch(value):
 
 def _number(lowest, highest=math.inf, whole=False, open_end=False):
     def check(value):
-        good = isinstance(value, int if whole else int | float) and not isinstance(value, bool) and math.isfinite(value)
+        good = isinstance(value, Integral if whole else Real) and not isinstance(value, bool) and math.isfinite(value)
         if good and lowest <= value <= highest and not (open_end and value == highest):
-            return value if whole else float(value)
+            return int(value) if whole else float(value)
         kind = "a whole number" if whole else "a number"
         bound = f"of at least {lowest}" if highest == math.inf else f"in [{lowest}, {highest}{')' if open_end else ']'}"
         raise ValueError(f"it must be {kind} {bound}")
@@ -161,6 +162,10 @@ def check_options(**values) -> Options:
                 raise ValueError(f"option {name} is {value!r} for {chosen}: {why}, leave it out")
     if options.dataset != "synthetic" and options.data_dir is None:
         raise ValueError(f"option data_dir is missing: dataset {options.dataset} needs the folder that holds it")
+    if options.warmup > options.epochs:
+        raise ValueError(
+            f"option warmup is {options.warmup} for {options.epochs} epochs: the rate would not be reached, give fewer"
+        )
     if options.class_weight == "balanced" and options.sampling == "balanced":
         raise ValueError("options class_weight and sampling are both balanced: choose one, or classes are balanced twice")
     return options
