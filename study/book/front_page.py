@@ -7,7 +7,7 @@ from study.results import primary
 from study.results.glance import INSTEAD_OF_OWN
 from study.results.measures import WITHOUT
 from study.results.pages import Page, enough, seeds_words
-from study.results.tables import between, comparisons, number, results_folder
+from study.results.tables import comparisons, results_folder, with_intervals
 
 MARK = "<!-- the answer, from results/: study/book/front_page.py -->"
 """Stands in `book/intro.md` where the sentences belong."""
@@ -52,15 +52,15 @@ LONGER = {"C1": ("end", "twice-as-long"), "C6": ("tenth", "tenth-twice-as-long")
 """The question of a comparison, and the one that trains for twice as many epochs."""
 
 CITED = "{cite}`khaireddin2021facial`"
+LEVEL = f"One network without other data has reached 73.28 % {CITED}."
 
 
-def answer(results=None):
+def answer():
     """``SUMMARY``, and for each of ``SHOWN`` what came out and what is known of pace, length and landmarks, a list in Markdown.
 
-    :param results: folder that holds ``runs/``; None for the study's own.
     :raises ValueError: where the grid has no such comparison, results/ no runs of two seeds, or ``SUMMARY`` is not what they say.
     """
-    page = Page([], results)
+    page = Page([])
     for name in SHOWN:
         if name not in page.declared or page.measured.loc[name, "outcome"] in ("missing", "early"):
             raise ValueError(f"the front page speaks of {' and '.join(SHOWN)}: {name} is not in study/grid.yml, or has no runs yet")
@@ -69,17 +69,20 @@ def answer(results=None):
             raise ValueError(
                 f"{name} is {outcome} in results/ and not {' or '.join(outcomes)}: SUMMARY in {__file__} says too much"
             )
-    more = {"C1": [_pace, _longer, _level], "C6": [_pace, _longer, _landmarks], "P1": [_pace, _trained], "P5": []}
-    paragraphs = [" ".join(filter(None, [_result(page, name), *(say(page, name) for say in more[name])])) for name in SHOWN]
+    more = {
+        "C1": [_pace(page, "C1"), _longer(page, "C1"), LEVEL],
+        "C6": [_pace(page, "C6"), _longer(page, "C6"), _landmarks(page)],
+        "P1": [_pace(page, "P1"), _trained(page, "P1")],
+        "P5": [],
+    }
+    paragraphs = [" ".join(filter(None, [_result(page, name), *more[name]])) for name in SHOWN]
     return "\n\n".join([SUMMARY, *(f"- {paragraph}" for paragraph in paragraphs)]) + "\n"
 
 
 def _result(page, name):
     """``**With ...: better.** 54.9 % of the test faces are right without PAL and 56.9 % with it: ...``"""
     asked, row = page.declared[name], page.measured.loc[name]
-    spans = [("other seeds", asked.span(row["low"], row["high"], "{} to {}"))]
-    spans += [("other faces too", asked.span(row["low_faces"], row["high_faces"], "{} to {}"))]
-    spans = "; ".join(f"{words}: {span}" for words, span in spans if span != "-")
+    spans = "; ".join(map(": ".join, zip(("other seeds", "other faces too"), asked.spans(row), strict=False)))
     guided, plain = map(asked.level, row["levels"])
     levels = f"{plain} of the test faces are right without PAL and {guided} with it"
     seeds = f"{row['seeds']} of {row['planned']} seeds" if row["seeds"] < row["planned"] else f"{row['seeds']} seeds"
@@ -89,14 +92,14 @@ def _result(page, name):
 
 def _pace(page, name):
     """What PAL's lead on validation faces is at most and at the end."""
-    asked, lead = page.declared[name], primary.leads(page.declared[name], page.results)
+    asked, lead = page.declared[name], primary.leads(page.declared[name])
     most = f"{asked.amount(lead.max())} at most (after epoch {lead.argmax() + 1} of {len(lead)})"
     return f"On validation faces PAL leads by {most} and by {asked.amount(lead[-1])} at the end."
 
 
 def _trained(page, name):
     """The difference on the faces that the network trains on."""
-    training = primary.beside(page.measured.loc[[name]], page.results).loc[name, "training faces"]
+    training = primary.beside(page.measured.loc[[name]]).loc[name, "training faces"]
     as_large = abs(float(training.split()[0]) - 100 * page.measured.loc[name, "difference"]) < 0.5
     words = f"as large, {training}: it learns faster" if as_large else training
     return f"On the faces that it trains on the lead is {words}."
@@ -112,70 +115,51 @@ def _longer(page, name):
     changes = table["after"] - table["before"]
     plain, guided = (asked.amount(change, True) for change in changes)
     lead, seeds = asked.amount(tested["difference"].iloc[0], True), seeds_words(table["seeds"].min())
-    length = LENGTHS[enough(changes)].format(len(primary.leads(asked, page.results)))
+    length = LENGTHS[enough(changes)].format(len(primary.leads(asked)))
     return (
         f"{length}: twice as many change the accuracy on validation faces by {plain} without PAL and by {guided} "
         f"with it, and the difference on test faces is then {lead} ({seeds})."
     )
 
 
-def _landmarks(page, name):
+def _landmarks(page):
     """What other landmarks than each face's own come to where PAL gains, as far as that is in."""
-    differences = page.differences("why")[0]
-    texts = [
-        f"{INSTEAD_OF_OWN.get(arm, arm)} {number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})"
-        for arm, row in differences.iterrows()
-        if row["seeds"] > 1 and arm != WITHOUT
-    ]
+    rows = with_intervals(page.differences("why")[0])
+    texts = [f"{INSTEAD_OF_OWN.get(arm, arm)} {text}" for arm, text in rows.items() if arm != WITHOUT]
     return f"Against PAL with each face's own landmarks, in points and exploratory: {'; '.join(texts)}." if texts else ""
 
 
-def _level(page, name):
-    """What others reach."""
-    return f"One network without other data has reached 73.28 % {CITED}."
-
-
-def patch_means(results=None):
+def patch_means():
     """A sentence: how much of the attribution lies on the patch, and what covering it costs, without PAL and with it."""
     said = []
     for words, strategy in (("without PAL", "none"), ("with PAL", "mean")):
-        paths = sorted((results_folder(results) / "runs").glob(f"synthetic-compact-{strategy}-seed=*.json"))
+        paths = sorted((results_folder() / "runs").glob(f"synthetic-compact-{strategy}-seed=*.json"))
         patches = [read_record(path)["metrics"]["test"]["reliance"]["patch"] for path in paths]
         share, cost = (100 * np.mean([patch[name] for patch in patches]) for name in ("share", "accuracy"))
         said.append(f"{words} {share:.1f} % of it lies on the patch, and covering the patch costs {-cost:.1f} points of accuracy")
     return f"Means over {len(paths)} networks of each kind: {'; '.join(said)}."
 
 
-def patch_sentences(results=None):
+def patch_sentences():
     """``patch_means``, what follows from them, and how the two networks do that a reader can try."""
-    records = [read_record(results_folder(results) / "browser" / f"{strategy}.json") for strategy in ("none", "mean")]
+    records = [read_record(results_folder() / "browser" / f"{strategy}.json") for strategy in ("none", "mean")]
     right = [f"{100 * record['int8']['changes']['shortcut_free']['accuracy']:.0f} %" for record in records]
     return (
-        f"{patch_means(results)} So attribution moved is not reliance moved: with PAL the map has left the patch almost wholly, "
+        f"{patch_means()} So attribution moved is not reliance moved: with PAL the map has left the patch almost wholly, "
         "the answer only in part. The two networks that you can try are one of each kind, without PAL and with it: right on "
         f"{' and '.join(right)} of the test faces whose patch has a random colour."
     )
 
 
-def with_answer(text, results=None):
-    """The front page's text with the answer in its place, the table, and the caption of its picture.
+def with_answers(text):
+    """A page's text with the answer, the table of answers and the caption of the first picture, each where it has its place.
 
-    :raises ValueError: if a place is gone.
+    :raises ValueError: for a page that has a place for none of them.
     """
-    return with_table(_replaced(_replaced(text, MARK, answer(results)), PATCH, patch_sentences(results)), results)
-
-
-def with_table(text, results=None):
-    """A page's text with the table of answers in its place.
-
-    :raises ValueError: if the place is gone.
-    """
-    return _replaced(
-        text, TABLE, primary.answers(results).replace(" %", "\u00a0%")
-    )  # no line of a narrow cell begins with the sign
-
-
-def _replaced(text, mark, words):
-    if mark not in text:
-        raise ValueError(f"a page of the book has no line {mark!r}: the answer has no place there")
-    return text.replace(mark, words)
+    table = primary.answers().replace(" %", "\u00a0%")  # no line of a narrow cell begins with the sign
+    written = {mark: words for mark, words in ((MARK, answer), (PATCH, patch_sentences), (TABLE, lambda: table)) if mark in text}
+    if not written:
+        raise ValueError(f"a page of the book has no line {MARK!r}: the answer has no place there")
+    for mark, words in written.items():
+        text = text.replace(mark, words())
+    return text

@@ -109,7 +109,8 @@ def test_an_interaction_is_a_difference_of_differences(tmp_path, cells):
     assert list(found["values"]) == [0, 1, 2]
     assert list(found["values"].values()) == pytest.approx([0.04, 0.05, 0.03])
     assert "with this: +6.0 points" in primary.answers(tmp_path) and "+4.0 points" in primary.answers(tmp_path)
-    assert found["outcome"] == "higher" and "what PAL adds is 4.0 points higher" in primary.clause(primary.declared()["P4"], found)
+    assert found["outcome"] == "higher"
+    assert "what PAL adds is 4.0 points higher" in primary.sentence(primary.declared()["P4"], found)
 
 
 def test_the_answers_stand_in_one_table(tmp_path, use_grid):
