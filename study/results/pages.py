@@ -112,8 +112,7 @@ class Page:
         if (question, single) not in self.seen:
             arms = {name: runs for name, runs in arms_of(question).items() if single or len(runs) > 1}
             pairs = {name: base for name, base in pairs_of(question).items() if name in arms and base in arms}
-            table = by_arm(read_runs([run for runs in arms.values() for run in runs.values()], self.results), arms)
-            self.seen[question, single] = table, arms, pairs
+            self.seen[question, single] = by_arm(arms, self.results), arms, pairs
         return self.seen[question, single]
 
     @staticmethod

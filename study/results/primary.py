@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from study.results.arms import arms_as_long, arms_of, read
+from study.results.arms import SHORT, arms_of, read
 from study.results.scores import read_facts, right_faces
-from study.results.statistics import LEVEL, contrast, holm, pooled, two_way
-from study.results.tables import curve_of, number, read_runs, results_folder, with_intervals
+from study.results.statistics import LEVEL, contrast, holm, two_way
+from study.results.tables import by_seed, curve_of, number, read_question, results_folder, spreads, with_intervals
 
 PACE, LESS = "epochs_to_baseline", 0.005
 """The score of a comparison of pace: epochs until the validation accuracy with which the baseline of the same seed ends, less
@@ -90,11 +90,6 @@ class Comparison:
         """``[{seed: name of the run}]`` of ``arms`` and ``minus``; empty where an arm's settings are still to be chosen."""
         return [arms_of(self.question).get(name, {}) for name in (*self.arms, *self.minus)]
 
-    @property
-    def runs(self):
-        """Names of all runs of the question that trained for as long: they tell the spread."""
-        return [list(arm.values()) for arm in arms_as_long(self.question, (*self.arms, *self.minus))]
-
     def amount(self, value, sign=False):
         """``1.4 points``, or ``3.0 epochs``."""
         text = number(value if self.score == PACE else 100 * value, 1, sign)
@@ -139,15 +134,15 @@ def margin():
     return read()[0].get("margin")
 
 
-def _scores(asked, score, results):
-    """The scores of all runs that a comparison needs, by name: a table of its columns, or epochs where ``score`` is a pace."""
-    runs = read_runs({name for arm in asked.runs for name in arm}, results)
-    if score != PACE:
-        return runs
-    curves = {name: curve_of(name, results) for name in runs.index}
-    ends = {seed: curves[name][-1] - LESS for seed, name in asked.cells[1].items() if name in curves}
-    epochs = {name: epochs_until(curve, ends[runs["seed"][name]]) for name, curve in curves.items() if runs["seed"][name] in ends}
-    return pd.DataFrame({PACE: pd.Series(epochs, dtype=float)})
+def _runs(asked, results):
+    """The runs of a comparison's question by arm, with a column ``PACE`` where that is its score."""
+    runs = read_question(asked.question, results)
+    if asked.score == PACE:
+        curves = {name: curve_of(name, results) for name in runs.index}
+        ends = {seed: curves[name][-1] - LESS for seed, name in asked.cells[1].items() if name in curves}
+        seeds = runs["seed"].items()
+        runs[PACE] = [epochs_until(curves[name], ends[seed]) if seed in ends else np.nan for name, seed in seeds]
+    return runs
 
 
 def leads(asked, results=None):
@@ -164,12 +159,10 @@ def epochs_until(curve, target):
     return float(reached[0] + 1 if len(reached) else len(curve) + 1)
 
 
-def _arms(asked, table, score):
-    """``([scores of each arm by seed, those seeds that all arms have], Spread of all arms of the question)``."""
-    scores = table[score].astype(float).dropna() if score in table else pd.Series(dtype=float)
-    arms = [pd.Series({seed: scores[name] for seed, name in arm.items() if name in scores}, dtype=float) for arm in asked.cells]
-    shared = sorted(set.intersection(*(set(arm.index) for arm in arms)))
-    return [arm.loc[shared] for arm in arms], pooled([[scores[name] for name in arm if name in scores] for arm in asked.runs])
+def _arms(asked, runs, score):
+    """``([scores of each arm by seed, those seeds that all arms have], Spread of all arms that trained for as long)``."""
+    scores = by_seed(runs, score, *asked.arms, *asked.minus)
+    return [scores[arm] for arm in scores], spreads(runs, score)[asked.arms[0].endswith(SHORT)]
 
 
 def _over_faces(asked, seeds, table, results):
@@ -195,7 +188,7 @@ def measure(results=None):
     """
     comparisons, rows = declared(), {}
     for name, asked in comparisons.items():
-        table = _scores(asked, asked.score, results)
+        table = _runs(asked, results)
         arms, spread = _arms(asked, table, asked.score)
         seeds, names = list(arms[0].index), {name for arm in asked.cells for name in arm.values()}
         planned = set.intersection(*map(set, asked.cells)) or read()[0]["questions"][asked.question]["seeds"]
@@ -234,7 +227,7 @@ def beside(measured, results=None):
     rows, comparisons = {}, declared()
     for name in measured.index[measured["seeds"] > 1]:
         asked = comparisons[name]
-        table, found = _scores(asked, None, results), {}
+        table, found = _runs(asked, results), {}
         wanted = BESIDE if asked.score in BESIDE else {asked.score: "test faces, patch at random"} | BESIDE
         for score, words in wanted.items():
             arms, spread = _arms(asked, table, score)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from palcore.runs.records import read_record, repository_root
-from study.results.arms import SHORT, question_cells, read
+from study.results.arms import SHORT, arms_of, read
 from study.results.committed import read_results
 from study.results.scores import fair_scores, read_facts
 from study.results.statistics import contrast, mean_interval, pooled
@@ -47,15 +47,16 @@ def curve_of(name, results=None):
 
 
 def read_question(question, results=None):
-    """``read_runs`` of all runs that the grid asks of a question."""
-    return read_runs([cell.name for cell in question_cells(question)], results)
+    """The runs of a question by arm, see ``by_arm``."""
+    return by_arm(arms_of(question), results)
 
 
-def by_arm(table, arms):
-    """The runs of some arms, with a column ``arm``, in the arms' order.
+def by_arm(arms, results=None):
+    """``read_runs`` of some arms, with a column ``arm``, in the arms' order.
 
     :param arms: ``{label: {seed: name of the run}}``.
     """
+    table = read_runs([name for names in arms.values() for name in names.values()], results)
     parts = [table.loc[[name for name in names.values() if name in table.index]].assign(arm=label) for label, names in arms.items()]
     return pd.concat(parts) if parts else table.iloc[:0].assign(arm=[])
 
@@ -84,7 +85,8 @@ def by_seed(runs, score, *labels):
     """The scores of some arms, a column each, for the seeds that all of them have, in their order."""
     known = score in runs and set(labels) <= set(runs["arm"])
     columns = [runs[runs["arm"] == label].set_index("seed")[score].astype(float) for label in labels] if known else []
-    return pd.concat(columns, axis=1, keys=labels, join="inner").dropna().sort_index() if columns else pd.DataFrame()
+    scores = pd.concat(columns, axis=1, keys=labels, join="inner") if columns else pd.DataFrame(columns=labels, dtype=float)
+    return scores.dropna().sort_index()
 
 
 def seed_differences(runs, score, arm, baseline):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from study.results import primary
-from study.results.arms import arms_as_long, arms_of, pairs_of, read
+from study.results.arms import arms_of, pairs_of, read
 from tests.study.results.conftest import PRIMARY, write_run
 
 
@@ -161,6 +161,4 @@ def test_an_arm_finds_its_runs_in_the_grid(cells):
     assert arms_of("aligned-landmarks")["PAL"] == arms_of("faces")["PAL"]
     assert pairs_of("aligned-landmarks") == {"without PAL": "PAL", "a template": "PAL"}
     assert pairs_of("faces") == {"PAL": "without PAL"}
-    full = arms_as_long("faces-strategies", ["PAL (mean)"])
-    assert full == [arms_of("faces-strategies")[name] for name in ("without PAL", "PAL (mean)")]
     assert read()[0] is PRIMARY

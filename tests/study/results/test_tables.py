@@ -25,7 +25,7 @@ def runs(tmp_path):
     for seed, (none, pal) in enumerate([(0.50, 0.60), (0.52, 0.63), (0.54, 0.63)]):
         write(tmp_path, f"none-{seed}", none, strategy="none", seed=seed)
         write(tmp_path, f"pal-{seed}", pal, strategy="mean", seed=seed)
-    return tables.by_arm(tables.read_runs([*ARMS["none"].values(), *ARMS["PAL"].values(), "half-0"], tmp_path), ARMS)
+    return tables.by_arm(ARMS, tmp_path)
 
 
 def test_summary_by_hand(runs):
