@@ -23,7 +23,7 @@ import yaml
 from study.book.chapters import die_with_parent
 from study.cells import ROOT, RUNS, TUNED, expand, parameters, read_grid, read_tuned, selected
 from study.choices import choose
-from study.grid import note, state
+from study.grid import state
 
 
 def begin(memory):
@@ -79,7 +79,6 @@ def run(questions, folders, slots, seconds):
         fitting = [cell for cell in waiting if cell.name not in begun and cell.minutes * pace < left]
         for cell in fitting[: slots - len(running)]:
             begun.add(cell.name)
-            note(cell, "started")
             running[pool.submit(train_cell, parameters(cell, folders.get(cell.options["dataset"])))] = cell
         if not running:
             break  # nothing is left, or nothing that would end in time
@@ -89,7 +88,6 @@ def run(questions, folders, slots, seconds):
                 taken, problem = done.result()
             except BrokenProcessPool:
                 raise RuntimeError(f"a slot has died, with {cell.name} or another: fewer slots, or less memory each?") from None
-            note(cell, "failed" if problem else "finished")
             print(f"{cell.name}: {problem or 'finished'}", flush=True)
             paces += [] if problem else [taken / cell.minutes]
     for cell in running.values():
