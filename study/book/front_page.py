@@ -1,13 +1,11 @@
 """The study's answer from the committed records, as it stands in the README and is written into the book while that is built."""
 
-import numpy as np
-
 from palcore.runs.records import read_record
 from study.results import primary
 from study.results.glance import INSTEAD_OF_OWN
-from study.results.measures import WITHOUT
+from study.results.measures import PAL, WITHOUT
 from study.results.pages import Page, enough, seeds_words
-from study.results.tables import comparisons, results_folder, with_intervals
+from study.results.tables import comparisons, read_question, results_folder, with_intervals
 
 MARK = "<!-- the answer, from results/: study/book/front_page.py -->"
 """Stands in `book/intro.md` where the sentences belong."""
@@ -131,13 +129,12 @@ def _landmarks(page):
 
 def patch_means():
     """A sentence: how much of the attribution lies on the patch, and what covering it costs, without PAL and with it."""
-    said = []
-    for words, strategy in (("without PAL", "none"), ("with PAL", "mean")):
-        paths = sorted((results_folder() / "runs").glob(f"synthetic-compact-{strategy}-seed=*.json"))
-        patches = [read_record(path)["metrics"]["test"]["reliance"]["patch"] for path in paths]
-        share, cost = (100 * np.mean([patch[name] for patch in patches]) for name in ("share", "accuracy"))
+    said, arms = [], read_question("shortcut").groupby("arm")
+    for words, arm in (("without PAL", WITHOUT), ("with PAL", PAL)):
+        runs = arms.get_group(arm)
+        share, cost = (100 * runs[f"test_reliance_patch_{name}"].mean() for name in ("share", "accuracy"))
         said.append(f"{words} {share:.1f} % of it lies on the patch, and covering the patch costs {-cost:.1f} points of accuracy")
-    return f"Means over {len(paths)} networks of each kind: {'; '.join(said)}."
+    return f"Means over {len(runs)} networks of each kind: {'; '.join(said)}."
 
 
 def patch_sentences():

@@ -9,17 +9,16 @@ from palcore.files import whole_file, write_json
 from palcore.runs.records import predictions_of, read_record
 
 
-def publish(run, results, name=None):
+def publish(run, results, name):
     """Copy a run's record and predictions into the committed results, as ``NAME.json`` and ``NAME.npz``.
 
     :param run: the run folder.
     :param results: the folder of records, such as ``results/runs``.
-    :param name: file name without suffix; default: the run folder's name.
+    :param name: file name without suffix.
     :return: path of the copied record.
     """
     run, results = Path(run), Path(results)
     record = read_record(run)
-    name = name or run.name
     with whole_file(results / f"{name}.npz") as draft:
         shutil.copyfile(run / "predictions.npz", draft)
     write_json(results / f"{name}.json", record)

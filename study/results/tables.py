@@ -13,7 +13,7 @@ from palcore.runs.records import read_record, repository_root
 from study.results.arms import SHORT, arms_of, read
 from study.results.committed import read_results
 from study.results.scores import fair_scores, read_facts
-from study.results.statistics import contrast, mean_interval, pooled
+from study.results.statistics import contrast, pooled
 
 
 def results_folder(results=None):
@@ -77,8 +77,8 @@ def summary(runs, labels, score):
     spread, rows = spreads(runs, score), {}
     for label in labels:
         values = runs.loc[runs["arm"] == label, score].dropna() if score in runs else []
-        rows[label] = mean_interval(values, spread[label.endswith(SHORT)]) if len(values) else (np.nan,) * 3
-    return pd.DataFrame(rows, index=["mean", "low", "high"]).T
+        rows[label] = contrast([values], spread[label.endswith(SHORT)]) if len(values) else {}
+    return pd.DataFrame(rows, index=["difference", "low", "high"]).T.rename(columns={"difference": "mean"}).astype(float)
 
 
 def by_seed(runs, score, *labels):
@@ -184,13 +184,6 @@ def listing(runs, scores):
 
 
 def progress(names, results=None):
-    """How far some runs are, in words: how many have a record, and how often training failed where that was noted."""
-    folder = results_folder(results) / "runs"
-    done = sum((folder / f"{name}.json").is_file() for name in names)
-    words = f"{done} of {len(names)} runs {'is' if len(names) == 1 else 'are'} in."
-    if not (folder / "attempts.csv").is_file():
-        return words
-    attempts = pd.read_csv(folder / "attempts.csv")
-    started, failed = attempts.loc[attempts["cell"].isin(names), ["attempts", "failed"]].sum()
-    again = f" Of {started} starts of a training {failed} failed and {'was' if failed == 1 else 'were'} repeated."
-    return words + again if failed else words
+    """How far some runs are, in words: how many have a record."""
+    done = sum((results_folder(results) / "runs" / f"{name}.json").is_file() for name in names)
+    return f"{done} of {len(names)} runs {'is' if len(names) == 1 else 'are'} in."

@@ -110,12 +110,10 @@ def test_a_row_leads_to_its_record_and_to_the_command_that_made_it(tmp_path):
     assert shown.iloc[2][tables.COMMAND] == "`-p seed 8`"
 
 
-def test_progress_counts_what_is_wanted_and_what_failed(tmp_path):
+def test_progress_counts_what_is_wanted(tmp_path):
     names = [cell.name for cell in question_cells("shortcut-weight")]
     assert len(names) > 3
     assert tables.progress(names, tmp_path) == f"0 of {len(names)} runs are in."
     assert tables.progress(names[:1], tmp_path) == "0 of 1 runs is in."
     write(tmp_path, names[0], 0.5, strategy="none")
-    lines = ["cell,attempts,finished,failed", f"{names[0]},2,1,1", f"{names[1]},1,1,0", "of another question,5,5,5"]
-    (tmp_path / "runs" / "attempts.csv").write_text("\n".join(lines))
-    assert tables.progress(names, tmp_path).endswith("runs are in. Of 3 starts of a training 1 failed and was repeated.")
+    assert tables.progress(names, tmp_path) == f"1 of {len(names)} runs are in."
