@@ -228,7 +228,7 @@ def beside(measured, results=None):
     for name in measured.index[measured["seeds"] > 1]:
         asked = comparisons[name]
         table, found = _runs(asked, results), {}
-        wanted = BESIDE if asked.score in BESIDE else {asked.score: "test faces, patch at random"} | BESIDE
+        wanted = BESIDE if asked.score in (*BESIDE, PACE) else {asked.score: "test faces, patch at random"} | BESIDE
         for score, words in wanted.items():
             arms, spread = _arms(asked, table, score)
             if len(arms[0]) > 1:
