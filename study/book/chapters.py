@@ -98,7 +98,7 @@ def run_notebooks(names, root=ROOT):
     for name in names:
         try:
             wanted, done = notebook_fingerprint(Path(root) / "notebooks" / f"{name}.ipynb", root), last_run(name, root)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             problems.append(f"notebook {name} failed: {error}")
             continue
         if done and done["metadata"].get("palcore") == wanted:
