@@ -59,7 +59,7 @@ from palcore.splitting import split_at
 from palcore.training import check_options
 from study.book import figures as plots
 from study.book.figures import draw_grid
-from study.book.slider import FrameSlider, to_png
+from study.book.slider import frame_slider, to_png
 
 plots.use_style()
 options = check_options(seed=seed, weights=weights, image_size=image_size, epochs=epochs, backbone="vgg16")
@@ -137,13 +137,13 @@ pictures = {}
 for step, maps in snapshots.items():
     rows = {name: dict(zip(columns, values, strict=True)) for name, values in {**maps, "heatmap": heatmaps}.items()}
     pictures[step] = to_png(draw_grid(rows, dict(zip(columns, shown, strict=True))), dpi=60, colours=64)
-slider = FrameSlider(
+slider = frame_slider(
     pictures,
     label="training steps",
     alt="Four faces in columns. Upper row: the attribution without PAL. Middle row: with PAL. Lower row: the heatmap.",
     start=list(pictures)[-1],
 )
-assert len(slider.to_html()) < 2**20
+assert len(slider.data) < 2**20
 slider
 
 # %% [markdown]

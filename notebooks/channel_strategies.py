@@ -58,7 +58,7 @@ from palcore.models import with_attribution
 from palcore.training import build, check_options
 from study.book import figures as plots
 from study.book.figures import draw_grid
-from study.book.slider import FrameSlider, to_png
+from study.book.slider import frame_slider, to_png
 
 plots.use_style()
 train_faces = load("synthetic", split="train", seed=seed, image_size=image_size, count=faces_count)
@@ -447,7 +447,7 @@ for step in marks:
         for face in range(3)
     }
     frames[str(step)] = to_png(draw_grid(rows, side=1.45), dpi=90, colours=128)
-FrameSlider(
+frame_slider(
     frames, "training step", "Three faces and their attributions for all, mean and both halves of half.", start=str(marks[-1])
 )
 

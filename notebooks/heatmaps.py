@@ -50,7 +50,7 @@ from palcore.landmarks import REGIONS
 from study.book import figures as plots
 from study.book.blurred import blurred_heatmap
 from study.book.figures import draw_grid, draw_landmarks
-from study.book.slider import FrameSlider, to_png
+from study.book.slider import frame_slider, to_png
 
 plots.use_style()
 
@@ -241,7 +241,7 @@ def maps_of_width(width):
 # %% mystnb={"figure": {"caption": "One face's heatmap at four resolutions.", "name": "fig-heatmaps-4"}, "image": {"alt": "The heatmap of one face at 112, 28, 14 and 7 cells along the side, with sigma 3/112."}} tags=["hide-input"]
 widths = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)
 frames = {f"{width}/112": to_png(draw_grid({"": maps_of_width(width)}, side=2.1), dpi=100, colours=64) for width in widths}
-FrameSlider(frames, "sigma", "The heatmap of one face at 112, 28, 14 and 7 cells along the side.", start="3/112")
+frame_slider(frames, "sigma", "The heatmap of one face at 112, 28, 14 and 7 cells along the side.", start="3/112")
 
 # %% [markdown]
 # The same for print, three widths at once:

@@ -134,4 +134,4 @@ page.tables("rivals", single=True)
 
 # %% tags=["hide-input"]
 display(Markdown(settings_sentence("fer2013")))
-display(Markdown(caveats(results_dir)))
+display(Markdown(caveats()))

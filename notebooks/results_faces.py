@@ -205,4 +205,4 @@ page.tried("tuning")
 
 # %% tags=["hide-input"]
 display(Markdown(settings_sentence("fer2013")))
-display(Markdown(caveats(results_dir)))
+display(Markdown(caveats()))

@@ -80,7 +80,7 @@ page.instead()
 # ## Limits
 
 # %% tags=["hide-input"]
-display(Markdown(caveats(results_dir)))
+display(Markdown(caveats()))
 
 # %% [markdown]
 # What was trained for less than the settings say has "short" beside its name.

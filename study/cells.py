@@ -18,7 +18,7 @@ TUNED = ROOT / "study" / "tuned.yml"
 """What the choices of the grid have come to, see `study/choices.py`."""
 
 RUNS = "runs/grid"
-"""Folder of all runs, from the repository's root: one folder a cell, and `attempts.csv`."""
+"""Folder of all runs, from the repository's root: one folder a cell."""
 
 FACES = {"synthetic": (2800, 700), "fer2013": (28709, 3589), "rafdb": (12271, 3068), "affectnet": (283901, 3500)}
 """Training and validation faces of each data set."""

@@ -2,7 +2,7 @@
 
 python -m study.grid list [QUESTION ...]      cells, with the minutes that each may take on two cores
 python -m study.grid run [SNAKEMAKE OPTION ...]    run the grid (`make grid` does it)
-python -m study.grid attempt CELL [fer2013=DIR ...]   what Snakemake calls: run one cell and note how it ended
+python -m study.grid attempt CELL [fer2013=DIR ...]   what Snakemake calls: run one cell
 python -m study.grid publish [QUESTION ...] [--runs DIR]   copy finished runs into results/runs/, another machine's from DIR
 """
 
@@ -13,21 +13,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from palcore.files import Busy, locked
-from study.cells import GRID, ROOT, RUNS, command, expand, read_grid
-
-
-def attempts(runs):
-    """`{cell: {"attempts": n, "finished": n, "failed": n}}` of a folder of runs; a killed attempt is neither."""
-    counts, path = {}, Path(runs) / "attempts.csv"
-    for line in path.read_text().splitlines() if path.exists() else []:
-        name, event, _ = line.rsplit(",", 2)
-        cell = counts.setdefault(name, {"attempts": 0, "finished": 0, "failed": 0})
-        cell["attempts" if event == "started" else event] += 1
-    return counts
+from study.cells import ROOT, RUNS, command, expand, read_grid
 
 
 def state(cell, root=ROOT):
@@ -39,10 +28,10 @@ def state(cell, root=ROOT):
 
 
 def publish(cells, root=ROOT, questions=(), runs=None):
-    """Copy the record and predictions of each finished cell into `results/runs/`, and how often each cell was tried.
+    """Copy the record and predictions of each finished cell into `results/runs/`.
 
-    A file that is there already with the same bytes is left alone, as are published cells whose run folder is gone, and their
-    attempts: another machine's, say.
+    A record that is there already is left alone where it says the same, as are published cells whose run folder is gone: another
+    machine's, say.
 
     :param runs: folder of the cells' folders, such as one that came from another machine; None for the study's own.
     :return: how many cells were copied anew.
@@ -57,25 +46,11 @@ def publish(cells, root=ROOT, questions=(), runs=None):
         if not published.exists() or json.loads(published.read_text()) != json.loads(record.read_text()):
             copy(record.parent, results, cell.name)
             copied += 1
-    table = results / "attempts.csv"
-    tried = {line.rsplit(",", 3)[0]: line for line in table.read_text().splitlines()[1:]} if table.exists() else {}
-    tried |= {name: ",".join(map(str, (name, *counts.values()))) for name, counts in attempts(runs).items()}
-    if lines := [tried[cell.name] for cell in cells if cell.name in tried]:
-        results.mkdir(parents=True, exist_ok=True)
-        table.write_text("\n".join(["cell,attempts,finished,failed", *lines]) + "\n")
     return copied
 
 
-def note(cell, event, root=ROOT):
-    """Add a line to `attempts.csv`: a cell was started, finished, or failed."""
-    runs = Path(root) / RUNS
-    runs.mkdir(parents=True, exist_ok=True)
-    with (runs / "attempts.csv").open("a") as file:
-        file.write(f"{cell.name},{event},{datetime.now(UTC).isoformat(timespec='seconds')}\n")
-
-
 def attempt(cell, data_dir=None, threads=2, root=ROOT):
-    """Run one cell's papermill line, and note in `attempts.csv` that it was started and how it ended.
+    """Run one cell's papermill line.
 
     A run that failed, or was killed, goes on from its last epoch when it is tried again, and `train` keeps a second one out of its
     folder. The log of the latest attempt is kept.
@@ -92,11 +67,8 @@ def attempt(cell, data_dir=None, threads=2, root=ROOT):
     few = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), str(threads))
     line = command(cell, data_dir, sys.executable)
     print(shlex.join(line), flush=True)
-    note(cell, "started", root)
     environment = {"JUPYTER_PREFER_ENV_PATH": "1", **few, **os.environ}
-    code = subprocess.run([*line, "--no-progress-bar"], cwd=root, env=environment).returncode
-    note(cell, "failed" if code else "finished", root)
-    return code
+    return subprocess.run([*line, "--no-progress-bar"], cwd=root, env=environment).returncode
 
 
 def run(options):
@@ -137,11 +109,10 @@ def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["list", "run", "attempt", "publish"])
     parser.add_argument("names", nargs="*", metavar="NAME", help="questions or cells; for attempt a cell and folders")
-    parser.add_argument("--grid", default=GRID, help="another grid than study/grid.yml")
     parser.add_argument("--runs", help="folder of runs that came from another machine, to publish")
     parser.add_argument("--threads", type=int, default=2, help="cores of an attempt")
     given = parser.parse_args(words)
-    grid = read_grid(given.grid)
+    grid = read_grid()
     cells = {cell.name: cell for cell in expand(grid)}
     if given.action == "attempt":
         folders = dict(name.split("=", 1) for name in given.names if "=" in name and name not in cells)

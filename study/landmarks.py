@@ -247,14 +247,8 @@ def landmarks(
 ):
     """Write the table of 68 landmarks of every face of a data set.
 
-    Begun again after an interruption, it goes on where it was.
-
-    \b
-    Needs the extra `landmarks`; in the study's folder run
-    python -m pip install -e '.[landmarks]'
-
-    The 68-point predictor was trained on the iBUG 300-W faces, whose licence
-    excludes commercial use: these landmarks are for research only.
+    Begun again after an interruption, it goes on where it was. Needs the extra
+    `landmarks`. The landmarks are for research only.
     """
     path, summary = landmark_dataset(dataset, data_dir, out)
     print(f"{path}: {summary.faces:,} faces, {summary.new:,} of them new; a face was found in {summary.found:,}")

@@ -15,33 +15,34 @@ import os
 import statistics
 import time
 import traceback
-from multiprocessing.connection import wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 
 import yaml
 
+from study.book.chapters import die_with_parent
 from study.cells import ROOT, RUNS, TUNED, expand, parameters, read_grid, read_tuned, selected
 from study.choices import choose
-from study.grid import note, state
+from study.grid import state
 
 
-def work(channel, memory):
-    """What a slot does: train what it is told, one cell after another, until it is ended.
-
-    :param channel: gets a run's options; sends None once it can begin, then for each run the problem, "" where it went well.
-    :param memory: share of the card's memory that this process may take.
-    """
+def begin(memory):
+    """What a slot's process does first: end with its parent, and take its share of the card's memory."""
+    die_with_parent()
     os.environ.update(XLA_PYTHON_CLIENT_PREALLOCATE="false", XLA_PYTHON_CLIENT_MEM_FRACTION=f"{memory:.3f}")
+
+
+def train_cell(options):
+    """What a slot does with a cell: train it. Its seconds, and the problem, "" where it went well."""
     from palcore.runs.options import check_options
     from palcore.runs.training import train
 
-    channel.send(None)
-    while True:
-        options = channel.recv()
-        try:
-            train(check_options(**options), verbose=2)
-            channel.send("")
-        except Exception:
-            channel.send(traceback.format_exc())
+    started, problem = time.monotonic(), ""
+    try:
+        train(check_options(**options), verbose=2)
+    except Exception:
+        problem = traceback.format_exc()
+    return time.monotonic() - started, problem
 
 
 def cells_to_run(questions, folders, grid, tuned):
@@ -61,62 +62,39 @@ def cells_to_run(questions, folders, grid, tuned):
     return [cell for cell in asked if state(cell, ROOT) in ("missing", "failed")], tuned
 
 
-class Slot:
-    """One process, and the cell that it trains; None before it can begin, and between two cells."""
-
-    def __init__(self, memory):
-        context = multiprocessing.get_context("spawn")
-        self.channel, there = context.Pipe()
-        self.process = context.Process(target=work, args=(there, memory), daemon=True)
-        self.process.start()
-        self.cell, self.ready, self.begun = None, False, 0.0
-
-    def begin(self, cell, data_dir):
-        self.cell, self.ready, self.begun = cell, False, time.monotonic()
-        note(cell, "started")
-        self.channel.send(parameters(cell, data_dir))
-
-    def end(self):
-        """Take what the process says; seconds for each minute that was expected of a finished cell, else None."""
-        try:
-            problem = self.channel.recv()
-        except EOFError:
-            raise RuntimeError(f"a slot has died, with {self.cell and self.cell.name}: fewer slots, or less memory each?") from None
-        cell, self.cell, self.ready = self.cell, None, True
-        if problem is None:
-            return None
-        note(cell, "failed" if problem else "finished")
-        print(f"{cell.name}: {problem or 'finished'}", flush=True)
-        return None if problem else (time.monotonic() - self.begun) / cell.minutes
-
-
 def run(questions, folders, slots, seconds):
     """Run the cells of some questions side by side.
 
     :param folders: `{data set: folder}`.
     :param seconds: after which no process goes on; a cell that would not end before is not begun.
     :return: how many cells were finished.
+    :raises RuntimeError: where a process dies.
     """
     started, grid, tuned = time.monotonic(), read_grid(), read_tuned()
-    places, begun, paces = [Slot(0.95 / slots) for _ in range(slots)], set(), []
+    begun, running, paces = set(), {}, []
+    pool = ProcessPoolExecutor(slots, multiprocessing.get_context("spawn"), begin, (0.95 / slots,))
     while (left := seconds - (time.monotonic() - started)) > 0:
         waiting, tuned = cells_to_run(questions, folders, grid, tuned)
-        waiting = [cell for cell in waiting if cell.name not in begun]
-        pace = statistics.median(paces) if paces else 0.0
-        for slot in (slot for slot in places if slot.ready):
-            cell = next((cell for cell in waiting if cell.minutes * pace < left), None)
-            if cell is not None:
-                waiting.remove(cell)
-                begun.add(cell.name)
-                slot.begin(cell, folders.get(cell.options["dataset"]))
-        if all(slot.ready for slot in places):
+        pace = statistics.median(paces) if paces else 0.0  # seconds for each minute that was expected
+        fitting = [cell for cell in waiting if cell.name not in begun and cell.minutes * pace < left]
+        for cell in fitting[: slots - len(running)]:
+            begun.add(cell.name)
+            running[pool.submit(train_cell, parameters(cell, folders.get(cell.options["dataset"])))] = cell
+        if not running:
             break  # nothing is left, or nothing that would end in time
-        spoken = wait([slot.channel for slot in places], timeout=1.0)
-        paces += filter(None, [slot.end() for slot in places if slot.channel in spoken])
-    for slot in places:
-        if slot.cell:
-            print(f"{slot.cell.name}: not ended in {seconds} s; the same command goes on with it", flush=True)
-        slot.process.terminate()
+        for done in wait(running, None if left == float("inf") else left, FIRST_COMPLETED).done:
+            cell = running.pop(done)
+            try:
+                taken, problem = done.result()
+            except BrokenProcessPool:
+                raise RuntimeError(f"a slot has died, with {cell.name} or another: fewer slots, or less memory each?") from None
+            print(f"{cell.name}: {problem or 'finished'}", flush=True)
+            paces += [] if problem else [taken / cell.minutes]
+    for cell in running.values():
+        print(f"{cell.name}: not ended in {seconds} s; the same command goes on with it", flush=True)
+    for process in multiprocessing.active_children():
+        process.terminate()
+    pool.shutdown(cancel_futures=True)
     return len(paces)
 
 

@@ -17,6 +17,7 @@ from palcore.data.synthetic import PATCH_COLOURS, PATCH_SIDE
 from palcore.files import write_arrays, write_json
 from palcore.runs.records import read_record, repository_root
 
+FOLDER = repository_root() / "results" / "browser"
 LEVELS = 63
 """Steps on either side of zero that a weight takes: seven bits, with which a network stays below 1 MiB."""
 
@@ -75,19 +76,15 @@ def packed(classifier):
     return arrays
 
 
-def unpacked(name, folder=None):
-    """The committed classifier ``name`` as a Keras model, with the very weights that the browser has.
-
-    :param folder: that holds ``NAME.npz`` and ``NAME.json``; None for ``results/browser``.
-    """
+def unpacked(name):
+    """The committed classifier ``name`` as a Keras model, with the very weights that the browser has."""
     from palcore.models import build_classifier
 
-    folder = Path(folder or repository_root() / "results" / "browser")
-    config = read_record(folder / f"{name}.json")["config"]
+    config = read_record(FOLDER / f"{name}.json")["config"]
     kept = ("backbone", "image_size", "units", "dropout", "width_multiplier", "normalisation")
     options = {key: config[key] for key in kept if key in config}
     classifier = build_classifier(**options)
-    with np.load(folder / f"{name}.npz") as arrays:
+    with np.load(FOLDER / f"{name}.npz") as arrays:
         for layer in classifier.layers:
             for weight in layer.weights:
                 if f"{layer.name}/{weight.name}" in arrays:
@@ -98,25 +95,17 @@ def unpacked(name, folder=None):
 
 def _compared(classifier, small, record, data_dir):
     """What int8 changes, on all test faces, in each condition of a run."""
-    from palcore.runs.evaluation import watched_model
     from palcore.runs.faces import tested_faces
     from palcore.runs.options import options_of
 
     options, changes = options_of({**record["config"], "robustness": False}, data_dir=data_dir), {}
     for condition, faces in tested_faces(options, record.get("window")).items():
-        images = faces.images[:]
-        whole, int8 = (watched_model(options, each).predict(images, verbose=0) for each in (classifier, small))
-        answers = np.argmax(int8["expression"], axis=-1)
-        changes[condition] = {
-            "accuracy": float(np.mean(answers == faces.labels)),
-            "same_answer": float(np.mean(answers == np.argmax(whole["expression"], axis=-1))),
-            "largest_logit_difference": float(np.abs(int8["expression"] - whole["expression"]).max()),
-            "largest_attribution_difference": float(np.abs(int8["attribution"] - whole["attribution"]).max()),
-        }
+        whole, int8 = (each.predict(faces.images[:], verbose=0).argmax(axis=-1) for each in (classifier, small))
+        changes[condition] = {"accuracy": float(np.mean(int8 == faces.labels)), "same_answer": float(np.mean(int8 == whole))}
     return changes
 
 
-def commit_network(name, run, folder, data_dir=None):
+def commit_network(name, run, data_dir=None):
     """Write ``NAME.npz`` and ``NAME.json`` from a finished run, whose folder has its cell's name (``study/cells.py``).
 
     :param data_dir: folder of the data set; None for drawn faces.
@@ -126,12 +115,12 @@ def commit_network(name, run, folder, data_dir=None):
     from palcore.weights import weights_digest
 
     record = read_record(run)
-    path = folder.parent / "runs" / f"{Path(run).resolve().name}.json"
+    path = FOLDER.parent / "runs" / f"{Path(run).resolve().name}.json"
     committed, classifier = read_record(path), read_classifier(run, record)
-    write_arrays(folder / f"{name}.npz", packed(classifier))
+    write_arrays(FOLDER / f"{name}.npz", packed(classifier))
     int8 = {"layers": described(classifier)}
-    write_json(folder / f"{name}.json", record | {"int8": int8})
-    small = unpacked(name, folder)
+    write_json(FOLDER / f"{name}.json", record | {"int8": int8})
+    small = unpacked(name)
     int8 |= {"weights": weights_digest(small), "changes": _compared(classifier, small, record, data_dir)}
     int8["committed"] = {
         "record": f"runs/{path.name}",
@@ -139,31 +128,29 @@ def commit_network(name, run, folder, data_dir=None):
         "same_faces": all(committed["data"][split].items() <= faces.items() for split, faces in record["data"].items()),
         "accuracy": {condition: committed["metrics"][condition]["accuracy"] for condition in int8["changes"]},
     }
-    write_json(folder / f"{name}.json", record | {"int8": int8})
+    write_json(FOLDER / f"{name}.json", record | {"int8": int8})
+    print(f"{FOLDER / name}.npz: {(FOLDER / f'{name}.npz').stat().st_size / 2**20:.2f} MiB")
 
 
 def _base64(array):
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
 
 
-def scripts(folder=None):
+def scripts():
     """What the page loads when its reader asks: ``{file name: text}``, a script for each network and one for the faces.
 
     Scripts, since a page that is read from a disk may load nothing else. The faces are the first seven test faces, one an
     expression, without patch.
     """
-    folder = Path(folder or repository_root() / "results" / "browser")
     texts = {}
-    for path in sorted(folder.glob("*.npz")):
+    for path in sorted(FOLDER.glob("*.npz")):
         record = read_record(path.with_suffix(".json"))
         with np.load(path) as arrays:
             weights = {key: _base64(array) for key, array in arrays.items()}
         size = record["config"]["image_size"]
         network = {"layers": record["int8"]["layers"], "size": size, "emotions": EMOTIONS, "weights": weights}
         texts[f"{path.stem}.js"] = f"(window.patchData ??= {{}}).{path.stem} = {json.dumps(network)};\n"
-    if "none.js" not in texts:  # a book of other records
-        return texts
-    config = read_record(folder / "none.json")["config"]
+    config = read_record(FOLDER / "none.json")["config"]
     size = config["image_size"]
     faces = load("synthetic", split="test", image_size=size, shortcut=None, seed=config["seed"], count=len(EMOTIONS))
     shown = {
@@ -176,15 +163,13 @@ def scripts(folder=None):
 
 
 def main(words):
-    folder = repository_root() / "results" / "browser"
     pairs = [word.split("=", 1) for word in words]
     if not pairs or not all(len(pair) == 2 and pair[0].isidentifier() for pair in pairs):
         sys.exit("give names and run folders: python -m study.book.browser none=RUN_WITHOUT_PAL mean=RUN_WITH_PAL")
     runs = dict(pairs)
     data_dir = runs.pop("fer2013", None)
     for name, run in runs.items():
-        commit_network(name, Path(run), folder, data_dir)
-        print(f"{folder / name}.npz: {(folder / name).with_suffix('.npz').stat().st_size / 2**20:.2f} MiB")
+        commit_network(name, Path(run), data_dir)
 
 
 if __name__ == "__main__":

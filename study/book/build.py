@@ -22,19 +22,13 @@ PAGES = chapters.WITHOUT_GRAMMAR + "from jupyter_book.cli.main import main; main
 
 
 def listing_problems(files, root=ROOT):
-    """One sentence for each file that is listed but absent, and for each notebook that is there but not listed."""
-    problems = []
-    for name in files:
-        suffix = ".ipynb" if name.startswith("notebooks/") else ".md"
-        if not (root / f"{name}{suffix}").exists():
-            problems.append(f"_toc.yml lists {name}, but there is no {name}{suffix}: write it, or take it off the list")
+    """One sentence for each notebook that is there but not listed; Sphinx says which files are listed and absent."""
     there = {f"notebooks/{path.stem}" for path in root.glob("notebooks/*.ipynb")}
-    problems += [f"{name}.ipynb is not in _toc.yml: add it there" for name in sorted(there - set(files))]
-    return problems
+    return [f"{name}.ipynb is not in _toc.yml: add it there" for name in sorted(there - set(files))]
 
 
 def build_html():
-    """Jupyter Book with warnings as errors, into _build/html; the `chapters.Outcome`, and the warnings as a sentence, or None."""
+    """Jupyter Book with warnings as errors, into _build/html; the warnings as a sentence, or None."""
     # While it stands, pages may be half-written, or read with a warning: Sphinx would take them as done, and say nothing again.
     unfinished, log = BUILD / "pages.unfinished", BUILD / "logs" / "pages.log"
     if unfinished.exists():
@@ -43,14 +37,14 @@ def build_html():
     # --path-output is the repository: the program adds `_build` itself.
     words = [sys.executable, "-c", PAGES, "build", BUILD / "src", "--path-output", ROOT, "-n", "-W", "--keep-going", "-q"]
     log.parent.mkdir(exist_ok=True)
-    outcome = chapters.run(words, log, ROOT)
+    code = chapters.run(words, log, ROOT)
     source.copy_records(BUILD / "html")
-    if not outcome.code:
+    if not code:
         unfinished.unlink()
-        return outcome, None
+        return None
     found = re.findall(r"^.*(?:WARNING|ERROR|CRITICAL): .*$", log.read_text(errors="replace"), re.MULTILINE)
-    found = found or [chapters.failure(outcome, BUILD / "none", log)]
-    return outcome, "\n".join([*found, f"the pages failed (see {log.relative_to(ROOT)})"])
+    found = found or [chapters.failure(code, BUILD / "none", log)]
+    return "\n".join([*found, f"the pages failed (see {log.relative_to(ROOT)})"])
 
 
 def build(with_pages=True):

@@ -7,14 +7,12 @@ on (`study/fingerprints.py`).
 
 import ctypes
 import json
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 from palcore.files import whole_file
 from study.fingerprints import notebook_fingerprint
@@ -26,49 +24,30 @@ WITHOUT_GRAMMAR = "import sys; sys.modules['rfc3987_syntax'] = None; "
 PAPERMILL = WITHOUT_GRAMMAR + "from papermill.__main__ import papermill; papermill()"
 
 
-class Outcome(NamedTuple):
-    """How a command ended: its exit code, seconds, and processor seconds of all its processes."""
-
-    code: int
-    seconds: float
-    processor_seconds: float
-
-
-def _die_with_parent():
+def die_with_parent():
     """In a new process, on Linux: be killed when the parent is, by whatever signal."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def run(words, log, cwd=None):
-    """Run a command to its end, what it says in the file `log`. No clock says how long it may take: machines differ.
-
-    :return: `Outcome`.
-    """
-    start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    """Run a command to its end, what it says in the file `log`; its exit code. No clock says how long it may take."""
     with log.open("w") as file:
         told = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
-        code = subprocess.run(words, cwd=cwd, preexec_fn=_die_with_parent, **told).returncode
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Outcome(code, time.monotonic() - start, used)
-
-
-def clock(seconds):
-    """Seconds as minutes and seconds, such as 4:05."""
-    return f"{round(seconds) // 60}:{round(seconds) % 60:02}"
+        return subprocess.run(words, cwd=cwd, preexec_fn=die_with_parent, **told).returncode
 
 
 def report(name, work):
-    """Do one part of the build, and print its name and what it took, on one line.
+    """Do one part of the build, and print its name and the minutes and seconds that it took, on one line.
 
-    :param work: a function that returns an `Outcome`, and a sentence of what went wrong or None.
-    :return: the sentence, or None.
+    :param work: a function that returns a sentence of what went wrong or None.
+    :return: the same.
     """
     print(f"{name:20} ", end="", flush=True)
-    outcome, problem = work()
-    end = ", failed" if problem else ""
-    print(f"{clock(outcome.processor_seconds):>5} of a processor, {clock(outcome.seconds):>5} by the clock{end}", flush=True)
+    start = time.monotonic()
+    problem = work()
+    minutes, seconds = divmod(round(time.monotonic() - start), 60)
+    print(f"{minutes:2}:{seconds:02} by the clock{', failed' if problem else ''}", flush=True)
     return problem
 
 
@@ -78,20 +57,20 @@ def last_run(name, root=ROOT):
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def failure(outcome, notebook, log):
+def failure(code, notebook, log):
     """The sentence of a run that failed: that of its error, or of its end, or the last line of its log."""
     cells = json.loads(notebook.read_text())["cells"] if notebook.exists() else []
     for output in (output for cell in cells for output in cell.get("outputs", [])):
         if output["output_type"] == "error":
             return f"{output['ename']}: {output['evalue']}"
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else f"it ended with {outcome.code}"
+    return lines[-1] if lines else f"it ended with {code}"
 
 
 def execute(name, fingerprint, root=ROOT):
-    """Run one notebook. Its outputs are kept in one file with the fingerprint, so that neither is there without the other.
+    """Run one notebook; the sentence of what went wrong or None.
 
-    :return: the `Outcome`, and the sentence of what went wrong or None.
+    Its outputs are kept in one file with the fingerprint, so that neither is there without the other.
     """
     root = Path(root)
     build = root / "_build"
@@ -103,15 +82,14 @@ def execute(name, fingerprint, root=ROOT):
     running.unlink(missing_ok=True)
     words = [root / "notebooks" / f"{name}.ipynb", running, "--cwd", scratch, "--kernel", "python3"]
     words = [sys.executable, "-c", PAPERMILL, *words, "--no-progress-bar", "--log-output"]
-    outcome = run(words, log)
-    if outcome.code:
-        return outcome, failure(outcome, running, log)
+    if code := run(words, log):
+        return failure(code, running, log)
     notebook = json.loads(running.read_text())
     notebook["metadata"]["palcore"] = fingerprint
     with whole_file(build / "executed" / f"{name}.ipynb") as draft:
         draft.write_text(json.dumps(notebook))
     running.unlink()
-    return outcome, None
+    return None
 
 
 def run_notebooks(names, root=ROOT):
@@ -120,7 +98,7 @@ def run_notebooks(names, root=ROOT):
     for name in names:
         try:
             wanted, done = notebook_fingerprint(Path(root) / "notebooks" / f"{name}.ipynb", root), last_run(name, root)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             problems.append(f"notebook {name} failed: {error}")
             continue
         if done and done["metadata"].get("palcore") == wanted:

@@ -1,10 +1,9 @@
 """Look at the built book as a browser does, and say what is wrong with it: `make check-book`, after `make book`.
 
-The book is looked at as it would be published: packed, unpacked under a sub-path, and served from there.
+The book is looked at as it would be published: under a sub-path of a server.
 """
 
 import argparse
-import contextlib
 import datetime
 import gzip
 import json
@@ -40,7 +39,6 @@ CUT = """() => [...document.querySelectorAll('main *')].map(box => {
     const name = `<${box.tagName.toLowerCase()} class="${box.className}"> lacks ${hidden} px: ${box.textContent.slice(0, 40)}`;
     if (overflowX === 'hidden' || overflowX === 'clip') return `cuts off what no reader can scroll to: ${name}`;
     if (box.matches('pre')) return `breaks no line of code: ${name}`;
-    if (box.tabIndex !== 0) return `has a box that the keyboard cannot scroll: ${name}`;
     const drawn = box.querySelector('img, svg, canvas');
     return drawn && !box.closest('.scrolls') ? `does not say that a figure scrolls: ${name}` : null;
 }).filter(Boolean)"""
@@ -50,18 +48,7 @@ SLIDE = """slider => {
     slider.dispatchEvent(new Event('input'));
     return slider.nextElementSibling.value !== before;
 }"""
-WIDE = """() => {
-    const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-    if (wide <= 0) return null;
-    const clipped = node => { for (let up = node.parentElement; up; up = up.parentElement)
-        if (getComputedStyle(up).overflowX !== 'visible' && up !== document.documentElement && up !== document.body) return true;
-        return false; };
-    const guilty = [...document.querySelectorAll('main *')].filter(node =>
-        node.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !clipped(node));
-    const last = guilty.at(-1);
-    const name = last ? `<${last.tagName.toLowerCase()} class="${last.className}">` : 'something outside the text';
-    return `${wide} px, because of ${name} ${last ? last.textContent.slice(0, 40) : ''}`;
-}"""
+WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 class Page(HTMLParser):
@@ -196,9 +183,7 @@ def look_at(chrome, site, name, html):
         problems.append(f"has {dead} sliders that change nothing")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": DESK["height"]})
-        with contextlib.suppress(TimeoutError):  # scripts of the theme may still be at work
-            page.wait_for_function("document.documentElement.scrollWidth <= document.documentElement.clientWidth", timeout=2000)
-        if wide := page.evaluate(WIDE):
+        if wide := settled(page, WIDE):
             problems.append(f"scrolls sideways at {width} px by {wide}")
         problems += [f"{cut} (at {width} px)" for cut in settled(page, CUT)]
     page.set_viewport_size(DESK)
@@ -221,9 +206,9 @@ def look_at(chrome, site, name, html):
 
 
 def use(chrome, site):
-    """What is wrong with the way in, the search and the theme switch."""
+    """What is wrong with the way in, and with the search."""
     problems = []
-    context = chrome.new_context(viewport=DESK, color_scheme="light")
+    context = chrome.new_context(viewport=DESK)
     page = context.new_page()
     watch(page, site, problems)
     page.goto(f"{site}/")
@@ -231,16 +216,6 @@ def use(chrome, site):
         page.wait_for_url(f"{site}/{FIRST}", timeout=10_000)
     except TimeoutError:
         problems.append(f"opens with {page.url}, not with {FIRST}")
-    boxes = [button for button in page.locator(".search-button__button").all() if button.is_visible()]
-    if len(boxes) != 1:
-        problems.append(f"has {len(boxes)} search buttons at {DESK['width']} px: one is right")
-    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    for _ in range(3):  # automatic, light, dark, in an order that depends on where it stands
-        page.locator(".theme-switch-button").first.click()
-        if page.evaluate("getComputedStyle(document.body).backgroundColor") != before:
-            break
-    else:
-        problems.append("stays as light as it was, however often the theme's button is pressed")
     page.goto(f"{site}/search.html?q={SOUGHT.replace(' ', '+')}")
     try:
         page.locator("#search-results li a").first.click(timeout=20_000)
@@ -265,13 +240,13 @@ def check(html, only=""):
         problems.extend(sentences)
         print(*sentences, sep="\n", end="\n" if sentences else "", flush=True)
 
-    with browser() as chrome, published(html) as (site, folder):
-        say(broken_links(folder))
-        say(unsigned(folder, SIGNED))
-        for path in paths_of(folder):
-            name = path.relative_to(folder).as_posix()
+    with browser() as chrome, published(html) as site:
+        say(broken_links(html))
+        say(unsigned(html, SIGNED))
+        for path in paths_of(html):
+            name = path.relative_to(html).as_posix()
             if only in name and name != "index.html":
-                say(look_at(chrome, site, name, folder))
+                say(look_at(chrome, site, name, html))
         say(use(chrome, site))
     return problems
 

@@ -10,10 +10,11 @@ from keras import ops
 from palcore.attribution import value_and_gradient
 
 
-def compiled(function):
-    """The function compiled by XLA, as a training step is where ``jit_compile`` is on.
+def compiled(function, xla=True):
+    """The function compiled, by XLA as a training step is where ``jit_compile`` is on.
 
     :param function: tensors to tensors.
+    :param xla: False for TensorFlow's graph without XLA; JAX always has it.
     :return: a function of the same arguments.
     :raises ValueError: on a backend other than TensorFlow and JAX.
     """
@@ -21,7 +22,7 @@ def compiled(function):
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, jit_compile=True, autograph=False)
+        return tf.function(function, jit_compile=xla, autograph=False)
     if backend == "jax":
         import jax
 

@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from palcore.runs.records import read_record
 from study.results import primary
 from study.results.glance import INSTEAD_OF_OWN
 from study.results.measures import PAL, WITHOUT
 from study.results.pages import Page, enough, seeds_words
-from study.results.tables import between, comparisons, number, results_folder
+from study.results.tables import comparisons, read_question, results_folder, with_intervals
 
 MARK = "<!-- the answer, from results/: study/book/front_page.py -->"
 """Stands in `book/intro.md` where the sentences belong."""
@@ -64,15 +62,15 @@ LONGER = {"C1": ("end", "twice-as-long"), "C6": ("tenth", "tenth-twice-as-long")
 """The question of a comparison, and the one that trains for twice as many epochs."""
 
 CITED = "{cite}`khaireddin2021facial`"
+LEVEL = f"One network without other data has reached 73.28 % {CITED}."
 
 
-def answer(results=None):
+def answer():
     """``SUMMARY``, and for each of ``SHOWN`` what came out and what is known of pace, length and landmarks, a list in Markdown.
 
-    :param results: folder that holds ``runs/``; None for the study's own.
     :raises ValueError: where the grid has no such comparison, results/ no runs of two seeds, or ``SUMMARY`` is not what they say.
     """
-    page = Page([], results)
+    page = Page([])
     for name in SHOWN:
         if name not in page.declared or page.measured.loc[name, "outcome"] in ("missing", "early"):
             raise ValueError(f"the front page speaks of {' and '.join(SHOWN)}: {name} is not in study/grid.yml, or has no runs yet")
@@ -81,10 +79,11 @@ def answer(results=None):
             raise ValueError(
                 f"{name} is {outcome} in results/ and not {' or '.join(outcomes)}: SUMMARY in {__file__} says too much"
             )
-    more = {"C1": [_pace, _longer, _level], "C6": [_pace, _longer, _network, _landmarks], "P1": [_pace, _trained], "P5": [_others]}
+    more = {"C1": [_pace, _longer], "C6": [_pace, _longer, _network, _landmarks], "P1": [_pace, _trained], "P5": [_others]}
     paragraphs = [
         _result(page, name) + "".join(f"\n  - {line}" for say in more[name] if (line := say(page, name))) for name in SHOWN
     ]
+    paragraphs[0] += f"\n  - {LEVEL}"
     waiting = [f"{TO_COME[name]} ({name})" for name in TO_COME if page.measured.loc[name, "outcome"] in ("missing", "early")]
     paragraphs += [f"Still to come, from the good baseline: {'; '.join(waiting)}."] if waiting else []
     return "\n\n".join([f"{SUMMARY} {BRACKETS}", *(f"- {paragraph}" for paragraph in paragraphs)]) + "\n"
@@ -93,9 +92,7 @@ def answer(results=None):
 def _result(page, name):
     """``**With ...: better.** 54.9 % of the test faces are right without PAL and 56.9 % with it: ...``"""
     asked, row = page.declared[name], page.measured.loc[name]
-    spans = [("other seeds", asked.span(row["low"], row["high"], "{} to {}"))]
-    spans += [("other faces too", asked.span(row["low_faces"], row["high_faces"], "{} to {}"))]
-    spans = "; ".join(f"{words}: {span}" for words, span in spans if span != "-")
+    spans = "; ".join(map(": ".join, zip(("other seeds", "other faces too"), asked.spans(row), strict=False)))
     guided, plain = map(asked.level, row["levels"])
     levels = f"{plain} of the test faces are right without PAL and {guided} with it"
     seeds = f"{row['seeds']} of {row['planned']} seeds" if row["seeds"] < row["planned"] else f"{row['seeds']} seeds"
@@ -105,8 +102,8 @@ def _result(page, name):
 
 def _pace(page, name):
     """What PAL's lead on validation faces is at most and at the end, and how much sooner it is where the baseline ends."""
-    asked, lead = page.declared[name], primary.leads(page.declared[name], page.results)
-    sooner, pace = primary.sooner(asked, page.results), replace(asked, score=primary.PACE)
+    asked, lead = page.declared[name], primary.leads(page.declared[name])
+    sooner, pace = primary.sooner(asked), replace(asked, score=primary.PACE)
     reached = f"{pace.amount(abs(sooner['difference']))} {'sooner' if sooner['difference'] < 0 else 'later'}"
     most = f"{asked.amount(lead.max())} at most (after epoch {lead.argmax() + 1} of {len(lead)})"
     return (
@@ -117,7 +114,7 @@ def _pace(page, name):
 
 def _trained(page, name):
     """The difference on the faces that the network trains on."""
-    training = primary.beside(page.measured.loc[[name]], page.results).loc[name, "training faces"]
+    training = primary.beside(page.measured.loc[[name]]).loc[name, "training faces"]
     return f"On the faces that it trains on the lead is {training}. Nothing was trained for longer from there."
 
 
@@ -128,13 +125,12 @@ def _longer(page, name):
     tested = comparisons(runs, pairs, "test_accuracy")
     if len(table) < 2 or tested.empty:
         return "Whether more epochs would change that is not known yet."
-    changes, lead = table["after"] - table["before"], tested.iloc[0]
+    changes = table["after"] - table["before"]
     plain, guided = (asked.amount(change, True) for change in changes)
-    length = LENGTHS[enough(changes)].format(len(primary.leads(asked, page.results)))
-    span = f"{between(lead, '{} to {}')}; {seeds_words(table['seeds'].min())}"
+    length = LENGTHS[enough(changes)].format(len(primary.leads(asked)))
     return (
         f"Twice as many epochs change the accuracy on validation faces by {plain} without PAL and by {guided} with it, {length}; "
-        f"the difference on test faces is then {asked.amount(lead['difference'], True)} ({span})."
+        f"the difference on test faces is then {with_intervals(tested).iloc[0]} points, {seeds_words(table['seeds'].min())}."
     )
 
 
@@ -144,84 +140,60 @@ def _network(page, name):
     tested = comparisons(runs, pairs, "test_accuracy")
     if tested.empty or tested["seeds"].iloc[0] < 2:
         return "This is a smaller network than that of all faces."
-    levels, lead = 100 * runs.groupby("arm")["test_accuracy"].mean(), tested.iloc[0]
-    size = f"{page.declared[name].amount(lead['difference'], True)} ({between(lead, '{} to {}')}; {seeds_words(lead['seeds'])})"
+    plain, guided = (page.declared[name].level(runs.groupby("arm")["test_accuracy"].mean()[arm]) for arm in (WITHOUT, PAL))
+    size = f"{with_intervals(tested).iloc[0]} points, {seeds_words(tested['seeds'].iloc[0])}"
     return (
-        f"The network of all faces, on this tenth: {number(levels[WITHOUT])} % without PAL and {number(levels[PAL])} % with it, "
+        f"This is a smaller network than that of all faces. That one, on the same tenth: {plain} without PAL and {guided} with it, "
         f"{size}, exploratory."
     )
 
 
-def _size(row):
-    """``-2.1 (-3.3 to -0.9)``, in points."""
-    return f"{number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})"
-
-
 def _landmarks(page, name):
     """What other landmarks than each face's own come to where PAL gains, against PAL and against none, as far as that is in."""
-    (runs, arms, pairs), texts = page.runs("why"), []
-    against_own = comparisons(runs, pairs, "test_accuracy")
-    against_none = comparisons(runs, {arm: WITHOUT for arm in arms if arm != WITHOUT}, "test_accuracy")
-    for arm, own in against_own.iterrows():
-        if own["seeds"] > 1 and arm != WITHOUT:
-            sizes = " and ".join(_size(row) for row in (own, against_none.loc[arm]))
-            texts.append(f"{INSTEAD_OF_OWN.get(arm, f'own, and the {arm},')} {sizes}")
+    runs, arms, pairs = page.runs("why")
+    sides = [{arm: base for arm in arms if arm not in (WITHOUT, PAL)} for base in (PAL, WITHOUT)]
+    own, none = (with_intervals(comparisons(runs, side, "test_accuracy")) for side in sides)
+    texts = [f"{INSTEAD_OF_OWN.get(arm, f'own, and the {arm},')} {own[arm]} and {none[arm]}" for arm in own.index]
     return f"Other landmarks or losses, in points against PAL and against none, exploratory: {'; '.join(texts)}." if texts else ""
 
 
 def _others(page, name):
     """What other landmarks than each face's own gain on drawn faces."""
-    rows = page.differences(page.declared[name].question)[0]
-    texts = [f"{INSTEAD_OF_OWN[arm]} {_size(row)}" for arm, row in rows.iterrows() if arm in INSTEAD_OF_OWN]
+    rows = with_intervals(page.differences(page.declared[name].question)[0])
+    texts = [f"{INSTEAD_OF_OWN[arm]} {text}" for arm, text in rows.items() if arm in INSTEAD_OF_OWN]
     return f"With other landmarks than each face's own, exploratory: {'; '.join(texts)}." if texts else ""
 
 
-def _level(page, name):
-    """What others reach."""
-    return f"One network without other data has reached 73.28 % {CITED}."
-
-
-def patch_means(results=None):
+def patch_means():
     """A sentence: how much of the attribution lies on the patch, and what covering it costs, without PAL and with it."""
-    said = []
-    for words, strategy in (("without PAL", "none"), ("with PAL", "mean")):
-        paths = sorted((results_folder(results) / "runs").glob(f"synthetic-compact-{strategy}-seed=*.json"))
-        patches = [read_record(path)["metrics"]["test"]["reliance"]["patch"] for path in paths]
-        share, cost = (100 * np.mean([patch[name] for patch in patches]) for name in ("share", "accuracy"))
+    said, arms = [], read_question("shortcut").groupby("arm")
+    for words, arm in (("without PAL", WITHOUT), ("with PAL", PAL)):
+        runs = arms.get_group(arm)
+        share, cost = (100 * runs[f"test_reliance_patch_{name}"].mean() for name in ("share", "accuracy"))
         said.append(f"{words} {share:.1f} % of it lies on the patch, and covering the patch costs {-cost:.1f} points of accuracy")
-    return f"Means over {len(paths)} networks of each kind: {'; '.join(said)}."
+    return f"Means over {len(runs)} networks of each kind: {'; '.join(said)}."
 
 
-def patch_sentences(results=None):
+def patch_sentences():
     """``patch_means``, what follows from them, and how the two networks do that a reader can try."""
-    records = [read_record(results_folder(results) / "browser" / f"{strategy}.json") for strategy in ("none", "mean")]
+    records = [read_record(results_folder() / "browser" / f"{strategy}.json") for strategy in ("none", "mean")]
     right = [f"{100 * record['int8']['changes']['shortcut_free']['accuracy']:.0f} %" for record in records]
     return (
-        f"{patch_means(results)} So attribution moved is not reliance moved: with PAL the map has left the patch almost wholly, "
+        f"{patch_means()} So attribution moved is not reliance moved: with PAL the map has left the patch almost wholly, "
         "the answer only in part. The two networks that you can try are one of each kind, without PAL and with it: right on "
         f"{' and '.join(right)} of the test faces whose patch has a random colour."
     )
 
 
-def with_answer(text, results=None):
-    """The front page's text with the answer in its place, the table, and the caption of its picture.
+def with_answers(text):
+    """A page's text with the answer, the table of answers and the caption of the first picture, each where it has its place.
 
-    :raises ValueError: if a place is gone.
+    :raises ValueError: for a page that has a place for none of them.
     """
-    return with_table(_replaced(_replaced(text, MARK, answer(results)), PATCH, patch_sentences(results)), results)
-
-
-def with_table(text, results=None):
-    """A page's text with the table of answers in its place.
-
-    :raises ValueError: if the place is gone.
-    """
-    return _replaced(
-        text, TABLE, primary.answers(results).replace(" %", "\u00a0%")
-    )  # no line of a narrow cell begins with the sign
-
-
-def _replaced(text, mark, words):
-    if mark not in text:
-        raise ValueError(f"a page of the book has no line {mark!r}: the answer has no place there")
-    return text.replace(mark, words)
+    table = primary.answers().replace(" %", "\u00a0%")  # no line of a narrow cell begins with the sign
+    written = {mark: words for mark, words in ((MARK, answer), (PATCH, patch_sentences), (TABLE, lambda: table)) if mark in text}
+    if not written:
+        raise ValueError(f"a page of the book has no line {MARK!r}: the answer has no place there")
+    for mark, words in written.items():
+        text = text.replace(mark, words())
+    return text

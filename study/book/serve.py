@@ -1,11 +1,10 @@
-"""The built book as its readers get it: unpacked and served as GitHub's Pages would, and opened in Chromium."""
+"""The built book as its readers get it: served as GitHub's Pages would, and opened in Chromium."""
 
 import contextlib
 import functools
 import http.server
 import os
 import shutil
-import tarfile
 import tempfile
 import threading
 from pathlib import Path
@@ -34,19 +33,11 @@ def served(folder):
 
 @contextlib.contextmanager
 def published(html):
-    """Serve a book as Pages does: packed into one archive as ``actions/upload-pages-artifact`` packs it, and unpacked in a folder.
-
-    :return: yields the book's address, which ends in that folder's name, and the folder.
-    """
+    """Serve a book as Pages does, under a sub-path; yields its address."""
     with tempfile.TemporaryDirectory() as place:
-        archive, folder = Path(place) / "artifact.tar", Path(place) / "site" / "palcore"
-        with tarfile.open(archive, "w", dereference=True) as packed:
-            packed.add(html, ".", filter=lambda member: None if Path(member.name).name in (".git", ".github") else member)
-        with tarfile.open(archive) as packed:
-            packed.extractall(folder, filter="data")
-        archive.unlink()
-        with served(folder.parent) as site:
-            yield f"{site}/{folder.name}", folder
+        (Path(place) / "palcore").symlink_to(html)
+        with served(place) as site:
+            yield f"{site}/palcore"
 
 
 def chromium():

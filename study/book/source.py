@@ -12,13 +12,13 @@ MODULES = re.compile(r"<!-- modules: (\S+), first (.*?)(?:, without (.*?))? -->"
 """Stands in a page of the reference where modules are documented: where their files are, and the order in which one reads them."""
 
 
-def with_modules(page, root=ROOT):
+def with_modules(page):
     """A page's text with the documentation of modules in its place; those that ``MODULES`` does not name come last."""
 
     def documented(mark):
         first, left_out, names = mark[2].split(), (mark[3] or "").split(), []
-        for path in root.glob(mark[1]):
-            name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        for path in ROOT.glob(mark[1]):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
             names += [] if "._" in name or name in left_out else [name]
         names.sort(key=lambda name: (first.index(name) if name in first else len(first), name))
         return "\n".join(f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n" for name in names)
@@ -77,27 +77,26 @@ def listed_files(contents):
     return files
 
 
-def source_files(contents, notebook, root=ROOT):
+def source_files(contents, notebook):
     """``{path in the book's source folder: bytes}`` of the whole book, generated pages and all.
 
     :param contents: what ``_toc.yml`` says.
     :param notebook: a function from a notebook's name to its text with outputs.
-    :param root: the repository.
     """
     from study.book import front_page  # here: it reads the run records, which is slow to begin with
 
     files = {}
-    for path in [root / "study" / "book" / "site_extension.py", *root.glob("book/**/*")]:
+    for path in [ROOT / "study" / "book" / "site_extension.py", *ROOT.glob("book/**/*")]:
         if path.is_file():
-            files[path.relative_to(root).as_posix()] = path.read_bytes()
+            files[path.relative_to(ROOT).as_posix()] = path.read_bytes()
     # Jupyter Book looks for styles and scripts in _static beside the settings.
     files = {name.removeprefix("book/") if name.startswith("book/_static/") else name: content for name, content in files.items()}
     files["_static/two_networks.png"] = files["book/figures/two_networks.png"]  # what others show beside a link to the book
-    pages = {"_config.yml": yaml.safe_dump(with_buttons(yaml.safe_load((root / "_config.yml").read_text())), sort_keys=False)}
-    pages |= {name: with_modules(text.decode(), root) for name, text in files.items() if name.startswith("book/reference/")}
+    pages = {"_config.yml": yaml.safe_dump(with_buttons(yaml.safe_load((ROOT / "_config.yml").read_text())), sort_keys=False)}
+    pages |= {name: with_modules(text.decode()) for name, text in files.items() if name.startswith("book/reference/")}
     pages["_toc.yml"] = yaml.safe_dump(contents, sort_keys=False)
-    pages["book/intro.md"] = front_page.with_answer(files["book/intro.md"].decode(), root / "results")
-    pages["book/reproducibility.md"] = front_page.with_table(files["book/reproducibility.md"].decode(), root / "results")
+    for name in ("book/intro.md", "book/reproducibility.md"):
+        pages[name] = front_page.with_answers(files[name].decode())
     pages |= {
         f"{name}.ipynb": with_roles(notebook(Path(name).name)) for name in listed_files(contents) if name.startswith("notebooks/")
     }
@@ -116,19 +115,17 @@ def stage(files, target):
             path.unlink()
 
 
-def copy_records(html, root=ROOT):
+def copy_records(html):
     """Put the run records beside the pages, where the result pages' links lead, and what the picture that one can touch loads."""
     from study.book import browser
 
-    scripts = browser.scripts(root / "results" / "browser")
-    if scripts:
-        scripts["patch.js"] = (ROOT / "book" / "patch" / "patch.js").read_text(encoding="utf-8")
+    scripts = browser.scripts() | {"patch.js": (ROOT / "book" / "patch" / "patch.js").read_text(encoding="utf-8")}
     target = html / "_static" / "patch"  # not one of the scripts that every page loads
     target.mkdir(parents=True, exist_ok=True)
     for name, text in scripts.items():
         (target / name).write_text(text, encoding="utf-8")
     shutil.rmtree(html / "results", ignore_errors=True)
-    for path in sorted(root.glob("results/*/*.json")):
-        target = html / path.relative_to(root)
+    for path in sorted(ROOT.glob("results/*/*.json")):
+        target = html / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

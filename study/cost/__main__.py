@@ -1,8 +1,7 @@
 """Measure what the study costs, into results/benchmark: `make bench`, or `python -m study.cost`.
 
-python -m study.cost                  on this processor: cost.json
-python -m study.cost SECTION ...      some of its sections, printed only
-python -m study.cost gpu              on a card, of TensorFlow's or JAX's (`KERAS_BACKEND=jax`): gpu/card.json
+python -m study.cost        on this processor: cost.json
+python -m study.cost gpu    on a card, of TensorFlow's or JAX's (`KERAS_BACKEND=jax`): gpu/card.json
 """
 
 import argparse
@@ -15,18 +14,16 @@ from palcore.files import write_json
 from palcore.runs.records import commit, device, repository_root, versions
 from study.cost import card, inputs, steps
 
-SECTIONS = {
-    "heatmaps": inputs.heatmaps,
-    "input": inputs.batches,
-    "threads": inputs.threads,
-    "fed": inputs.fed_by_files,
-    "step": steps.pal_over_plain,
-    "loops": steps.beside_torch,
-    "loops_bfloat16": steps.beside_torch_in_half_precision,
-    "compact": steps.small_network,
-    "memory": steps.peak_memory,
-}
-"""Each measure, which returns ``{name: timing.figure}``."""
+MEASURES = (
+    inputs.threads,
+    inputs.fed_by_files,
+    steps.pal_over_plain,
+    steps.beside_torch,
+    steps.beside_torch_in_half_precision,
+    steps.small_network,
+    steps.peak_memory,
+)
+"""Each returns ``{name: timing.figure}``."""
 
 
 def line(name, one):
@@ -37,42 +34,24 @@ def line(name, one):
     return f"{name:18} {one['median']:g} ({one['low']:g} to {one['high']:g}), {verdict}. {one['what']}"
 
 
-def measure(sections, keep):
-    """Figures of some sections, printed as they come in.
-
-    :param keep: called with all figures so far after each section: a run that is broken off leaves what it has.
-    """
-    figures = {}
-    for section in sections.values():
-        latest = section()
-        for name, one in latest.items():
-            print(line(name, one), flush=True)
+def measure_processor(path):
+    """Write the record that the chapter reads, after each measure: a run that is broken off leaves what it has."""
+    started, figures = time.perf_counter(), {}
+    # From before: programs that wanted the processor in the last minute, and the commit, since the record changes a file.
+    around = {"load_before": round(os.getloadavg()[0], 1), "commit": commit(), "half_precision": steps.half_precision()}
+    around |= {"device": device(), "cores": os.cpu_count(), "versions": versions()}
+    for measure in MEASURES:
+        latest = measure()
+        print(*(line(name, one) for name, one in latest.items()), sep="\n", flush=True)
         figures |= latest
-        keep(figures)
+        write_json(path, {"figures": figures, "seconds": round(time.perf_counter() - started), **around})
         keras.backend.clear_session()
-    return figures
-
-
-def record(figures, seconds, load, code):
-    """What the chapter reads.
-
-    :param load: programs that wanted the processor in the minute before the measurement began.
-    :param code: the commit, from before this record was written over an earlier one.
-    """
-    return {
-        "figures": figures,
-        "half_precision": steps.half_precision(),
-        "load_before": round(load, 1),
-        "seconds": round(seconds),
-        "device": device(),
-        "cores": os.cpu_count(),
-        "versions": versions(),
-        "commit": code,
-    }
+    missed = [name for name, one in figures.items() if one.get("met") is False]
+    print(f"wrote {path}; missed: {', '.join(missed) or 'none'}")
 
 
 def measure_card(path, seconds):
-    """The record of a card, written after each case."""
+    """Write the record of a card, after each case."""
 
     def keep(record):
         write_json(path, record)
@@ -80,39 +59,23 @@ def measure_card(path, seconds):
         print(f"{record['seconds']:4} s  {name}: {one.get('not_measured') or one['time_over_plain']}", flush=True)
 
     card.prepare_card()
-    return card.measure(card.CASES, keep, seconds)
+    late = card.measure(card.CASES, keep, seconds)["not_reached"]
+    print(f"wrote {path}; not reached: {'; '.join(late) or 'none'}")
 
 
 def main(words=None):
     parser = argparse.ArgumentParser(
         "python -m study.cost", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"gpu, or only these, no record: {', '.join(SECTIONS)}")
+    parser.add_argument("where", nargs="?", choices=["gpu"], help="a card; else this processor")
     parser.add_argument("--seconds", type=float, default=360, metavar="S", help="of gpu: no case begins that would not end by then")
-    given = parser.parse_args(words)
-    folder = repository_root() / "results" / "benchmark"
-    if given.sections == ["gpu"]:
-        path = folder / "gpu" / "card.json"
-        try:
-            late = measure_card(path, given.seconds)["not_reached"]
-        except ValueError as problem:
-            parser.error(str(problem))
-        print(f"wrote {path}; not reached: {'; '.join(late) or 'none'}")
-        return
-    unknown = [name for name in given.sections if name not in SECTIONS]
-    if unknown:
-        parser.error(f"unknown section {unknown[0]!r}: choose from gpu alone, {', '.join(SECTIONS)}")
-    load, started, code = os.getloadavg()[0], time.perf_counter(), commit()
-    chosen = {name: SECTIONS[name] for name in given.sections or SECTIONS}
-
-    def keep(figures):
-        if not given.sections:
-            write_json(folder / "cost.json", record(figures, time.perf_counter() - started, load, code))
-
-    figures = measure(chosen, keep)
-    if not given.sections:
-        missed = [name for name, one in figures.items() if one.get("met") is False]
-        print(f"wrote results/benchmark/cost.json; missed: {', '.join(missed) or 'none'}")
+    given, folder = parser.parse_args(words), repository_root() / "results" / "benchmark"
+    if not given.where:
+        return measure_processor(folder / "cost.json")
+    try:
+        measure_card(folder / "gpu" / "card.json", given.seconds)
+    except ValueError as problem:
+        parser.error(str(problem))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from palcore.attribution import AttributionHead
+from study.book.derivatives import compiled
 
 
 def layer_flop(layer):
@@ -39,17 +40,6 @@ def step_flop(classifier, model=None):
     return 3 * total - first + 3 * head
 
 
-def compiled_function(function):
-    """A function of tensors, compiled by whichever backend there is."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.jit(function)
-    import tensorflow as tf
-
-    return tf.function(function)
-
-
 def ceilings(precision="float32", side=2048, count=8, number=1):
     """``{name: (step, FLOP)}``: a large matrix product, and a 3x3 convolution like those inside VGG16.
 
@@ -60,8 +50,8 @@ def ceilings(precision="float32", side=2048, count=8, number=1):
     cells, channels, rng = 56, 128, np.random.default_rng(0)
     shapes = {"matrix": (side, side), "maps": (count, cells, cells, channels), "kernel": (3, 3, channels, channels)}
     arrays = {name: ops.cast(rng.normal(size=shape).astype(np.float32), precision) for name, shape in shapes.items()}
-    product = compiled_function(lambda matrix: ops.matmul(matrix, matrix + 1))
-    convolution = compiled_function(lambda maps, kernel: ops.conv(maps + 1, kernel, 1, "same", data_format="channels_last"))
+    product = compiled(lambda matrix: ops.matmul(matrix, matrix + 1), xla=False)
+    convolution = compiled(lambda maps, kernel: ops.conv(maps + 1, kernel, 1, "same", data_format="channels_last"), xla=False)
 
     def repeated(function, *inputs):
         def run():

@@ -28,10 +28,19 @@ class Case(NamedTuple):
         return f"{self.backbone} at {self.size} px, batches of {self.count}{options}"
 
 
+VGG16 = Case("vgg16", 112, 8)
+"""The network of the source, in batches that two cores train on in a second."""
+
+
+def drawn_faces(count, size):
+    """``palcore.data.table.Faces`` without patch, so many of them."""
+    return load("synthetic", count=7 * -(-count // 7), image_size=size, shortcut=None).subset(slice(count))
+
+
 def fixed_batch(size, count):
     """``(images uint8, labels, landmarks)`` of drawn faces."""
-    faces = load("synthetic", count=7 * -(-count // 7), image_size=size, shortcut=None)
-    return faces.images[:count], faces.labels[:count], faces.landmarks[:count]
+    faces = drawn_faces(count, size)
+    return faces.images[:], faces.labels, faces.landmarks
 
 
 def classifier_with_weights(case, seed=0):

@@ -17,10 +17,8 @@ from palcore.models import NORMALISATIONS
 from palcore.runs.devices import computing_in
 from palcore.splitting import split_classifier
 from study.cost.flop import ceilings, step_flop
-from study.cost.models import RATE, Case, classifier_with_weights, compiled, fixed_batch, model_and_batch, step_of
+from study.cost.models import RATE, VGG16, Case, classifier_with_weights, compiled, fixed_batch, model_and_batch, step_of
 from study.cost.timing import ROOT, Remote, answer, clocked, figure, interleaved, peak, ratio, rounded
-
-VGG16 = Case("vgg16", 112, 8)
 
 CASES = [
     (Case("compact", 48, 64), {"compact_48": None}),
@@ -154,10 +152,6 @@ def half_precision():
     return next((flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags), None)
 
 
-def precisions():
-    return ["float32", *(["mixed_bfloat16"] if half_precision() else [])]
-
-
 def beside_torch_in_half_precision(rounds=7):
     """``beside_torch`` in bfloat16, where the processor has instructions for it."""
     if half_precision():
@@ -170,7 +164,8 @@ def small_network(size=48, count=64, rounds=7, widths=(0.5, 1.0)):
     """``compact``, the network of most records, in each width and precision: beside PyTorch, and what normalising after each
     convolution costs over doing so once a block."""
     figures = {}
-    for precision, width in itertools.product(precisions(), widths):
+    precisions = ["float32", *(["mixed_bfloat16"] if half_precision() else [])]
+    for precision, width in itertools.product(precisions, widths):
         cases = {}
         for kind in NORMALISATIONS:
             options = {"width_multiplier": width, "normalisation": kind}

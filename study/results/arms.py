@@ -43,12 +43,6 @@ def pairs_of(question):
     return {name: pairs[name] for name in arms if pairs[name] in arms}
 
 
-def arms_as_long(question, names):
-    """Those arms of a question that trained as long as some others did: short, or at full length."""
-    short = {name.endswith(SHORT) for name in names}
-    return [runs for name, runs in arms_of(question).items() if name.endswith(SHORT) in short]
-
-
 def share_words(share):
     """``30 % of the``, or ``all``."""
     return "all" if share == 1 else f"{100 * share:g} % of the"

@@ -9,17 +9,16 @@ from palcore.files import whole_file, write_json
 from palcore.runs.records import predictions_of, read_record
 
 
-def publish(run, results, name=None):
+def publish(run, results, name):
     """Copy a run's record and predictions into the committed results, as ``NAME.json`` and ``NAME.npz``.
 
     :param run: the run folder.
     :param results: the folder of records, such as ``results/runs``.
-    :param name: file name without suffix; default: the run folder's name.
+    :param name: file name without suffix.
     :return: path of the copied record.
     """
     run, results = Path(run), Path(results)
     record = read_record(run)
-    name = name or run.name
     with whole_file(results / f"{name}.npz") as draft:
         shutil.copyfile(run / "predictions.npz", draft)
     write_json(results / f"{name}.json", record)
@@ -42,7 +41,8 @@ def read_results(folder, paths=None, defaults=None):
     Columns: ``name``; each option of the configuration; ``<test>_<score>`` for each test condition (``test``,
     ``shortcut_free``) and score (``accuracy``, ``mean_class_accuracy``, ``macro_f1``, ``correlation``, ``pointing``, ``energy`` and
     so on; scores in groups are named ``<test>_<group>_<score>``, such as ``test_reliance_patch_accuracy``);
-    ``validation_accuracy`` after the last epoch; ``minutes``, ``device``, ``commit``.
+    ``validation_accuracy`` after the last epoch, and ``training_accuracy`` in it, while weights still change, dropout is on and
+    faces are augmented; ``minutes``, ``device``, ``commit``.
 
     :param folder: such as ``results/runs``.
     :param paths: of some of its records; None for all.
@@ -56,8 +56,8 @@ def read_results(folder, paths=None, defaults=None):
         for condition, scores in record["metrics"].items():
             groups = {name: value for name, value in scores.items() if name != "attribution"}
             row |= _flat(condition, {**groups, **scores.get("attribution", {})})
-        watched = record["history"].get("val_expression_accuracy")
-        row |= {"validation_accuracy": watched[-1]} if watched else {}
+        for name, kept in (("validation_accuracy", "val_expression_accuracy"), ("training_accuracy", "expression_accuracy")):
+            row |= {name: record["history"][kept][-1]} if kept in record["history"] else {}
         row |= {"minutes": record["seconds"] / 60, "device": record["device"], "commit": record["commit"]}
         rows.append(row)
     if not rows:

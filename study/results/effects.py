@@ -44,22 +44,21 @@ def draw_effects(groups, margin):
     return figure
 
 
-def draw_arms(numbers, score, heading, differences, baselines, margin):
+def draw_arms(numbers, heading, differences, baselines, margin):
     """A score of all arms, and beside it their differences. Returns the figure.
 
-    :param numbers: from ``study.results.tables.summary``; arms without a run are left out.
-    :param score: a column of it, a share; drawn in per cent.
+    :param numbers: from ``study.results.tables.summary``, shares, drawn in per cent; arms without a run are left out.
     :param heading: what it is.
     :param differences: see ``draw_differences``; empty for no such panel.
     :param baselines: labels of the arms without a loss of the attribution.
     """
-    numbers = numbers[numbers[("seeds", "")] > 0]
+    numbers = numbers[numbers["mean"].notna()]
     panels = 2 if differences else 1
     size = (5.5 + 2.7 * (panels - 1), 1.1 + 0.42 * max(len(numbers), 2))
     figure, axes = plt.subplots(1, panels, figsize=size, squeeze=False, sharey=True, layout="constrained")
     places = dict(zip(numbers.index, range(len(numbers))[::-1], strict=True))
     for label, place in places.items():
-        mean, low, high = (100 * numbers.loc[label, (score, part)] for part in ("mean", "low", "high"))
+        mean, low, high = 100 * numbers.loc[label]
         spread = np.nan_to_num([[mean - max(low, 0)], [min(high, 100) - mean]])
         axes[0, 0].errorbar([mean], [place], xerr=spread, capsize=3, **(BASELINE if label in baselines else GUIDED))
     axes[0, 0].set_yticks(list(places.values()), [fill(label, 32) for label in places])  # the widest name takes the panels' room
@@ -70,16 +69,15 @@ def draw_arms(numbers, score, heading, differences, baselines, margin):
     return figure
 
 
-def draw_curves(histories):
+def draw_curves(curves):
     """The validation accuracy after each epoch, mean over an arm's seeds, and a band from least to greatest. Returns the figure.
 
-    :param histories: ``{arm: [history of each seed's record]}``.
+    :param curves: ``{arm: {seed: accuracies}}``, shares.
     """
     figure, axes = plt.subplots(figsize=(7.2, 3.8), layout="constrained")
-    for number, (arm, found) in enumerate(histories.items()):
-        accuracies = [history["val_expression_accuracy"] for history in found]
-        length = min(map(len, accuracies))
-        values = 100 * np.array([accuracy[:length] for accuracy in accuracies])
+    for number, (arm, found) in enumerate(curves.items()):
+        length = min(map(len, found.values()))
+        values = 100 * np.array([accuracies[:length] for accuracies in found.values()])
         epochs, colour = np.arange(1, length + 1), COLOURS[number % len(COLOURS)]
         axes.plot(epochs, values.mean(axis=0), "-o", markersize=3, color=colour, label=f"{arm} ({len(found)})")
         axes.fill_between(epochs, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18, linewidth=0)

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from study.results import effects, measures, primary
+from study.results import effects, primary
 from study.results.arms import SHORT, lengths_sentence, question_cells, read
 from study.results.measures import PAL, WITHOUT
 from study.results.pages import Page, difference_line, fold, page_of
-from study.results.tables import comparisons, number, results_folder, to_markdown
+from study.results.tables import between, comparisons, number, results_folder, to_markdown, with_intervals
 
 CIRCUMSTANCES = {
     "width": {"PAL, all channels": "with all of the network's channels"},
@@ -98,17 +98,20 @@ class Glance(Page):
             display(Markdown(f"From the weak baseline the lead is {lead}."))
 
     def landmarks(self):
-        """Show in a table what PAL loses with other landmarks than each face's own."""
+        """Show in a table what PAL loses with other landmarks than each face's own; what has no two seeds is left out."""
         columns = {}
         for question, words in LANDMARKS.items():
             runs, arms, _ = self.runs(question)
             pairs = {arm: PAL for arm in arms if arm in INSTEAD_OF_OWN}
-            columns[words] = comparisons(runs, pairs, next(iter(self.scores(question))), self.margin)
-        tuned, pairs = self.differences("template-weight", single=True)  # on the aligned faces; the weight that got other seeds
-        tuned = tuned[[name.startswith("a template") and row["seeds"] > 1 for name, row in tuned.iterrows()]]
-        columns["aligned"] = pd.concat([columns["aligned"], tuned.set_axis(["template"] * len(tuned))])
-        if table := measures.landmarks_table(columns, INSTEAD_OF_OWN):
-            display(Markdown(table))
+            columns[words] = with_intervals(comparisons(runs, pairs, next(iter(self.scores(question))), self.margin))
+        tuned, _ = self.differences("template-weight", single=True)  # on the aligned faces; the weight that got other seeds
+        for name, text in with_intervals(tuned).items():
+            if name.startswith("a template"):
+                columns["aligned"]["template"] = text
+        table = pd.DataFrame(columns).reindex(list(INSTEAD_OF_OWN)).dropna(how="all").dropna(how="all", axis="columns")
+        if table.size:
+            shown = table.fillna("-").rename(INSTEAD_OF_OWN)
+            display(Markdown(to_markdown(shown, "in place of a face's own landmarks")))
 
     def circumstances(self):
         """Show where PAL helps beside the primary comparisons, and where not: exploratory, against the same training without it."""
@@ -118,15 +121,24 @@ class Glance(Page):
             rows.append(differences[differences.index.isin(list(words))].rename(words))
         for condition, words in HARDER.items():
             rows.append(comparisons(runs, pairs, f"{condition}_accuracy", self.margin).rename({PAL: words}))
-        table = measures.circumstances_table(pd.concat(rows))
-        shown = to_markdown(table, "real, aligned faces") if len(table) else "No runs of these questions are in yet."
-        display(Markdown(f"{shown}\n\n{lengths_sentence('faces-strategies')}"))
+        outcomes, texts = {"above zero": {}, "below zero": {}, "around zero": {}}, with_intervals(pd.concat(rows))
+        for words, row in pd.concat(rows).loc[texts.index].iterrows():
+            outcome = "above zero" if row["low"] > 0 else "below zero" if row["high"] < 0 else "around zero"
+            shown = {"points (95 % interval)": texts[words], "the interval lies": outcome, "seeds": f"{row['seeds']:.0f}"}
+            outcomes[outcome][words] = shown
+        table = pd.DataFrame({words: shown for found in outcomes.values() for words, shown in found.items()}).T
+        text = to_markdown(table, "real, aligned faces") if len(table) else "No runs of these questions are in yet."
+        display(Markdown(f"{text}\n\n{lengths_sentence('faces-strategies')}"))
 
     def instead(self):
         """Show in a sentence how other uses of the same landmarks do beside PAL, each loss at its chosen weight, at full length."""
-        runs = self.runs("rivals")[0]
-        rows = comparisons(runs, dict.fromkeys(INSTEAD, "PAL, weight 1"), "test_accuracy", self.margin)
-        if sentence := measures.beside_sentence(rows.rename(INSTEAD), PAL):
+        rows, texts = comparisons(self.runs("rivals")[0], dict.fromkeys(INSTEAD, "PAL, weight 1"), "test_accuracy"), []
+        for arm, row in rows.iterrows():
+            if np.isfinite(row["low"]):
+                apart = f"{number(100 * abs(row['difference']))} points {'higher' if row['difference'] > 0 else 'lower'}"
+                texts.append(f"{apart} with {INSTEAD[arm]} ({between(row)})")
+        if texts:
+            sentence = f"the accuracy, beside that with {PAL}, is {'; '.join(texts)}. Exploratory, so without a verdict."
             display(Markdown(f"On aligned real faces, {sentence}"))
 
 

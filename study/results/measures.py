@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from study.results.tables import between, interval, number, results_folder, summary, to_markdown
+from study.results.tables import between, interval, number, results_folder, summary, with_intervals
 
 WITHOUT, PAL = "without PAL", "PAL"
 SAMPLE = 140
@@ -79,10 +79,9 @@ def scores_table(runs, arms, scores):
 
     :param runs: from ``study.results.tables.by_arm``; ``scores`` is ``{column: heading}``.
     """
-    numbers = summary(runs, arms, scores)
-    shown = pd.DataFrame({"seeds": numbers[("seeds", "")].astype(str)})
+    shown = pd.DataFrame({"seeds": [str((runs["arm"] == arm).sum()) for arm in arms]}, index=list(arms))
     for column, heading in scores.items():
-        shown[heading] = [interval(*values) for values in numbers[column][["mean", "low", "high"]].to_numpy(float)]
+        shown[heading] = [interval(*values) for values in summary(runs, arms, column).to_numpy(float)]
     return shown
 
 
@@ -104,30 +103,17 @@ def differences_table(differences, pairs, heading, leads):
     return pd.DataFrame(rows).T
 
 
-def apart(row):
-    """``2.1 points lower``."""
-    return f"{number(100 * abs(row['difference']))} points {'higher' if row['difference'] > 0 else 'lower'}"
-
-
-def beside_sentence(differences, what):
-    """How other arms do beside one that all are compared with; empty where no arm has two seeds.
-
-    :param differences: ``study.results.tables.comparisons`` of the others with that one, which is ``what``: "PAL".
-    """
-    texts = [f"{apart(row)} with {label} ({between(row)})" for label, row in differences.iterrows() if np.isfinite(row["low"])]
-    return f"the accuracy, beside that with {what}, is {'; '.join(texts)}. Exploratory, so without a verdict." if texts else ""
-
-
 def exploratory(differences, pairs, heading):
     """Differences that are no primary comparisons, in one paragraph: intervals without a verdict. Parameters as above."""
     bases = {pairs[label] for label in differences.index}
     without_zero, with_zero, single = [], [], []
+    texts = with_intervals(differences)
     for label, row in differences.iterrows():
         words = f"*{label}*" if len(bases) == 1 else f"*{label}* against *{pairs[label]}*"
-        if not np.isfinite(row["low"]):
+        if label not in texts:
             single.append(words)
         elif row["low"] > 0 or row["high"] < 0:
-            without_zero.append(f"{words} {number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})")
+            without_zero.append(f"{words} {texts[label]}")
         else:
             with_zero.append(words)
     parts = [f"without zero, uncorrected: {'; '.join(without_zero)}"] if without_zero else []
@@ -135,23 +121,6 @@ def exploratory(differences, pairs, heading):
     parts += [f"one seed, so none: {', '.join(single)}"] if single else []
     against = f" against *{bases.pop()}*" if len(bases) == 1 else ""
     return f"Exploratory, no verdict: points of {heading.removesuffix(' (%)')}{against}, and intervals; {'. '.join(parts)}."
-
-
-def circumstances_table(differences):
-    """What PAL gives in some circumstances, those first in which it helps: ``study.results.tables.comparisons`` as texts.
-
-    Circumstances with a single seed, which makes no interval, are left out.
-    """
-    rows = {"above zero": {}, "below zero": {}, "around zero": {}}
-    for words, row in differences.iterrows():
-        outcome = "above zero" if row["low"] > 0 else "below zero" if row["high"] < 0 else "around zero"
-        if np.isfinite(row["low"]):
-            rows[outcome][words] = {
-                "points (95 % interval)": f"{number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})",
-                "the interval lies": outcome,
-                "seeds": f"{row['seeds']:.0f}",
-            }
-    return pd.DataFrame({words: row for some in rows.values() for words, row in some.items()}).T
 
 
 def looks_table(runs, arms):
@@ -176,21 +145,6 @@ def reliance_table(runs, arms):
     return pd.DataFrame(rows).T
 
 
-def landmarks_table(columns, arms):
-    """What PAL loses with other landmarks, in Markdown; empty where no two seeds are in.
-
-    :param columns: ``{faces: study.results.tables.comparisons with PAL and each face's own landmarks}``.
-    :param arms: ``{arm: words}``, in the order of the rows.
-    """
-    table = pd.DataFrame("-", list(arms.values()), list(columns))
-    for faces, differences in columns.items():
-        for arm, row in differences.iterrows():
-            if np.isfinite(row["low"]):
-                table.loc[arms[arm], faces] = f"{number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})"
-    table = table.loc[(table != "-").any(axis=1), (table != "-").any()]
-    return to_markdown(table, "in place of a face's own landmarks") if table.size else ""
-
-
 GLANCE = {
     "test_pointing": "largest attribution on a landmark (by chance)",
     "test_integrated_gradients_pointing": f"the same of integrated gradients, {SAMPLE} faces (by chance)",
@@ -200,36 +154,13 @@ GLANCE = {
 """Where a network looks, by what is not trained on, and what it relies on: column and words."""
 
 
-def relies_table(groups):
-    """``GLANCE`` with and without PAL, means over seeds, in Markdown; empty where no run has it.
-
-    :param groups: ``{faces: runs by arm}``.
-    """
-    columns = {}
-    for faces, runs in groups.items():
-        means = 100 * runs.groupby("arm").mean(numeric_only=True).reindex([WITHOUT, PAL])
-        for arm, row in means.iterrows():
-            column = columns[f"{faces}, {arm}"] = {}
-            for name, words in GLANCE.items():
-                chance = number(row.get(f"{name}_chance"))
-                column[words] = number(row.get(name), 1, "covered" in words) + (f" ({chance})" if chance != "-" else "")
-    table = pd.DataFrame(columns)
-    table = table.loc[(table != "-").any(axis=1), (table != "-").any()]
-    return to_markdown(table, "test faces (%, or points of accuracy)") if table.size else ""
-
-
-def caveats(results=None):
+def caveats():
     """What to bear in mind about FER2013, from the records of its check and its landmarks."""
-    folder, parts = results_folder(results), []
-    check, landmarks = folder / "check" / "fer2013.json", folder / "landmarks" / "fer2013.json"
-    if check.is_file():
-        report = json.loads(check.read_text())
-        copies, faces = report["copies"]["train/test"], report["faces"]["test"]
-        parts.append(f"{copies} of the {faces:,} test faces ({100 * copies / faces:.0f} %) are also training faces")
-    if landmarks.is_file():
-        shape = json.loads(landmarks.read_text())["shape"]
-        share = 100 * (1 - shape["found"] / shape["faces"])
-        parts.append(f"the landmarks of {share:.0f} % of all faces are guesses, since no face was found there")
-    listed = (folder / "check" / "fer2013_faces.json").is_file()
-    listed = " The tables of scores give the accuracy without those faces as well." if listed else ""
-    return f"Bear in mind: {', and '.join(parts)}.{listed}" if parts else "The check of FER2013 is not in yet."
+    check, landmarks = (json.loads((results_folder() / name / "fer2013.json").read_text()) for name in ("check", "landmarks"))
+    copies, faces, shape = check["copies"]["train/test"], check["faces"]["test"], landmarks["shape"]
+    guessed = 1 - shape["found"] / shape["faces"]
+    return (
+        f"Bear in mind: {copies} of the {faces:,} test faces ({100 * copies / faces:.0f} %) are also training faces, and the "
+        f"landmarks of {100 * guessed:.0f} % of all faces are guesses, since no face was found there. The tables of scores give "
+        "the accuracy without those faces as well."
+    )

@@ -8,18 +8,18 @@ from IPython.display import Markdown, display
 
 from palcore import EMOTIONS
 from palcore.runs import OF_ATTRIBUTION
-from palcore.runs.records import read_record
 from study.book.figures import use_style
 from study.book.notebook import refuse_unknown_parameters
 from study.results import effects, measures, primary
 from study.results.arms import arms_of, lengths_sentence, pairs_of, question_cells, read
-from study.results.measures import CONDITIONS, DRAWN, FACES, PAL, SCORES
+from study.results.measures import CONDITIONS, DRAWN, FACES, GLANCE, PAL, SCORES, WITHOUT
 from study.results.statistics import contrast, pooled
 from study.results.tables import (
     between,
     by_arm,
     by_seed,
     comparisons,
+    curve_of,
     listing,
     number,
     progress,
@@ -113,8 +113,7 @@ class Page:
         if (question, single) not in self.seen:
             arms = {name: runs for name, runs in arms_of(question).items() if single or len(runs) > 1}
             pairs = {name: base for name, base in pairs_of(question).items() if name in arms and base in arms}
-            table = by_arm(read_runs([run for runs in arms.values() for run in runs.values()], self.results), arms)
-            self.seen[question, single] = table, arms, pairs
+            self.seen[question, single] = by_arm(arms, self.results), arms, pairs
         return self.seen[question, single]
 
     @staticmethod
@@ -197,9 +196,8 @@ class Page:
         lines = {
             label: difference_line(row, seed_differences(runs, score, label, pairs[label])) for label, row in differences.iterrows()
         }
-        numbers = summary(runs, arms, [score])
         baselines = set(runs.loc[runs["strategy"] == "none", "arm"])
-        effects.draw_arms(numbers, score, heading, lines, baselines, self.margin and 100 * self.margin)
+        effects.draw_arms(summary(runs, arms, score), heading, lines, baselines, self.margin and 100 * self.margin)
 
     def tables(self, question, single=False):
         """Show a question's tables, each folded: scores, differences, where the network looks, what it relies on, every run."""
@@ -236,13 +234,18 @@ class Page:
         if len(aside):
             fold("The same differences on other faces, in points with intervals over seeds", to_markdown(aside, "comparison"))
 
-    def curves(self, *questions):
-        """Draw the validation accuracy after each epoch of the questions' arms."""
-        histories = {}
-        for question in questions:
-            histories |= {arm: [record["history"] for record in records] for arm, records in self._records(question).items()}
-        if histories:
-            effects.draw_curves(histories)
+    def _curves(self, question):
+        """``{arm: {seed: accuracy on validation faces after each epoch}}`` of those runs that are in."""
+        curves = {
+            arm: {seed: curve for seed, run in runs.items() if (curve := curve_of(run, self.results))}
+            for arm, runs in self.runs(question)[1].items()
+        }
+        return {arm: seeds for arm, seeds in curves.items() if seeds}
+
+    def curves(self, question):
+        """Draw the validation accuracy after each epoch of a question's arms."""
+        if curves := self._curves(question):
+            effects.draw_curves(curves)
 
     def learning(self, questions):
         """Draw the validation accuracy after each epoch without PAL and with it, and the lead; questions without runs are left out.
@@ -251,25 +254,20 @@ class Page:
         """
         panels = {}
         for question, title in questions.items():
-            pairs, records = self.runs(question)[2], self._records(question)
+            pairs, curves = self.runs(question)[2], self._curves(question)
             guided = PAL if PAL in pairs else f"{PAL}, twice as long"
-            curves = [
-                {record["config"]["seed"]: record["history"]["val_expression_accuracy"] for record in records.get(arm, [])}
-                for arm in (pairs.get(guided), guided)
-            ]
-            if set(curves[0]) & set(curves[1]):
-                panels[title] = curves
+            both = [curves.get(arm, {}) for arm in (pairs.get(guided), guided)]
+            if set(both[0]) & set(both[1]):
+                panels[title] = both
         if panels:
             effects.draw_pace(panels)
 
     def recalls(self, question):
         """Draw the recall of each expression, mean over the seeds of each arm of a question."""
-        shares = {}
-        for arm, records in self._records(question).items():
-            recalls = [[record["metrics"]["test"]["recall"][emotion] for emotion in EMOTIONS] for record in records]
-            shares[arm] = np.mean(np.array(recalls, float), axis=0)
-        if shares:
-            effects.draw_recalls(shares, EMOTIONS)
+        runs = self.runs(question)[0]
+        if len(runs):
+            columns = [f"test_recall_{emotion}" for emotion in EMOTIONS]
+            effects.draw_recalls(runs.groupby("arm", sort=False)[columns].mean().T.to_dict("list"), EMOTIONS)
 
     def conditions(self, question):
         """Show the accuracy of a question's arms on faces made harder, as far as it was tested, folded."""
@@ -299,9 +297,18 @@ class Page:
 
     def looks(self, *questions):
         """Show in a table where the networks of some questions look, by what was not trained on, and what they rely on."""
-        groups = {"drawn faces" if name == "shortcut" else "real faces": self.runs(name)[0] for name in questions}
-        if table := measures.relies_table(groups):
-            display(Markdown(table))
+        columns = {}
+        for question in questions:
+            means = 100 * self.runs(question)[0].groupby("arm").mean(numeric_only=True).reindex([WITHOUT, PAL])
+            for arm, row in means.iterrows():
+                column = columns[f"{'drawn' if question == 'shortcut' else 'real'} faces, {arm}"] = {}
+                for name, words in GLANCE.items():
+                    chance = number(row.get(f"{name}_chance"))
+                    column[words] = number(row.get(name), 1, "covered" in words) + (f" ({chance})" if chance != "-" else "")
+        table = pd.DataFrame(columns)
+        table = table.loc[(table != "-").any(axis=1), (table != "-").any()]
+        if table.size:
+            display(Markdown(to_markdown(table, "test faces (%, or points of accuracy)")))
 
     def adds_more(self, question, words, other, other_words):
         """Show in a sentence how much more PAL adds in a question than in another one, each of two arms."""
@@ -354,7 +361,6 @@ class Page:
         """Say whether twice the epochs change the validation accuracy of either arm by ``ENOUGH``."""
         table = self.lengthened(question, twice)
         if table.empty:
-            self.answer(twice)
             return
         changes, texts = table["after"] - table["before"], []
         for arm, row in table.iterrows():
@@ -373,11 +379,6 @@ class Page:
             f"{len(cells)} runs, about {hours:.0f} hours on one GPU at the speed that `study/cells.py` assumes."
         )
         display(Markdown(text))
-
-    def _records(self, question):
-        runs, folder = self.runs(question)[0], results_folder(self.results) / "runs"
-        arms = dict.fromkeys(runs["arm"])
-        return {arm: [read_record(folder / f"{run}.json") for run in runs.index[runs["arm"] == arm]] for arm in arms}
 
 
 def difference_line(row, seeds):

@@ -6,18 +6,16 @@ over the arms of the question and Holm's correction. Would other test faces show
 interval with seeds *and* faces at random leaves out zero as well.
 """
 
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from palcore.runs.records import read_record
-from study.results.arms import arms_as_long, arms_of, read
+from study.results.arms import SHORT, arms_of, read
 from study.results.scores import read_facts, right_faces
-from study.results.statistics import LEVEL, contrast, holm, pooled, two_way
-from study.results.tables import between, number, read_runs, results_folder
+from study.results.statistics import LEVEL, contrast, holm, two_way
+from study.results.tables import by_seed, curve_of, number, read_question, results_folder, spreads, with_intervals
 
 PACE, LESS = "epochs_to_baseline", 0.005
 """The score of a comparison of pace: epochs until the validation accuracy with which the baseline of the same seed ends, less
@@ -84,11 +82,6 @@ class Comparison:
     minus: list = ()
 
     @property
-    def group(self):
-        """``P3`` of ``P3 against none``: rows of a group answer one question."""
-        return self.name.split()[0]
-
-    @property
     def dataset(self):
         return read()[0]["questions"][self.question]["dataset"]
 
@@ -96,11 +89,6 @@ class Comparison:
     def cells(self):
         """``[{seed: name of the run}]`` of ``arms`` and ``minus``; empty where an arm's settings are still to be chosen."""
         return [arms_of(self.question).get(name, {}) for name in (*self.arms, *self.minus)]
-
-    @property
-    def runs(self):
-        """Names of all runs of the question that trained for as long: they tell the spread."""
-        return [list(arm.values()) for arm in arms_as_long(self.question, (*self.arms, *self.minus))]
 
     def amount(self, value, sign=False):
         """``1.4 points``, or ``3.0 epochs``."""
@@ -111,9 +99,14 @@ class Comparison:
         """``64.5 %``, or ``26.0 epochs``; of an interaction, what the arm adds."""
         return self.amount(value, bool(self.minus)) if self.minus or self.score == PACE else f"{number(100 * value)} %"
 
-    def span(self, low, high, words="between {} and {}"):
-        """``between +0.9 and +1.8``, in the unit of ``amount``; a dash where there is no interval."""
+    def span(self, low, high, words="{} to {}"):
+        """``+0.9 to +1.8``, in the unit of ``amount``; a dash where there is no interval."""
         return words.format(*(self.amount(value, True).split()[0] for value in (low, high))) if np.isfinite(low) else "-"
+
+    def spans(self, row, words="{} to {}"):
+        """The intervals of a row of ``measure``, over seeds and over faces too, as far as there are both: ``span`` each."""
+        found = [self.span(row[f"low{part}"], row[f"high{part}"], words) for part in ("", "_faces")]
+        return [span for span in found if span != "-"]
 
 
 def declared():
@@ -141,36 +134,30 @@ def margin():
     return read()[0].get("margin")
 
 
-def _scores(asked, score, results):
-    """The scores of all runs that a comparison needs, by name: a table of its columns, or epochs where ``score`` is a pace."""
-    runs = read_runs({name for arm in asked.runs for name in arm}, results)
-    if score != PACE:
-        return runs
-    curves = {name: read_record(results_folder(results) / "runs" / f"{name}.json")["history"] for name in runs.index}
-    curves = {name: history["val_expression_accuracy"] for name, history in curves.items()}
-    ends = {seed: curves[name][-1] - LESS for seed, name in asked.cells[1].items() if name in curves}
-    epochs = {name: epochs_until(curve, ends[runs["seed"][name]]) for name, curve in curves.items() if runs["seed"][name] in ends}
-    return pd.DataFrame({PACE: pd.Series(epochs, dtype=float)})
+def _runs(asked, results):
+    """The runs of a comparison's question by arm, with a column ``PACE`` where that is its score."""
+    runs = read_question(asked.question, results)
+    if asked.score == PACE:
+        curves = {name: curve_of(name, results) for name in runs.index}
+        ends = {seed: curves[name][-1] - LESS for seed, name in asked.cells[1].items() if name in curves}
+        seeds = runs["seed"].items()
+        runs[PACE] = [epochs_until(curves[name], ends[seed]) if seed in ends else np.nan for name, seed in seeds]
+    return runs
 
 
 def leads(asked, results=None):
     """By how much the first arm of a comparison leads on validation faces after each epoch, ``(epochs,)``, mean over the seeds that
     both arms have; empty where they share none."""
-    first, second = asked.cells[:2]
-    paths = [
-        [results_folder(results) / "runs" / f"{arm[seed]}.json" for arm in (first, second)] for seed in first if seed in second
-    ]
-    pairs = [
-        [read_record(path)["history"]["val_expression_accuracy"] for path in pair] for pair in paths if all(map(Path.is_file, pair))
-    ]
+    first, second = ({seed: curve_of(name, results) for seed, name in arm.items()} for arm in asked.cells[:2])
+    pairs = [(first[seed], second[seed]) for seed in first if first[seed] and second.get(seed)]
     return np.mean([np.subtract(*pair) for pair in pairs], axis=0) if pairs else np.array([])
 
 
-def sooner(asked, results=None):
+def sooner(asked):
     """How many epochs more the first arm of a comparison needs than the second to where the second ends (``PACE``), a
     ``study.results.statistics.contrast``."""
-    arms, spread = _arms(asked, _scores(asked, PACE, results), PACE)
-    return contrast(arms, spread)
+    asked = replace(asked, score=PACE)
+    return contrast(*_arms(asked, _runs(asked, None), PACE))
 
 
 def epochs_until(curve, target):
@@ -179,12 +166,10 @@ def epochs_until(curve, target):
     return float(reached[0] + 1 if len(reached) else len(curve) + 1)
 
 
-def _arms(asked, table, score):
-    """``([scores of each arm by seed, those seeds that all arms have], Spread of all arms of the question)``."""
-    scores = table[score].astype(float).dropna() if score in table else pd.Series(dtype=float)
-    arms = [pd.Series({seed: scores[name] for seed, name in arm.items() if name in scores}, dtype=float) for arm in asked.cells]
-    shared = sorted(set.intersection(*(set(arm.index) for arm in arms)))
-    return [arm.loc[shared] for arm in arms], pooled([[scores[name] for name in arm if name in scores] for arm in asked.runs])
+def _arms(asked, runs, score):
+    """``([scores of each arm by seed, those seeds that all arms have], Spread of all arms that trained for as long)``."""
+    scores = by_seed(runs, score, *asked.arms, *asked.minus)
+    return [scores[arm] for arm in scores], spreads(runs, score)[asked.arms[0].endswith(SHORT)]
 
 
 def _over_faces(asked, seeds, table, results):
@@ -210,7 +195,7 @@ def measure(results=None):
     """
     comparisons, rows = declared(), {}
     for name, asked in comparisons.items():
-        table = _scores(asked, asked.score, results)
+        table = _runs(asked, results)
         arms, spread = _arms(asked, table, asked.score)
         seeds, names = list(arms[0].index), {name for arm in asked.cells for name in arm.values()}
         planned = set.intersection(*map(set, asked.cells)) or read()[0]["questions"][asked.question]["seeds"]
@@ -249,65 +234,37 @@ def beside(measured, results=None):
     rows, comparisons = {}, declared()
     for name in measured.index[measured["seeds"] > 1]:
         asked = comparisons[name]
-        table, row = _scores(asked, None, results), {}
-        wanted = BESIDE if asked.score in BESIDE else {asked.score: "test faces, patch at random"} | BESIDE
+        table, found = _runs(asked, results), {}
+        wanted = BESIDE if asked.score in (*BESIDE, PACE) else {asked.score: "test faces, patch at random"} | BESIDE
         for score, words in wanted.items():
             arms, spread = _arms(asked, table, score)
             if len(arms[0]) > 1:
-                found = contrast(arms, spread)
-                row[words] = f"{number(100 * found['difference'], 1, True)} ({between(found, '{} to {}')})"
-        rows[name] = row
+                found[words] = contrast(arms, spread)
+        rows[name] = with_intervals(pd.DataFrame(found).T).to_dict()
     return pd.DataFrame(rows).T.fillna("-")
 
 
-def _apart(asked, row):
-    """``1.4 points higher with PAL than without it``."""
-    which = "higher" if row["difference"] > 0 else "lower"
-    return f"{asked.amount(abs(row['difference']))} {which} {asked.words[0]} than {asked.words[1]}"
-
-
-def _same(asked):
-    return f"{asked.what} is the same {asked.words[0]} and {asked.words[1]} to within {100 * (margin() or 0):g} point"
-
-
-def _whether(asked):
-    return f"whether {asked.what} is higher {asked.words[0]} than {asked.words[1]}"
-
-
-def _spans(asked, row):
-    """``between +1.0 and +1.8; with other test faces too, between +0.5 and +2.2``."""
-    seeds, faces = asked.span(row["low"], row["high"]), asked.span(row["low_faces"], row["high_faces"])
-    return seeds if faces == "-" else f"{seeds}; with other test faces too, {faces}"
-
-
-def _finding(asked, row):
-    """``clause`` without its place."""
-    outcome, apart, spans = row["outcome"], _apart(asked, row), _spans(asked, row)
-    words = {
-        "missing": f"{_whether(asked)} is not known yet",
-        "early": f"{asked.what} is {apart} in one seed, which cannot tell an effect from chance",
-        "higher": f"{asked.what} is {apart} ({spans})",
-        "lower": f"{asked.what} is {apart} ({spans})",
-        "faces": f"{asked.what} is {apart} on these test faces ({spans}), and on others like them not certainly so",
-        "same": f"{_same(asked)} ({spans})",
-        "inconclusive": f"{_whether(asked)} is inconclusive ({spans})",
-    }
-    return words[outcome]
-
-
-def clause(asked, row):
-    """What came out, in words for a reader without statistics, without a full stop.
+def sentence(asked, row):
+    """What came out, in words for a reader without statistics; what the seeds could have shown, and where some are still missing.
 
     :param asked: a ``Comparison``.
     :param row: of ``measure``.
     """
-    return f"{asked.where}, {_finding(asked, row)}"
-
-
-def sentence(asked, row):
-    """``clause`` as a whole sentence; says what the seeds could have shown, and where some are still missing."""
-    text = clause(asked, row)
-    text = f"{text[:1].upper()}{text[1:]}."
+    this, that = asked.words
+    whether = f"whether {asked.what} is higher {this} than {that}"
+    size, which = asked.amount(abs(row["difference"])), "higher" if row["difference"] > 0 else "lower"
+    apart = f"{asked.what} is {size} {which} {this} than {that}"
+    spans = "; with other test faces too, ".join(asked.spans(row, "between {} and {}"))
+    found = {
+        "missing": f"{whether} is not known yet",
+        "early": f"{apart} in one seed, which cannot tell an effect from chance",
+        "higher": f"{apart} ({spans})",
+        "lower": f"{apart} ({spans})",
+        "faces": f"{apart} on these test faces ({spans}), and on others like them not certainly so",
+        "same": f"{asked.what} is the same {this} and {that} to within {100 * (margin() or 0):g} point ({spans})",
+        "inconclusive": f"{whether} is inconclusive ({spans})",
+    }
+    text = f"{asked.where[:1].upper()}{asked.where[1:]}, {found[row['outcome']]}."
     if row["outcome"] == "inconclusive" and row["detectable"] > 0:
         size = asked.amount(row["detectable"])
         text += f" With {row['seeds']} seeds that differ like these, a difference of {size} is found four times in five."
@@ -325,8 +282,7 @@ def answers(results=None):
         levels = row["levels"]
         levels = [levels[0] - levels[1], levels[2] - levels[3]] if asked.minus else levels
         texts = [f"{words}: {asked.level(level)}" for words, level in zip(asked.words, levels, strict=True)]
-        spans = [asked.span(row[f"low{part}"], row[f"high{part}"], "{} to {}") for part in ("", "_faces")]
-        difference = f"{asked.amount(row['difference'], True)} ({'; '.join(span for span in spans if span != '-')})"
+        difference = f"{asked.amount(row['difference'], True)} ({'; '.join(asked.spans(row))})"
         rows.append([f"{name}, {asked.where}", difference, NAMES[row["outcome"]], *texts, f"{row['seeds']} of {row['planned']}"])
     heads = ["where", "difference (other seeds; other faces too)", "verdict", "this", "against that", "seeds"]
     return tabulate(rows, heads, "github", disable_numparse=True) if rows else "No runs are in yet."
@@ -341,8 +297,8 @@ def table(measured):
             "outcome": NAMES[row["outcome"]],
             "seeds": f"{row['seeds']} of {row['planned']}",
             "difference": asked.amount(row["difference"], True) if row["seeds"] else "-",
-            "95 % interval, other seeds": asked.span(row["low"], row["high"], "{} to {}"),
-            "other seeds and faces": asked.span(row["low_faces"], row["high_faces"], "{} to {}"),
+            "95 % interval, other seeds": asked.span(row["low"], row["high"]),
+            "other seeds and faces": asked.span(row["low_faces"], row["high_faces"]),
             "p of no difference": _p(row["p_holm"]),
             "p of none beyond the margin": _p(row["same_holm"]),
             "found with 80 % power": asked.amount(row["detectable"]) if np.isfinite(row["detectable"]) else "-",

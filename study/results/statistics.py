@@ -29,10 +29,6 @@ class Spread(NamedTuple):
     deviation: float
     freedom: int
 
-    def half_width(self, error):
-        """Half the width of a 95 % interval whose standard error is ``error`` times the deviation."""
-        return float(stats.t.ppf(1 - LEVEL / 2, self.freedom) * self.deviation * error) if self.freedom else float("nan")
-
 
 def pooled(arms):
     """One spread for several arms: squared distances from each arm's own mean, added up over all.
@@ -47,21 +43,10 @@ def pooled(arms):
     return Spread(float(np.sqrt(sum(np.sum((values - values.mean()) ** 2) for values in arms if len(values)) / freedom)), freedom)
 
 
-def mean_interval(values, spread):
-    """``(mean, low, high)`` of an arm, 95 % over seeds; the bounds are NaN for a single seed.
-
-    :param values: one number per seed, at least one.
-    :param spread: from ``pooled``.
-    """
-    mean = float(np.mean(values))
-    half = spread.half_width(1 / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-    return mean, mean - half, mean + half
-
-
 def contrast(arms, spread, margin=None, level=LEVEL):
-    """How far one arm lies above another, or by how much more than a third above a fourth.
+    """How far one arm lies above another, or by how much more than a third above a fourth; or, of one arm alone, above zero.
 
-    :param arms: two or four arrays of values, one per seed: arm, baseline, and those whose difference is taken off.
+    :param arms: one, two or four arrays of values, one per seed: arm, baseline, and those whose difference is taken off.
     :param spread: from ``pooled``, of all arms of the question.
     :param margin: half the width of what counts as no difference, in the unit of the values; None for no such test.
     :param level: two-sided, at which a difference has to be detectable.
@@ -76,7 +61,8 @@ def contrast(arms, spread, margin=None, level=LEVEL):
     if seeds < 2:
         return result
     width = np.sqrt(sum(1 / len(values) for values in arms))
-    half, error, freedom = spread.half_width(width), spread.deviation * width, spread.freedom
+    error, freedom = spread.deviation * width, spread.freedom
+    half = float(stats.t.ppf(1 - LEVEL / 2, freedom) * error)
     result |= {"low": difference - half, "high": difference + half}
     result["detectable"] = float(error * (stats.t.ppf(1 - level / 2, freedom) + stats.t.ppf(POWER, freedom)))
     if error > 0:

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from palcore.runs.records import read_record, repository_root
-from study.results.arms import SHORT, question_cells, read
+from study.results.arms import SHORT, arms_of, read
 from study.results.committed import read_results
 from study.results.scores import fair_scores, read_facts
-from study.results.statistics import contrast, mean_interval, pooled
+from study.results.statistics import contrast, pooled
 
 
 def results_folder(results=None):
@@ -24,8 +24,7 @@ def results_folder(results=None):
 def read_runs(names, results=None):
     """The records of some runs as a table by name, see ``study.results.committed.read_results``; those not there yet are left out.
 
-    Options that are newer than a record have their defaults. FER2013's runs are scored as ``study.results.scores`` says, and all
-    have ``training_accuracy``, that of the last epoch, while weights still change, dropout is on and faces are augmented.
+    Options that are newer than a record have their defaults. FER2013's runs are scored as ``study.results.scores`` says.
 
     :param results: folder that holds ``runs/``; None for the study's own.
     """
@@ -34,26 +33,30 @@ def read_runs(names, results=None):
     if not paths:
         return pd.DataFrame(columns=[*known, "validation_accuracy", "minutes", "device", "commit"], index=pd.Index([], name="name"))
     table, facts = read_results(folder, paths, known).set_index("name"), read_facts(results_folder(results))
-    for path in paths:
-        record = read_record(path)
-        scores = fair_scores(folder, path.stem, record["config"], facts) if record["config"]["dataset"] == "fer2013" else {}
-        table.loc[path.stem, "training_accuracy"] = record["history"].get("expression_accuracy", [np.nan])[-1]
-        for column, value in scores.items():
-            table.loc[path.stem, column] = value
+    for name, config in table[table["dataset"] == "fer2013"].iterrows():
+        for column, value in fair_scores(folder, name, config, facts).items():
+            table.loc[name, column] = value
     unknown = [column for column in table if str(column).endswith("_accuracy") and table[column].isna().all()]
     return table.drop(columns=unknown)
 
 
+def curve_of(name, results=None):
+    """A run's accuracy on validation faces after each epoch; empty where its record is not there yet."""
+    path = results_folder(results) / "runs" / f"{name}.json"
+    return read_record(path)["history"]["val_expression_accuracy"] if path.is_file() else []
+
+
 def read_question(question, results=None):
-    """``read_runs`` of all runs that the grid asks of a question."""
-    return read_runs([cell.name for cell in question_cells(question)], results)
+    """The runs of a question by arm, see ``by_arm``."""
+    return by_arm(arms_of(question), results)
 
 
-def by_arm(table, arms):
-    """The runs of some arms, with a column ``arm``, in the arms' order.
+def by_arm(arms, results=None):
+    """``read_runs`` of some arms, with a column ``arm``, in the arms' order.
 
     :param arms: ``{label: {seed: name of the run}}``.
     """
+    table = read_runs([name for names in arms.values() for name in names.values()], results)
     parts = [table.loc[[name for name in names.values() if name in table.index]].assign(arm=label) for label, names in arms.items()]
     return pd.concat(parts) if parts else table.iloc[:0].assign(arm=[])
 
@@ -66,30 +69,24 @@ def spreads(runs, score):
     return {short: pooled(arms) for short, arms in groups.items()}
 
 
-def summary(runs, labels, scores):
-    """Mean and 95 % interval over seeds of each arm, as numbers.
+def summary(runs, labels, score):
+    """``mean``, ``low`` and ``high``, a 95 % interval over seeds, of a score of each arm, a table by arm.
 
-    :param scores: columns, such as ``test_accuracy``.
-    :return: table by arm with ``("seeds", "")`` and, for each score, ``(score, "mean")``, ``"low"`` and ``"high"``; NaN where
-        there is no run, or a single one to make an interval of.
+    NaN where there is no run, or a single one to make an interval of.
     """
-    rows = {label: {("seeds", ""): int((runs["arm"] == label).sum())} for label in labels}
-    for score in scores:
-        spread = spreads(runs, score)
-        for label, row in rows.items():
-            values = runs.loc[runs["arm"] == label, score].dropna() if score in runs else []
-            interval = mean_interval(values, spread[label.endswith(SHORT)]) if len(values) else (np.nan,) * 3
-            row |= {(score, part): value for part, value in zip(("mean", "low", "high"), interval, strict=True)}
-    shown = pd.DataFrame(rows).T
-    shown.columns = pd.MultiIndex.from_tuples(shown.columns)
-    return shown.astype({("seeds", ""): int})
+    spread, rows = spreads(runs, score), {}
+    for label in labels:
+        values = runs.loc[runs["arm"] == label, score].dropna() if score in runs else []
+        rows[label] = contrast([values], spread[label.endswith(SHORT)]) if len(values) else {}
+    return pd.DataFrame(rows, index=["difference", "low", "high"]).T.rename(columns={"difference": "mean"}).astype(float)
 
 
 def by_seed(runs, score, *labels):
     """The scores of some arms, a column each, for the seeds that all of them have, in their order."""
     known = score in runs and set(labels) <= set(runs["arm"])
     columns = [runs[runs["arm"] == label].set_index("seed")[score].astype(float) for label in labels] if known else []
-    return pd.concat(columns, axis=1, keys=labels, join="inner").dropna().sort_index() if columns else pd.DataFrame()
+    scores = pd.concat(columns, axis=1, keys=labels, join="inner") if columns else pd.DataFrame(columns=labels, dtype=float)
+    return scores.dropna().sort_index()
 
 
 def seed_differences(runs, score, arm, baseline):
@@ -128,6 +125,13 @@ def interval(mean, low, high):
 def between(row, words="between {} and {}"):
     """``between -0.7 and +4.6``: the interval of a row of ``comparisons`` in points; a dash for a single seed."""
     return words.format(*(number(100 * row[part], 1, True) for part in ("low", "high"))) if np.isfinite(row["low"]) else "-"
+
+
+def with_intervals(differences):
+    """``+2.1 (-0.7 to +4.6)`` for each row of ``comparisons`` that has an interval, in points: a Series by label."""
+    rows = {label: row for label, row in differences.iterrows() if np.isfinite(row["low"])}
+    texts = {label: f"{number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})" for label, row in rows.items()}
+    return pd.Series(texts, dtype=object)
 
 
 def to_markdown(frame, first=""):
@@ -180,13 +184,6 @@ def listing(runs, scores):
 
 
 def progress(names, results=None):
-    """How far some runs are, in words: how many have a record, and how often training failed where that was noted."""
-    folder = results_folder(results) / "runs"
-    done = sum((folder / f"{name}.json").is_file() for name in names)
-    words = f"{done} of {len(names)} runs {'is' if len(names) == 1 else 'are'} in."
-    if not (folder / "attempts.csv").is_file():
-        return words
-    attempts = pd.read_csv(folder / "attempts.csv")
-    started, failed = attempts.loc[attempts["cell"].isin(names), ["attempts", "failed"]].sum()
-    again = f" Of {started} starts of a training {failed} failed and {'was' if failed == 1 else 'were'} repeated."
-    return words + again if failed else words
+    """How far some runs are, in words: how many have a record."""
+    done = sum((results_folder(results) / "runs" / f"{name}.json").is_file() for name in names)
+    return f"{done} of {len(names)} runs {'is' if len(names) == 1 else 'are'} in."

@@ -163,20 +163,15 @@ def attempt(tmp_path, monkeypatch):
     def attempt(name):
         cell = Cell(name, {"dataset": "synthetic"}, False, ["question"])
         code = grid_commands.attempt(cell, root=tmp_path)
-        return code, grid_commands.state(cell, tmp_path), grid_commands.attempts(tmp_path / RUNS)[name]
+        return code, grid_commands.state(cell, tmp_path)
 
     monkeypatch.setattr(grid_commands, "command", command)
     return attempt
 
 
-def counts(attempts, finished, failed):
-    return {"attempts": attempts, "finished": finished, "failed": failed}
-
-
-def test_an_attempt_notes_how_it_ended_and_keeps_the_log_of_a_failure(attempt, tmp_path):
-    assert attempt("mean") == (0, "finished", counts(1, 1, 0))
-    for number in (1, 2):
-        assert attempt("half") == (9, "failed", counts(number, 0, number))
+def test_an_attempt_keeps_the_log_of_a_failure(attempt, tmp_path):
+    assert attempt("mean") == (0, "finished")
+    assert attempt("half") == attempt("half") == (9, "failed")
     log = (tmp_path / RUNS / "half" / "log.ipynb").read_text()
     assert "--no-progress-bar" in log and "'OMP_NUM_THREADS': " in log
     with pytest.raises(ValueError, match="mean has a record already"):  # whose record and log an attempt would remove
@@ -195,27 +190,18 @@ def finish(root, cell, accuracy=0.5):
 
 def test_finished_runs_are_published_once_whatever_they_answer(tmp_path):
     cells = [Cell("a", {}, False, ["first", "second"]), Cell("b", {}, False, ["second"]), Cell("c", {}, False, ["second"])]
-    results, log = tmp_path / "results" / "runs", tmp_path / RUNS / "attempts.csv"
-
-    def published(number, attempts, *options, **more):
-        assert grid_commands.publish(cells, tmp_path, *options, **more) == number
-        assert (results / "attempts.csv").read_text() == "cell,attempts,finished,failed\n" + attempts
-
+    results = tmp_path / "results" / "runs"
     finish(tmp_path, cells[0])
     finish(tmp_path, cells[1])
-    log.write_text("a,started,1\na,finished,2\nc,started,3\nc,failed,4\nc,started,5\n")
-    published(2, "a,1,1,0\nc,2,0,1\n")
+    assert grid_commands.publish(cells, tmp_path) == 2
     assert read_results(results)["name"].tolist() == ["a", "b"]
     assert read_predictions(results, "a")["labels"].tolist() == [0, 0, 0]
-    published(0, "a,1,1,0\nc,2,0,1\n")
-    # Attempts of elsewhere stay, and so do those that were published before.
-    log.write_text("c,started,6\nc,finished,7\n")
-    published(0, "a,1,1,0\nc,1,1,0\n")
+    assert grid_commands.publish(cells, tmp_path) == 0
     finish(tmp_path, cells[1], 0.6)
-    published(1, "a,1,1,0\nc,1,1,0\n", ["second"])
+    assert grid_commands.publish(cells, tmp_path, ["second"]) == 1
     # What another machine has run is taken from where it lies.
     finish(tmp_path / "elsewhere", cells[2])
-    published(1, "a,1,1,0\nc,1,1,0\n", runs=tmp_path / "elsewhere" / "runs" / "grid")
+    assert grid_commands.publish(cells, tmp_path, runs=tmp_path / "elsewhere" / "runs" / "grid") == 1
     assert [grid_commands.state(cell, tmp_path) for cell in cells] == ["finished", "finished", "published"]
     assert read_results(results)["test_accuracy"].tolist() == [0.5, 0.6, 0.5]
 

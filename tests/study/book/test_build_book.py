@@ -254,7 +254,7 @@ def test_pages_that_were_left_half_written_are_made_anew(tmp_path, monkeypatch):
         read.parent.mkdir(exist_ok=True)
         read.touch()
         monkeypatch.setattr(build, "PAGES", f"import pathlib; print(pathlib.Path({str(read)!r}).exists())\n{codes[kind]}")
-        _, problem = build.build_html()
+        problem = build.build_html()
         return problem, (tmp_path / "logs" / "pages.log").read_text().splitlines()[0]
 
     assert make("good") == (None, "True")

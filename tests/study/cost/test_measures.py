@@ -1,13 +1,11 @@
 """Each measure in a form that takes seconds: what it returns makes sense, and the arithmetic that it counts is right."""
 
 import json
-import time
 
 import keras
 import numpy as np
 import pytest
 
-from study.book.blurred import blurred_heatmap
 from study.cost import __main__ as command
 from study.cost import card, flop, inputs, models, steps
 from study.cost.models import Case
@@ -50,7 +48,7 @@ def test_compact_is_set_beside_pytorch_in_each_width_precision_and_normalisation
         return {name: np.full(2, value) for name, value in seconds.items()}, losses
 
     monkeypatch.setattr(steps, "in_turn", in_turn)
-    monkeypatch.setattr(steps, "precisions", lambda: ["float32"])
+    monkeypatch.setattr(steps, "half_precision", lambda: None)
     figures = steps.small_network(widths=(0.5,))
     loops = [f"{kind}_compact_{way}_0.5_float32" for way in ("block", "convolution") for kind in ("torch", "same_loss")]
     check(figures, *loops, "normalisation_0.5_float32", "normalisation_0.5_float32_in_PyTorch")
@@ -76,18 +74,9 @@ def test_a_step_is_made_in_the_case_s_precision_whatever_keras_s_is():
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_heatmaps_batches_and_what_fit_reaches_of_a_fixed_batch(monkeypatch):
-    monkeypatch.setattr(inputs, "step_of", lambda case: lambda: time.sleep(0.01))
-    check(inputs.heatmaps(TINY, 8, 4, 2, 2), "heatmap", "heatmap_112", "heatmap_share")
-    check(inputs.batches(TINY, 8, 64, 2), "input", "input_over_step")
-    check(inputs.threads(((32, 2.0),), 8, 1, 1), "augmented_32", "threads_32", "threads_before_32")
+def test_threads_and_what_fit_reaches_of_a_fixed_batch():
+    check(inputs.threads(((32, 2.0),), 8, 1, 1), "augmented_32", "threads_32")
     check(inputs.fed_by_files(TINY, 16, 1), "fed")
-
-
-def test_the_source_way_draws_what_the_study_keeps_as_its_reference(tmp_path):
-    faces = inputs.write_faces(tmp_path, 2, 112)
-    theirs = np.stack([inputs.source_heatmap(path.with_suffix(".txt")) for path in faces.images.items])
-    assert np.corrcoef(blurred_heatmap(faces.landmarks, 112).ravel(), theirs.ravel())[0, 1] > 0.98
 
 
 def test_arithmetic_is_counted():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from study.results import primary
-from study.results.arms import arms_as_long, arms_of, pairs_of, read
+from study.results.arms import arms_of, pairs_of, read
 from tests.study.results.conftest import PRIMARY, write_run
 
 
@@ -109,7 +109,8 @@ def test_an_interaction_is_a_difference_of_differences(tmp_path, cells):
     assert list(found["values"]) == [0, 1, 2]
     assert list(found["values"].values()) == pytest.approx([0.04, 0.05, 0.03])
     assert "with this: +6.0 points" in primary.answers(tmp_path) and "+4.0 points" in primary.answers(tmp_path)
-    assert found["outcome"] == "higher" and "what PAL adds is 4.0 points higher" in primary.clause(primary.declared()["P4"], found)
+    assert found["outcome"] == "higher"
+    assert "what PAL adds is 4.0 points higher" in primary.sentence(primary.declared()["P4"], found)
 
 
 def test_the_answers_stand_in_one_table(tmp_path, use_grid):
@@ -160,6 +161,4 @@ def test_an_arm_finds_its_runs_in_the_grid(cells):
     assert arms_of("aligned-landmarks")["PAL"] == arms_of("faces")["PAL"]
     assert pairs_of("aligned-landmarks") == {"without PAL": "PAL", "a template": "PAL"}
     assert pairs_of("faces") == {"PAL": "without PAL"}
-    full = arms_as_long("faces-strategies", ["PAL (mean)"])
-    assert full == [arms_of("faces-strategies")[name] for name in ("without PAL", "PAL (mean)")]
     assert read()[0] is PRIMARY
