@@ -77,7 +77,7 @@ def small(monkeypatch):
     make_small(monkeypatch)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     """The folder of a small run, which several tests look at, and the options of it."""
     from palcore.training import check_options, train

@@ -10,7 +10,6 @@ one fails. ``HOW_MANY`` are drawn of all, the same number from each module; what
 each trial is a fork of this process, which itself computes nothing.
 """
 
-import ast
 import contextlib
 import importlib
 import itertools
@@ -117,21 +116,6 @@ def changed_by(source, kind, occurrence):
     return found and (changed, *found)
 
 
-def tests_of(source, line, contexts):
-    """The tests that reach the statement at a line, by ``{line: [test]}``; of the head of a function all that reach its body."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.stmt):
-            continue
-        whole = isinstance(node, ast.FunctionDef | ast.ClassDef) or not getattr(node, "body", None)
-        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
-        last = node.end_lineno if whole else node.body[0].lineno - 1
-        if first <= line <= last:
-            found.append((last - first, first, last))
-    _, first, last = min(found, default=(0, line, line))
-    return {test for number in range(first, last + 1) for test in contexts.get(number, ())}
-
-
 def fork(function, seconds):
     """What a function returns, in a process of its own, or None after so many seconds."""
     process = os.fork()
@@ -183,7 +167,7 @@ def try_module(name, how_many, old):
     data = CoverageData(".coverage")
     data.read()
     [measured] = [file for file in data.measured_files() if file.endswith(f"palcore/{name}.py")]
-    contexts = {line: [test.split("|")[0] for test in tests if test] for line, tests in data.contexts_by_lineno(measured).items()}
+    contexts = {line: {test.split("|")[0] for test in tests if test} for line, tests in data.contexts_by_lineno(measured).items()}
     seconds = json.loads(Path("durations.json").read_text())
     for compiled in Path("palcore/__pycache__").glob(f"{name}.*"):
         compiled.unlink()
@@ -202,7 +186,7 @@ def try_module(name, how_many, old):
     # As each change is tried, but without one: else all would seem to be noticed.
     assert fork(lambda: run(sorted(seconds, key=seconds.get)), 10 * SECONDS) == 0, f"the tests of {name} fail in another order"
     for number, (operator, changed, line, was, now) in enumerate(drawn, 1):
-        tests = sorted(tests_of(source, line, contexts) or seconds, key=lambda test: seconds.get(test, 0))
+        tests = sorted(contexts.get(line) or seconds, key=lambda test: seconds.get(test, 0))
         path.write_text(changed)
         code = fork(lambda tests=tests: run(tests), SECONDS)
         if code == 0 and len(tests) < len(seconds):  # what TensorFlow rewrites before it compiles it seems to be reached by no test
@@ -220,7 +204,7 @@ def try_module(name, how_many, old):
 def main(how_many="400", *modules):
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {"modules": {}}
     place = Path(tempfile.mkdtemp())
-    for folder in ("palcore", "tests"):
+    for folder in ("palcore", "study", "tests"):
         shutil.copytree(ROOT / folder, place / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", place)
     os.chdir(place)

@@ -49,15 +49,14 @@ def test_a_training_step_runs_each_layer_once():
     assert kinds.count("Tanh") == 3
 
 
-def test_strategies_by_hand():
+def test_strategies_and_scores_by_hand():
     features = np.ones((1, 1, 1, 4), np.float32)
     gradient = np.array([1.0, -3.0, 5.0, -7.0], np.float32).reshape(1, 1, 1, 4)
     assert attribution_map(features, gradient, "grad", "mean").numpy().item() == 4
     assert attribution_map(features, gradient, "grad", "half").numpy().item() == 2
     assert attribution_map(features, gradient, "grad", "all").numpy().ravel().tolist() == [1, 3, 5, 7]
-
-
-def test_score_in_words_and_as_printed():
+    assert attribution_map(gradient, None, "features").numpy().item() == -1
+    # The score in words, and as printed.
     logits = np.array([[1.0, -2.0, 3.0]])
     assert float(attribution_score(logits)) == 6
     assert float(attribution_score(logits, "logits")) == 2
@@ -76,22 +75,18 @@ def test_every_variable_gets_a_gradient_from_pal_alone_where_it_should(method, s
             assert np.abs(gradient).max() > 1e-6, path
 
 
-def test_behind_global_pooling_and_one_dense_layer_grad_is_flat_and_guarded():
-    image, features, head = split_at(network("relu", pooled=True), "last")  # which `with_attribution` refuses
-    model = keras.Model(image, AttributionHead(head, "grad", "mean")(features))
+@pytest.mark.parametrize("dead", [True, False])
+def test_a_flat_or_dead_map_gives_zero_loss_and_zero_gradient(dead):
+    """Flat is that of the gradient alone behind global pooling and one dense layer, which ``with_attribution`` refuses."""
+    classifier = network("relu", pooled=not dead)
+    if dead:
+        classifier.get_layer("hidden").bias.assign(np.full(10, -1e3))
+    image, features, head = split_at(classifier, "last")
+    model = keras.Model(image, AttributionHead(head, "grad_input" if dead else "grad", "mean")(features))
     images, landmarks = faces()
     maps = model(images)["attribution"].numpy()
     assert np.ptp(maps, axis=(1, 2)).max() <= 1e-6 * maps.max()
     value, gradients = pal_value_and_gradients(model, images, landmarks)
-    assert value == 0
-    assert all(np.all(gradient == 0) for gradient in gradients.values())
-
-
-def test_a_dead_head_gives_zero_loss_and_zero_gradient():
-    classifier = network("relu")
-    classifier.get_layer("hidden").bias.assign(np.full(10, -1e3))
-    model = with_attribution(classifier, "last")
-    value, gradients = pal_value_and_gradients(model, *faces())
     assert value == 0
     assert all(np.all(gradient == 0) for gradient in gradients.values())
 
@@ -175,6 +170,9 @@ def test_derivatives_are_the_backends_own(monkeypatch):
     assert (float(value), gradient.numpy().tolist()) == (2, [2, 2])
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     assert value_and_gradient(len, np.ones(2), has_aux=True) == (len, True)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(ValueError, match="Keras backend 'torch' for derivatives: set KERAS_BACKEND to tensorflow or jax"):
+        value_and_gradient(lambda x: x, np.ones(2))
 
 
 def test_a_function_is_compiled_for_the_backends_that_are_named(monkeypatch):
@@ -188,14 +186,3 @@ def test_a_function_is_compiled_for_the_backends_that_are_named(monkeypatch):
     assert compiled(twice) == ("compiled", twice) and compiled(twice, ("tensorflow",)) is twice
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     assert compiled(twice, ("torch",)) is twice
-
-
-def test_features_themselves_need_no_gradient():
-    features = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
-    np.testing.assert_array_equal(attribution_map(features, None, "features"), features.mean(axis=-1))
-
-
-def test_another_backend_is_refused(monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    with pytest.raises(ValueError, match="Keras backend 'torch' for derivatives: set KERAS_BACKEND to tensorflow or jax"):
-        value_and_gradient(lambda x: x, np.ones(2))

@@ -70,6 +70,9 @@ def test_arrays_come_back_as_they_were_and_a_flipped_byte_is_named_or_changes_no
                 for array, kept in zip(found.values(), arrays.values(), strict=True):
                     np.testing.assert_array_equal(array, kept, strict=True)
     assert refused > 500
+    np.savez(path, a=np.array([{}]))
+    with pytest.raises(ValueError, match="is damaged"):  # objects are never unpickled
+        read_arrays(path, "predictions", "train again")
 
 
 @pytest.mark.parametrize("read", [read_json, read_text, read_array, lambda path, what: read_image(path)])
@@ -87,16 +90,11 @@ def test_what_is_no_json_is_named(content, tmp_path):
         read_json(tmp_path / "x", "run record", "give another")
 
 
-def test_objects_are_never_unpickled(tmp_path):
-    np.savez(tmp_path / "x.npz", a=np.array([{}]))
-    with pytest.raises(ValueError, match="is damaged"):
-        read_arrays(tmp_path / "x.npz", "state", "remove it")
-
-
 @pytest.mark.parametrize("place", ["x.json", "x.json.tmp"])
-def test_a_link_is_replaced_and_what_it_points_to_is_left_alone(place, tmp_path):
+def test_a_link_is_read_as_its_file_and_replaced_and_what_it_points_to_is_left_alone(place, tmp_path):
     (tmp_path / "kept").write_text("kept")
     (tmp_path / place).symlink_to("kept")
+    assert read_text(tmp_path / place, "record") == "kept"
     write_json(tmp_path / "x.json", {"a": 1})
     assert read_json(tmp_path / "x.json", "record") == {"a": 1}
     assert (tmp_path / "kept").read_text() == "kept" and sorted(os.listdir(tmp_path)) == ["kept", "x.json"]

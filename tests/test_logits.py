@@ -13,13 +13,11 @@ from palcore.splitting import split_at
 layers = keras.layers
 
 
-@keras.saving.register_keras_serializable("tests")
 class OwnSoftmax(layers.Layer):
     def call(self, inputs):
         return ops.exp(inputs) / ops.sum(ops.exp(inputs), axis=-1, keepdims=True)
 
 
-@keras.saving.register_keras_serializable("tests")
 class OwnSigmoid(layers.Dense):
     """A dense layer whose ``activation`` does not say what it ends in."""
 
@@ -27,7 +25,6 @@ class OwnSigmoid(layers.Dense):
         return ops.sigmoid(super().call(inputs))
 
 
-@keras.saving.register_keras_serializable("tests")
 class Checked(layers.Layer):
     """Stops at what is no probability."""
 

@@ -6,7 +6,6 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from palcore.losses import PrivilegedAttributionLoss, SmoothedCrossEntropy
 from palcore.models import BACKBONES, build_classifier, with_attribution
@@ -37,12 +36,6 @@ def test_a_backbone_gives_seven_logits_shares_weights_with_the_training_model_an
     np.testing.assert_allclose(again(images(48)), logits, rtol=1e-4, atol=1e-4)
 
 
-def test_compact_has_the_size_that_its_docstring_says():
-    classifier = build_classifier("compact", 48, units=8)
-    count = sum(layer.count_params() for layer in classifier.layers if not isinstance(layer, layers.Dense))
-    assert f"``compact`` ({count / 1e6:.1f} million weights" in build_classifier.__doc__
-
-
 @pytest.mark.parametrize("backbone", ["compact", "face_resnet"])
 def test_a_classifier_in_16_bit_is_saved_in_32(backbone, tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -58,16 +51,6 @@ def test_a_classifier_in_16_bit_is_saved_in_32(backbone, tmp_path):
     for given, wanted in zip(saved.get_weights(), classifier.get_weights(), strict=True):
         np.testing.assert_array_equal(given, wanted)
     np.testing.assert_allclose(saved(images(32)), classifier(images(32)), atol=0.1)
-
-
-def logits_of_tflite(content, x):
-    interpreter = tf.lite.Interpreter(model_content=content)
-    [given], [out] = interpreter.get_input_details(), interpreter.get_output_details()
-    interpreter.resize_tensor_input(given["index"], x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(given["index"], x)
-    interpreter.invoke()
-    return interpreter.get_tensor(out["index"])
 
 
 kinds = keras.losses
@@ -120,6 +103,7 @@ def test_a_loss_of_logits_is_accepted_and_xla_is_asked_for_by_name(form, model, 
 
 def test_a_compiled_training_model_survives_saving(tmp_path):
     model = with_attribution(residual())
+    assert model.attributed_layer == "joined"  # which every path passes
     losses = {"expression": kinds.SparseCategoricalCrossentropy(True), "attribution": PrivilegedAttributionLoss()}
     model.compile("sgd", losses, metrics={"expression": ["accuracy"]})
     model.fit(
@@ -149,10 +133,6 @@ def residual():
     return keras.Model(image, layers.Dense(7)(layers.Flatten()(layers.AveragePooling2D(2, name="pooled")(joined))))
 
 
-def test_the_default_layer_is_passed_by_every_path():
-    assert with_attribution(residual()).attributed_layer == "joined"
-
-
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
@@ -172,8 +152,10 @@ def test_nonsense_is_refused_with_a_sentence(call, sentence):
         call()
 
 
-def test_compact_can_be_made_narrower_and_is_unchanged_otherwise():
+def test_compact_has_the_size_that_its_docstring_says_and_can_be_made_narrower():
     for width, channels in ((1, [32, 64, 128, 128, 256, 256]), (0.5, [16, 32, 64, 64, 128, 128])):
         made = build_classifier(width_multiplier=width, units=9).layers
         assert [layer.filters for layer in made if isinstance(layer, layers.Conv2D)] == channels
         assert [layer.units for layer in made if isinstance(layer, layers.Dense)] == [9, 9, 7]
+        count = sum(layer.count_params() for layer in made if not isinstance(layer, layers.Dense))
+        assert (f"``compact`` ({count / 1e6:.1f} million weights" in build_classifier.__doc__) == (width == 1)

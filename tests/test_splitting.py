@@ -31,9 +31,14 @@ def top(features):
     return layers.Dense(5)(layers.Dense(8, activation="tanh")(layers.Flatten()(features)))
 
 
+def below(inside, *shape, **kwargs):
+    """A classifier that puts scores on what ``inside`` makes of an image."""
+    given = image(*shape, **kwargs)
+    return keras.Model(given, top(inside(given)))
+
+
 def functional(before):
-    given = image()
-    return keras.Model(given, top(backbone()(before(given))))
+    return below(lambda x: backbone()(before(x)))
 
 
 def top_model(shape=(8, 8, 6), name="top"):
@@ -54,37 +59,29 @@ def several_outputs(tmp_path):
     return keras.Model(given, layers.Dense(5)(layers.Concatenate()([layers.Flatten()(levels[key]) for key in ("z", "a")])))
 
 
-def list_of_inputs(tmp_path):
+def list_of_inputs(x):
     a, b = image(SIZE, SIZE, 4), image(SIZE, SIZE, 4)
     join = keras.Model([a, b], layers.Conv2D(4, 3, name="joined")(layers.Subtract()([a, b])), name="join")
-    given = image()
-    return keras.Model(given, top(join([layers.Conv2D(4, 1)(given), layers.Conv2D(4, 1)(given)])))
+    return join([layers.Conv2D(4, 1)(x), layers.Conv2D(4, 1)(x)])
 
 
 def equal_names(tmp_path):
-    place, given = saved(backbone(layer="conv"), tmp_path), image()
-    return keras.Model(given, top(layers.Conv2D(4, 3, name="conv")(layers.Conv2D(3, 1, name="conv_first")(place(given / 2.0)))))
+    place = saved(backbone(layer="conv"), tmp_path)
+    return below(lambda x: layers.Conv2D(4, 3, name="conv")(layers.Conv2D(3, 1, name="conv_first")(place(x / 2.0))))
 
 
-def called_image(tmp_path):
-    given = image(name="x")
-    return keras.Model(given, top(layers.Conv2D(4, 3, name="image")(layers.Rescaling(1 / 2, name="attribution_head")(given))))
+def called_image(x):
+    return layers.Conv2D(4, 3, name="image")(layers.Rescaling(1 / 2, name="attribution_head")(x))
 
 
-def whole_numbers(tmp_path):
-    given = image(dtype="uint8")
-    return keras.Model(given, top(backbone()(given)))
+def shared_layer(x):
+    twice = layers.Conv2D(3, 3, padding="same", name="twice")
+    return layers.Conv2D(4, 3, name="deep")(twice(twice(x)))
 
 
-def shared_layer(tmp_path):
-    given, twice = image(), layers.Conv2D(3, 3, padding="same", name="twice")
-    return keras.Model(given, top(layers.Conv2D(4, 3, name="deep")(twice(twice(given)))))
-
-
-def shared_backbone(tmp_path):
-    given, twice = image(), backbone()
-    joined = layers.Add(name="joined")([twice(given), twice(given / 2.0)])
-    return keras.Model(given, top(joined))
+def shared_backbone(x):
+    twice = backbone()
+    return layers.Add(name="joined")([twice(x), twice(x / 2.0)])
 
 
 FORMS = {
@@ -92,8 +89,8 @@ FORMS = {
     "division": lambda _: functional(lambda x: x / 3.0 - 1.0),
     "colours": lambda _: functional(keras.Sequential([layers.RandomContrast(0.1), layers.Rescaling(1 / 2)])),
     "caffe": lambda _: functional(lambda x: layers.Rescaling(0.01)(keras.applications.vgg16.preprocess_input(x))),
-    "frozen": lambda _: (lambda x: keras.Model(x, top(backbone()(layers.Rescaling(1 / 2)(x), training=False))))(image()),
-    "keyword": lambda _: (lambda x: keras.Model(x, top(backbone()(inputs=layers.Rescaling(1 / 2)(x)))))(image()),
+    "frozen": lambda _: below(lambda x: backbone()(layers.Rescaling(1 / 2)(x), training=False)),
+    "keyword": lambda _: below(lambda x: backbone()(inputs=layers.Rescaling(1 / 2)(x))),
     "functional in sequential": lambda _: keras.Sequential([image(), layers.Rescaling(1 / 2), backbone(), top_model()]),
     "sequential in functional": lambda _: (
         lambda x: keras.Model(x, top_model()(keras.Sequential([layers.Rescaling(1 / 2), backbone()], name="first")(x)))
@@ -103,10 +100,10 @@ FORMS = {
     ),
     "several outputs": several_outputs,
     "equal names": equal_names,
-    "called image": called_image,
-    "whole numbers": whole_numbers,
-    "shared layer": shared_layer,
-    "shared backbone": shared_backbone,
+    "called image": lambda _: below(called_image, name="x"),
+    "whole numbers": lambda _: below(backbone(), dtype="uint8"),
+    "shared layer": lambda _: below(shared_layer),
+    "shared backbone": lambda _: below(shared_backbone),
 }
 
 
@@ -138,8 +135,7 @@ def test_the_training_flag_of_a_sub_model_means_what_it_means_in_the_classifier(
     inner = image()
     normalised = layers.BatchNormalization(name="norm", momentum=0.5)(layers.Conv2D(4, 3, name="deep")(inner))
     sub = keras.Model(inner, normalised)
-    given = image()
-    classifier = keras.Model(given, top(layers.Conv2D(4, 1)(sub(given) if baked is None else sub(given, training=baked))))
+    classifier = below(lambda x: layers.Conv2D(4, 1)(sub(x) if baked is None else sub(x, training=baked)))
     weights = classifier.get_weights()
     flag = {} if training is None else {"training": training}
     expected = convert(classifier(pictures(), **flag))
@@ -155,9 +151,8 @@ def test_of_two_layers_with_one_name_each_can_be_chosen(tmp_path):
     classifier = equal_names(tmp_path)
     assert split_at(classifier, "conv")[1].shape == (None, 6, 6, 4)
     assert split_at(classifier, "backbone/conv")[1].shape == (None, 8, 8, 6)
-    given = image()
     first, second = backbone(name="a"), saved(backbone(size=8, name="b", channels=6), tmp_path)
-    two = keras.Model(given, top(second(first(given))))
+    two = below(lambda x: second(first(x)))
     with pytest.raises(ValueError, match="layer 'deep' of .* is applied 2 times, as a/deep, b/deep"):
         split_at(two, "deep")
     assert split_at(two, "b/deep")[1].shape == (None, 4, 4, 6)
@@ -193,9 +188,7 @@ def test_tokens_that_keep_nothing_of_their_place_are_no_default():
 
 @pytest.mark.parametrize("rearranged", [layers.Permute((2, 1, 3)), lambda x: ops.flip(x, 1)])
 def test_a_map_that_was_rearranged_is_no_default_and_refused_by_name(rearranged):
-    given = image()
-    mixed = layers.ReLU(name="mixed")(rearranged(backbone()(given)))
-    classifier = keras.Model(given, top(mixed))
+    classifier = below(lambda x: layers.ReLU(name="mixed")(rearranged(backbone()(x))))
     assert with_attribution(classifier).attributed_layer == "backbone/deep"
     with pytest.raises(ValueError, match="moves the picture in front of layer 'mixed'"):
         with_attribution(classifier, "mixed")
@@ -219,9 +212,7 @@ def test_gates_are_no_default(form):
 
 
 def test_every_kind_of_layer_that_learns_makes_a_default():
-    given = image()
-    maps = layers.SeparableConv2D(4, 3, name="apart")(given)
-    assert split_classifier(keras.Model(given, top(maps))).path == "apart"
+    assert split_classifier(below(layers.SeparableConv2D(4, 3, name="apart"))).path == "apart"
 
 
 def test_one_cell_is_no_map():
@@ -236,9 +227,8 @@ def test_one_cell_is_no_map():
 
 @pytest.mark.parametrize("scaling", [layers.Rescaling(1 / 2), lambda x: x / 2.0, layers.Normalization(mean=1.0, variance=1.0)])
 def test_what_learns_nothing_is_no_default(scaling):
-    given = image()
     with pytest.raises(ValueError, match="has no map that all paths pass and something was learnt for"):
-        split_classifier(keras.Model(given, top(layers.ReLU()(scaling(given)))))
+        split_classifier(below(lambda x: layers.ReLU()(scaling(x))))
 
 
 def test_the_default_map_is_said_once_and_a_named_one_is_not(capsys):
@@ -304,9 +294,12 @@ def scores_at_each_place():
     return keras.Model(given, layers.Conv2D(5, 1)(backbone()(given)))
 
 
+def two_streams(x):
+    return layers.Concatenate(name="joined")([backbone(name=side)(x) for side in "ab"])
+
+
 REFUSED = {
     r"layer 'deep' of .* has a map of open size .*: build .* with a fixed size .* in place of \(None, None, 3\)": (open_size, None),
-    "layer 'deep' .* open size": (open_size, "deep"),
     "layer 'deep' .* open size \\(None, 6, 4\\)": (lambda: open_size(width=8), "deep"),
     "layer 'deep' .* open size \\(6, None, 4\\)": (lambda: open_size(height=8), "deep"),
     "layer 'active' of .* has its channels first, .*: build .* with data_format='channels_last'": (channels_first, None),
@@ -319,16 +312,11 @@ REFUSED = {
     "has 1 inputs and 2 outputs": (two_heads, None),
     r"the first of shape \(None, 8, 8, 5\): it must have one image and one vector of scores": (scores_at_each_place, None),
     r"the first of shape \(None,\): it must have one image and one vector of scores": (one_number, None),
-    "layer 'twice' of .* is applied 2 times, as twice: choose one applied once": (lambda: shared_layer(None), "twice"),
-    "layer 'a/deep' of .* lies within a branch, and other paths go around it": (lambda: two_streams(), "a/deep"),
-    "sub-model 'join' has 2 inputs: its parts must have one": (lambda: list_of_inputs(None), None),
+    "layer 'twice' of .* is applied 2 times, as twice: choose one applied once": (lambda: below(shared_layer), "twice"),
+    "layer 'a/deep' of .* lies within a branch, and other paths go around it": (lambda: below(two_streams), "a/deep"),
+    "sub-model 'join' has 2 inputs: its parts must have one": (lambda: below(list_of_inputs), None),
     "no layer 'missing' with a map .*: choose from .*, backbone/deep": (lambda: functional(layers.ReLU()), "missing"),
 }
-
-
-def two_streams():
-    given = image()
-    return keras.Model(given, top(layers.Concatenate(name="joined")([backbone(name=side)(given) for side in "ab"])))
 
 
 @pytest.mark.parametrize("sentence", REFUSED)
@@ -338,14 +326,8 @@ def test_what_cannot_be_attributed_is_refused_in_words(sentence):
         with_attribution(build(), layer)
 
 
-def test_an_open_size_that_is_resized_inside_is_fine():
+def test_a_pretrained_network_behind_resizing_of_any_size_and_a_scaling_of_its_own():
     given = image(None, None, 3)
-    classifier = keras.Model(given, top(backbone()(layers.Resizing(SIZE, SIZE)(given))))
-    assert convert(with_attribution(classifier)(pictures(size=20))["attribution"]).shape == (3, 8, 8)
-
-
-def test_a_pretrained_network_behind_resizing_and_a_scaling_of_its_own():
-    given = image(24, 24, 3)
     network = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(64, 64, 3), alpha=0.35)
     scaled = keras.applications.mobilenet_v2.preprocess_input(layers.Resizing(64, 64)(given))
     classifier = keras.Model(given, layers.Dense(5, activation="softmax")(layers.Flatten()(network(scaled, training=False))))

@@ -25,10 +25,12 @@ def write_old_h5(path, weights):
                 group.create_dataset(f"{name}/{number}:0", data=array)
 
 
-def test_keras_names_stay_as_they_are():
+def test_keras_names_stay_as_they_are_and_no_file_has_the_scaling_of_the_backbone():
     for name in ("block1_conv1", "conv1_conv", "conv2_block1_0_bn", "fc6", "conv2_1_1x1_down", "conv1_1_bn"):
         assert keras_name(name) == name
     assert [keras_name(name) for name in ("conv1_1", "conv5_3")] == ["block1_conv1", "block5_conv3"]
+    scalings = [scaling_of("plain", None), scaling_of("vgg16", None), scaling_of("resnet50", "imagenet")]
+    assert scalings == ["unit", "imagenet", "imagenet"]
 
 
 @pytest.mark.parametrize(
@@ -47,12 +49,6 @@ def test_each_layout_has_its_own_scaling(backbone, name, first, scaling, tmp_pat
     if first:
         write_old_h5(tmp_path / name, {first: [np.zeros((3, 3, 3, 4))]})
     assert scaling_of(backbone, str(tmp_path / name)) == scaling
-
-
-def test_scaling_without_a_file():
-    assert [scaling_of("plain", None), scaling_of("vgg16", None), scaling_of("resnet50", "imagenet")] == [
-        "unit", "imagenet", "imagenet",
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,16 @@ def faces():
     return load("synthetic", count=70, image_size=32)
 
 
-def test_in_order_and_complete(faces):
-    batches = FaceBatches(replace(faces, images=replace(faces.images, size=40)), 32)
-    assert isinstance(batches, keras.utils.PyDataset)
-    pieces = [batches[index] for index in range(len(batches))]
+def test_in_order_and_complete_and_each_keeps_freed_memory(faces, monkeypatch):
+    pieces, kept = [], []
+    monkeypatch.setattr(batches, "keep_freed_memory", lambda: kept.append(1))
+    some = FaceBatches(replace(faces, images=replace(faces.images, size=40)), 32)
+    assert isinstance(some, keras.utils.PyDataset)
+    for index in range(len(some)):
+        pieces.append(some[index])
+        assert len(kept) == len(pieces)
     assert [len(images) for images, _ in pieces] == [32, 32, 6]
-    np.testing.assert_array_equal(np.concatenate([images for images, _ in pieces]), batches.faces.images[:])
+    np.testing.assert_array_equal(np.concatenate([images for images, _ in pieces]), some.faces.images[:])
     np.testing.assert_array_equal(np.concatenate([targets["expression"] for _, targets in pieces]), faces.labels)
     np.testing.assert_array_equal(np.concatenate([targets["attribution"] for _, targets in pieces]), faces.landmarks)
     assert pieces[0][0].dtype == np.uint8 and pieces[0][0].shape[1:] == (40, 40, 3)
@@ -182,17 +186,7 @@ def test_it_undoes_what_tensorflow_did_to_the_allocator():
     subprocess.run([sys.executable, "-c", EFFECT], check=True)
 
 
-def test_another_c_library_is_left_alone(monkeypatch):
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: SimpleNamespace())
+@pytest.mark.parametrize("library", [{}, {"gnu_get_libc_version": 1, "mallopt": lambda *values: 0}])
+def test_another_c_library_is_left_alone(library, monkeypatch):
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: SimpleNamespace(**library))
     assert memory.keep_freed_memory() == "nothing: not glibc"
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: SimpleNamespace(gnu_get_libc_version=1, mallopt=lambda *values: 0))
-    assert memory.keep_freed_memory() == "nothing: not glibc"
-
-
-def test_each_batch_does_it(faces, monkeypatch):
-    called = []
-    monkeypatch.setattr(batches, "keep_freed_memory", lambda: called.append(1))
-    some = FaceBatches(faces, 7)
-    for index in (0, 1):
-        some[index]
-        assert len(called) == index + 1

@@ -134,19 +134,18 @@ def test_every_condition_changes_every_face_the_same_way_each_time(faces, condit
     np.testing.assert_array_equal(first.labels, faces.labels)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**31 - 1), st.floats(0, 1))
-def test_noise_changes_exactly_the_share_asked_for(seed, rate):
-    faces = load("synthetic", count=200)
-    noisy = noisy_labels(faces, rate, seed).labels
-    assert np.sum(noisy != faces.labels) == round(rate * 200)
+def test_noise_changes_exactly_the_share_asked_for(faces, seed, rate):
+    many = faces.subset(np.arange(200) % 21)
+    noisy = noisy_labels(many, rate, seed).labels
+    assert np.sum(noisy != many.labels) == round(rate * 200)
     assert noisy.min() >= 0
     assert noisy.max() <= 6
 
 
-def test_each_other_class_is_equally_likely():
-    faces = replace(load("synthetic", count=6000), labels=np.zeros(6000, int))
-    noisy = noisy_labels(faces, 1.0, 0).labels
+def test_each_other_class_is_equally_likely(faces):
+    noisy = noisy_labels(faces.subset(np.full(6000, faces.labels.tolist().index(0))), 1.0, 0).labels
     np.testing.assert_allclose(np.bincount(noisy, minlength=7), [0, *[1000] * 6], atol=120)
 
 
@@ -162,6 +161,8 @@ def test_wrong_landmarks_by_hand(faces):
     own = faces.landmarks
     template = landmarks_from(faces, "template").landmarks
     np.testing.assert_allclose(template, np.broadcast_to(own.mean(axis=0), own.shape), rtol=1e-5)
+    missing = replace(faces, landmarks=np.concatenate([np.full((1, 68, 2), np.nan), own[1:]]))
+    np.testing.assert_allclose(landmarks_from(missing, "template").landmarks[0], own[1:].mean(axis=0), rtol=1e-5)
     turned = landmarks_from(faces, "upside_down").landmarks
     np.testing.assert_allclose(turned[..., 0], own[..., 0])
     np.testing.assert_allclose(turned[..., 1], 1 - own[..., 1], rtol=1e-5)
@@ -174,13 +175,6 @@ def test_wrong_landmarks_by_hand(faces):
     for source in SOURCES:
         changed = landmarks_from(faces, source)
         assert changed.landmarks.dtype == np.float32 and changed.images is faces.images
-
-
-def test_a_template_leaves_out_faces_without_landmarks(faces):
-    landmarks = faces.landmarks.copy()
-    landmarks[0] = np.nan
-    template = landmarks_from(replace(faces, landmarks=landmarks), "template").landmarks
-    np.testing.assert_allclose(template[0], faces.landmarks[1:].mean(axis=0), rtol=1e-5)
 
 
 def test_placed_faces_take_their_landmarks_along(faces):

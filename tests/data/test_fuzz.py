@@ -12,16 +12,13 @@ import struct
 import sys
 import tempfile
 import time
-import zlib
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from palcore import files as door
 from palcore.data import affectnet, fer2013, images, landmark_table, rafdb
 from palcore.data.readers import Face, Problem
 from tests import copies
@@ -139,12 +136,6 @@ def test_nothing_in_a_file_is_a_surprise(reader, files, damage, cut, anything, k
     read_damaged(reader, files, damage, cut, anything, kind)
 
 
-def test_what_is_tried_is_valid_before_it_is_damaged(files):
-    for reader, (path, _) in files.items():
-        READERS[reader][1](path)
-    assert np.load(files["landmark array"][0]).size == 136
-
-
 @pytest.mark.parametrize("reader", ["landmark table", "affectnet table", "fer2013 table", "votes"])
 def test_a_name_less_in_the_header_shifts_no_column(reader, files):
     """pandas takes the first cells for row names then, and every other column for its neighbour."""
@@ -160,9 +151,10 @@ def test_a_name_less_in_the_header_shifts_no_column(reader, files):
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_each_reader_goes_through_the_door(reader, files):
+def test_each_reader_reads_what_is_valid_and_goes_through_the_door(reader, files):
     """What ``tests/test_files.py`` asks of the door, of devices, links and sizes, holds for each."""
     path, content = files[reader]
+    READERS[reader][1](path)
     path.unlink()
     os.mkfifo(path)
     try:
@@ -173,42 +165,29 @@ def test_each_reader_goes_through_the_door(reader, files):
         path.write_bytes(content)
 
 
-def png(width, height, rows=None):
-    """A whole PNG file of one colour that takes a few kilobytes, whatever its size."""
-
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    row = zlib.compressobj(9)
-    lines = b"".join(row.compress(bytes(1 + (width + 7) // 8)) for _ in range(rows or height)) + row.flush()
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+def bmp(width, height):
+    """The header of a BMP file, whose pixels are not there."""
+    return b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54, 0, 0, 54, 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
 
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(/tmp/made-by-ghostscript) (w) file closefile\nshowpage\n"
 NO_PICTURES = {
-    "12,000 x 12,000 pixels in a few kilobytes": (lambda: png(12_000, 12_000), "has 12000x12000 pixels, and at most"),
-    "60,000 x 60,000 pixels": (lambda: png(60_000, 60_000, 1), "has too many pixels"),
-    "20,000 pixels wide": (lambda: png(20_000, 1), "has 20000x1 pixels"),
-    "an EPS file": (lambda: EPS, "cannot be read as an image (JPEG, PNG, BMP, WEBP)"),
+    "12,000 x 12,000 pixels in a few bytes": (bmp(12_000, 12_000), "has 12000x12000 pixels, and at most"),
+    "60,000 x 60,000 pixels": (bmp(60_000, 60_000), "has too many pixels"),
+    "20,000 pixels wide": (bmp(20_000, 1), "has 20000x1 pixels"),
+    "an EPS file": (EPS, "cannot be read as an image (JPEG, PNG, BMP, WEBP)"),
 }
 
 
 @pytest.mark.parametrize("case", NO_PICTURES)
-def test_a_picture_that_is_none_is_named_without_being_decoded(case, tmp_path, monkeypatch):
-    make, sentence = NO_PICTURES[case]
-    (tmp_path / "x.jpg").write_bytes(make())
-    monkeypatch.setattr(cv2, "imdecode", lambda content, flags: 1 / 0)
+def test_a_picture_that_is_none_is_named_without_being_decoded(case, tmp_path):
+    """Decoding would find no pixels and say that they were cut short."""
+    content, sentence = NO_PICTURES[case]
+    (tmp_path / "x.jpg").write_bytes(content)
     with pytest.raises(ValueError) as refused:
         images.read_image(tmp_path / "x.jpg")
     assert str(refused.value).startswith(f"{tmp_path / 'x.jpg'} {sentence}")
     assert not Path("/tmp/made-by-ghostscript").exists()
-
-
-def test_a_link_to_a_file_is_that_file(files, tmp_path):
-    path, content = files["jpeg"]
-    (tmp_path / "link.jpg").symlink_to(path)
-    assert door.read_bytes(tmp_path / "link.jpg", "image file") == content
 
 
 class Enough(BaseException):

@@ -57,7 +57,8 @@ def test_two_changes_are_one(seed, first, second):
     np.testing.assert_allclose(transform_landmarks(points(seed), matrices[1] @ matrices[0]), one_by_one, atol=1e-5)
 
 
-def test_shift_rotation_and_scale_by_hand():
+def test_shift_rotation_and_scale_by_hand_and_missing_landmarks_stay_missing():
+    assert np.isnan(transform_landmarks(np.full((68, 2), np.nan, np.float32), draw_matrix(np.full(DRAWS, 0.3)))).all()
     np.testing.assert_array_equal(transform_image(picture(0), affine_matrix()), picture(0))
     np.testing.assert_allclose(affine_matrix(shift=(0.1, -0.2)) @ [0.3, 0.6, 1], [0.4, 0.4, 1])
     np.testing.assert_allclose(affine_matrix(scale=2) @ [0.5, 0.75, 1], [0.5, 1.0, 1])
@@ -72,8 +73,3 @@ def test_changes_stay_within_their_ranges(numbers):
     scale = np.sqrt(abs(np.linalg.det(matrix)))
     assert 0.9 - 1e-9 <= scale <= 1.1 + 1e-9
     assert np.all(np.abs(matrix @ [0.5, 0.5, 1] - [0.5, 0.5, 1]) <= 0.08 + 1e-9)
-
-
-def test_landmarks_that_are_missing_stay_missing():
-    landmarks = np.full((68, 2), np.nan, np.float32)
-    assert np.isnan(transform_landmarks(landmarks, draw_matrix(np.full(DRAWS, 0.3)))).all()

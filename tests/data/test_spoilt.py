@@ -4,11 +4,9 @@
 ``CASES`` has a line for each: the layout, what is done to a sound copy, the kind of the problem and a piece of the sentence.
 """
 
-import builtins
 import gzip
 import os
 import shutil
-import struct
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from PIL import Image
 
 from palcore.data import find_data_set, load
 from palcore.data.opening import open_data_set
-from tests.copies import drawn_faces, write_image, write_landmark_file
+from tests.copies import drawn_faces, write_image
 from tests.data.conftest import LAYOUTS
 from tests.data.test_readers import write_ferplus
 
@@ -43,6 +41,7 @@ repaired = on(lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_s
 emptied = on(lambda path: [inner.unlink() for inner in path.iterdir()])
 not_utf8 = on(lambda path: os.rename(os.fsencode(path), os.fsencode(path.parent) + b"/caf\xe9.jpg"))
 array = on(lambda path, value: np.save(path, value, allow_pickle=True))
+of_a_terabyte = on(lambda path: path.write_bytes(path.read_bytes().replace(b"(136,), }         ", b"(200000000000,), }")))
 
 
 def edit(name, change):
@@ -129,6 +128,12 @@ def turned(name):
     return change
 
 
+def few_lines(text):
+    """Three training faces, of which one is the only one of its class."""
+    lines = text.splitlines()
+    return "\n".join([*lines[:2], lines[7], *lines[28:]])
+
+
 def many_labels(text):
     """28 training faces in about the owner's shares, each under the number after its own."""
     lines, labels = text.splitlines(), np.repeat([2, 3, 4, 5, 6, 7, 1], [3, 2, 2, 9, 4, 2, 6])
@@ -136,12 +141,6 @@ def many_labels(text):
     return "\n".join([*train, *lines[len(labels) :]]) + "\n"
 
 
-TERABYTE = (
-    b"\x93NUMPY\x01\x00"
-    + struct.pack("<H", 70)
-    + b"{'descr': '<f8', 'fortran_order': False, 'shape': (200000000000,), }".ljust(69)
-    + b"\n"
-)
 ORDER = [*range(27, 68), *range(27)][::-1]  # not upright
 CASES = {
     # RAF-DB, as its owner ships it.
@@ -152,6 +151,7 @@ CASES = {
     "a face listed twice": ("rafdb", line(LIST, 29, lambda text: "test_0001.jpg 1"), "repeated", "names test_0001.jpg a second time"),
     "label 8": ("rafdb", line(LIST, 30, lambda text: "test_0003.jpg 8"), "label", "label '8' of test_0003.jpg in line 31"),
     "labels in another order": ("rafdb", edit(LIST, many_labels), "label order", "far better in another order of the labels: surprise may be neutral, fear may be surprise"),
+    "too few for a validation split": ("rafdb", edit(LIST, few_lines), "label", "no validation split of rafdb: class "),
     "image missing": ("rafdb", remove(PICTURES["rafdb"]), "image missing", f"no image file @/{PICTURES['rafdb']}"),
     "image cut": ("rafdb", cut(PICTURES["rafdb"], 0.8), "image unreadable", "is cut short or damaged"),
     "image repaired": ("rafdb", repaired(PICTURES["rafdb"]), "image unreadable", "is cut short or damaged"),
@@ -195,7 +195,7 @@ CASES = {
     "affectnet: an object": ("affectnet", array(NUMBER, np.array({"a": 1})), "label", "Object arrays cannot be loaded"),
     "affectnet: no landmarks": ("affectnet", remove(POINTS), "landmarks missing", f"no annotation @/{POINTS}"),
     "affectnet: landmarks cut": ("affectnet", cut(POINTS), "landmarks unreadable", "must be a whole .npy file"),
-    "affectnet: a claim of a terabyte": ("affectnet", write(POINTS, TERABYTE), "landmarks unreadable", "cannot be read ("),
+    "affectnet: a claim of a terabyte": ("affectnet", of_a_terabyte(POINTS), "landmarks unreadable", "cannot be read ("),
     "affectnet: not finite": ("affectnet", array(POINTS, np.full(136, np.inf)), "landmarks unreadable", "not finite"),
     # Its older form.
     "tables: no pictures": ("affectnet_csv", moved("Manually_Annotated_Images", "pictures"), "layout", "no folder @/Manually_Annotated_Images"),
@@ -246,26 +246,19 @@ def test_what_is_spoilt_is_named(case, copy):
     assert {path.name for path in folder.parent.iterdir()} <= {"copy", "runs"}
 
 
-@pytest.mark.parametrize(
-    ("layout", "file"),
-    [("rafdb", PICTURES["rafdb"]), ("rafdb", LIST), ("fer2013", "test/sad"), ("fer2013", TABLE), ("affectnet", POINTS)],
-)
-def test_a_missing_permission_is_told_from_a_broken_file(layout, file, copy, monkeypatch):
-    """As for someone without permission: tests may run as one who has all."""
-    folder = copy(layout)
+@pytest.mark.parametrize("name", ["scandir", "listdir"])
+def test_a_folder_that_may_not_be_read_is_named(name, copy, monkeypatch):
+    """As for someone without permission: tests may run as one who has all. ``tests/test_files.py`` has the same of files."""
+    folder, real = copy("fer2013"), getattr(os, name)
 
-    def guarded(real):
-        def opening(place, *rest, **options):
-            if not isinstance(place, int) and str(place) == str(folder / file):
-                raise PermissionError(13, "Permission denied", str(place))
-            return real(place, *rest, **options)
+    def guarded(place="."):
+        if str(place) == str(folder / "test" / "sad"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return real(place)
 
-        return opening
-
-    for module, name in ((os, "scandir"), (os, "listdir"), (builtins, "open")):
-        monkeypatch.setattr(module, name, guarded(getattr(module, name)))
-    with pytest.raises(ValueError, match=f"no permission to read {folder / file}: change its mode or owner"):
-        load(LAYOUTS[layout][0], folder, "test")
+    monkeypatch.setattr(os, name, guarded)
+    with pytest.raises(ValueError, match=f"no permission to read {folder}/test/sad: change its mode or owner"):
+        load("fer2013", folder, "test")
 
 
 @pytest.mark.parametrize(
@@ -304,22 +297,6 @@ def test_all_that_is_wrong_is_said_at_once_and_each_face_once(copy):
     assert told == list(zip(kinds, (30, 32, 33, 34, 35), strict=True))
     with pytest.raises(ValueError, match=r"label '8' .* \(3 more: `python -m palcore check rafdb` lists all\)"):
         load("rafdb", folder, "train")  # whichever split is asked for
-
-
-def test_some_faces_on_their_side_are_not_a_swapped_table(copy):
-    folder = copy("rafdb")
-    for name in ("test_0001_aligned.txt", "test_0002_aligned.txt"):
-        write_landmark_file(folder / "landmarks" / name, drawn_faces("test", 100)[2][0][:, ::-1] + 0.001 * len(name))
-    with pytest.warns(UserWarning, match="in a mirror: x and y are exchanged"):
-        assert len(load("rafdb", folder, "test")) == 14
-
-
-def test_too_few_faces_for_a_validation_split(copy):
-    folder = copy("rafdb")
-    lines = (folder / LIST).read_text().splitlines()
-    (folder / LIST).write_text("\n".join([*lines[:2], lines[7], *lines[28:]]))
-    with pytest.raises(ValueError, match="no validation split of rafdb: class . has a single face"):
-        load("rafdb", folder, "train")
 
 
 FERPLUS = {

@@ -31,17 +31,6 @@ def test_shrinking_averages_areas():
     np.testing.assert_array_equal(resize(image, 2)[..., 0], [[200, 10], [0, 0]])
 
 
-@given(st.floats(0.2, 0.8), st.floats(0.2, 0.8), st.sampled_from([24, 48, 64, 112]), st.sampled_from([(48, 48), (100, 60)]))
-def test_resizing_keeps_fractions(x, y, size, shape):
-    height, width = shape
-    columns, rows = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
-    blob = 250 * np.exp(-((columns - x) ** 2 + (rows[:, None] - y) ** 2) / (2 * 0.06**2))
-    seen = resize(np.repeat(blob.round().astype(np.uint8)[..., None], 3, axis=2), size)[..., 0].astype(float)
-    place = (np.arange(size) + 0.5) / size
-    found = np.array([(seen.sum(axis=0) * place).sum(), (seen.sum(axis=1) * place).sum()]) / seen.sum()
-    np.testing.assert_allclose(found, [x, y], atol=0.004)
-
-
 def test_images_are_read_only_when_asked_for():
     asked = []
 

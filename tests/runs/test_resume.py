@@ -131,14 +131,16 @@ def test_two_runs_never_train_in_one_folder(tmp_path):
         ("file", "out_dir .*file is a file, or lies below one: give a folder"),
         ("file/below/it", "out_dir .*it is a file, or lies below one: give a folder"),
         ("/proc/palcore/run", "out_dir /proc/palcore/run can't be written to .*: give another folder"),
+        ("", "already holds a run's record.json: give another out_dir"),
     ],
 )
 def test_an_out_dir_that_cannot_be_is_refused_at_once(tmp_path, place, sentence, monkeypatch):
-    (tmp_path / "file").write_text("kept")
+    for name in ("file", "record.json"):
+        (tmp_path / name).write_text("kept")
     monkeypatch.setattr(training, "run_faces", lambda *arguments: pytest.fail("the faces were read first"))
-    with pytest.raises(ValueError, match=sentence):
+    with pytest.raises((ValueError, FileExistsError), match=sentence):
         training.train(check_options(out_dir=str(tmp_path / place)), verbose=0)
-    assert (tmp_path / "file").read_text() == "kept"
+    assert (tmp_path / "file").read_text() == (tmp_path / "record.json").read_text() == "kept"
 
 
 def test_a_layer_that_is_not_there_is_refused_before_the_first_epoch(small, tmp_path):

@@ -13,7 +13,7 @@ from palcore.runs.faces import pixel_fingerprint, run_faces
 from palcore.runs.records import identity, predictions_of, read_record
 from palcore.training import check_options, options_of, train
 from palcore.weights import load_backbone_weights
-from study.results.committed import publish, read_predictions, read_results
+from study.results.committed import read_results
 from tests.copies import TEST, write_affectnet
 
 
@@ -22,52 +22,61 @@ def options(folder, **values):
     return check_options(**{**small, "out_dir": str(folder), **values})
 
 
-@pytest.mark.parametrize("strategy", ["none", "mean"])
-def test_a_run_writes_its_record_predictions_and_classifier(small, trained, tmp_path, capsys, strategy):
-    folder = trained[0]
-    if strategy == "none":
-        folder = train(options(tmp_path / "run", epochs=2, strategy=strategy))
+@pytest.mark.parametrize("changes", [{"strategy": "mean"}, {"strategy": "none", "crop": 0.1, "robustness": True}])
+def test_a_run_writes_its_record_predictions_and_classifier(small, trained, tmp_path, capsys, changes):
+    """With PAL; and without it on crops, every condition on one window for all faces."""
+    folder, plain, conditions = trained[0], changes["strategy"] == "none", CONDITIONS if "robustness" in changes else ()
+    if plain:
+        folder = train(options(tmp_path / "run", epochs=2, **changes))
         assert len(capsys.readouterr().out.splitlines()) == 4, "a log gets no bar"
-    record = read_record(folder)
-    assert set(record["metrics"]) == {"test", "shortcut_free", "validation"}
-    assert record["config"]["strategy"] == strategy
+    record, arrays = read_record(folder), predictions_of(folder / "predictions.npz")
+    assert set(record["metrics"]) == {"test", "shortcut_free", "validation", *conditions}
+    assert set(record["data"]) == {"train", "validation", "test", "shortcut_free", *conditions}
+    assert record["config"].items() >= changes.items() and "out_dir" not in record["config"]
     assert record["memory"].startswith(("glibc: freed memory kept", "nothing: "))
-    assert "out_dir" not in record["config"]
     assert str(tmp_path) not in (folder / "record.json").read_text()
     assert len(record["history"]["expression_accuracy"]) == len(record["history"]["val_expression_loss"]) == 2
-    assert ("attribution_loss" in record["history"]) == (strategy != "none")
-    assert {"train", "validation", "test", "shortcut_free"} == set(record["data"])
-    classifier = keras.models.load_model(folder / "classifier.keras")
+    assert ("attribution_loss" in record["history"]) == (not plain)
+    metrics = record["metrics"]["test"]
+    assert set(metrics["reliance"]) == {"eyes", "mouth", "off", "patch"}
+    assert set(metrics["integrated_gradients"]) == set(metrics["attribution"])
+    assert set(metrics["reliance"]["eyes"]) == {"probability", "accuracy", "share", "share_integrated_gradients", "area"}
     test = load("synthetic", None, "test", image_size=32, count=70)
+    if plain:
+        left, top, side = record["window"]
+        assert 0 < left < 0.3 and 0 < top < 0.4 and 0.5 < side < 1
+        test = crop_faces(test, record["window"])
+        # A patch or blur moves no landmark.
+        assert record["data"]["patch_off"]["fingerprint"] == record["data"]["shortcut_free"]["fingerprint"]
+    assert record["data"]["test"]["fingerprint"] == test.fingerprint()
+    assert record["labels"] == dict.fromkeys(record["data"], test.counts())
+    classifier = keras.models.load_model(folder / "classifier.keras")
     accuracy = np.mean(np.argmax(classifier.predict(test.images[:], verbose=0), axis=-1) == test.labels)
-    assert accuracy == pytest.approx(record["metrics"]["test"]["accuracy"])
-    confusion = np.array(record["metrics"]["test"]["confusion"])
-    assert confusion.sum() == 70
-    assert np.trace(confusion) / 70 == pytest.approx(accuracy)
-    arrays = np.load(folder / "predictions.npz")
+    confusion = np.array(metrics["confusion"])
+    assert metrics["accuracy"] == pytest.approx(accuracy) == np.trace(confusion) / 70 and confusion.sum() == 70
+    kept = ("labels", "probabilities", "correlation")
+    assert {name for name in arrays if name.startswith("test_")} == {f"test_{name}" for name in kept}
     for split in ("test", "validation"):
         assert arrays[f"{split}_probabilities"].shape == (70, 7) and arrays[f"{split}_probabilities"].dtype == np.float32
         right = arrays[f"{split}_probabilities"].argmax(axis=-1) == arrays[f"{split}_labels"]
         assert right.mean() == pytest.approx(record["metrics"][split]["accuracy"])
     assert record["metrics"]["validation"]["accuracy"] == pytest.approx(record["history"]["val_expression_accuracy"][-1], abs=0.02)
-    assert record["labels"] == dict.fromkeys(record["data"], test.counts())
+    for condition in conditions:
+        assert arrays[f"{condition}_called"].dtype == np.uint8 and f"{condition}_labels" not in arrays
+        right = np.mean(arrays[f"{condition}_called"] == arrays["shortcut_free_labels"])
+        assert right == pytest.approx(record["metrics"][condition]["accuracy"])
 
 
-def test_options_that_change_the_training_run_through(small, tmp_path):
-    changes = {"class_weight": "balanced", "label_noise": 0.2, "jaw": 0, "strategy": "half", "loss": "energy"}
-    record = read_record(train(options(tmp_path / "run", **changes), verbose=0))
-    assert np.isfinite(record["history"]["loss"][0])
-    assert np.isfinite(record["history"]["attribution_loss"][0])
-    assert record["config"].items() >= changes.items()
-
-
-def test_a_run_is_trained_on_a_copy_that_is_read_only_as_a_licensed_one_may_be(tmp_path):
+def test_a_run_with_other_options_is_trained_on_a_copy_that_is_read_only_as_a_licensed_one_may_be(tmp_path):
     copy, out = tmp_path / "copy", tmp_path / "runs" / "one"
     drawn = write_affectnet(copy)
     for path in [copy, *copy.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = sorted(copy.rglob("*"))
-    record = read_record(train(options(out, dataset="affectnet", data_dir=str(copy), batch_size=8), verbose=0))
+    changes = {"class_weight": "balanced", "label_noise": 0.2, "jaw": 0, "strategy": "half", "loss": "energy"}
+    record = read_record(train(options(out, dataset="affectnet", data_dir=str(copy), batch_size=8, **changes), verbose=0))
+    assert np.isfinite([record["history"]["loss"][0], record["history"]["attribution_loss"][0]]).all()
+    assert record["config"].items() >= changes.items()
     assert sum(part["faces"] for part in record["data"].values()) == len(drawn)
     assert record["data"]["test"]["faces"] == record["metrics"]["test"]["faces"] == TEST
     dropped = [record["data"][split].get("dropped", {}) for split in ("train", "validation", "test")]
@@ -88,46 +97,12 @@ def test_wrong_landmarks_are_trained_on_but_never_tested_on(small, tmp_path):
             np.testing.assert_array_equal(one, other)
 
 
-def test_a_run_on_crops_tests_every_condition_on_one_window_for_all_faces(small, tmp_path):
-    folder = train(options(tmp_path / "run", strategy="none", crop=0.1, robustness=True), verbose=0)
-    record, arrays = read_record(folder), predictions_of(folder / "predictions.npz")
-    left, top, side = record["window"]
-    assert 0 < left < 0.3 and 0 < top < 0.4 and 0.5 < side < 1
-    test = crop_faces(load("synthetic", None, "test", image_size=32, count=70), record["window"])
-    assert record["data"]["test"]["fingerprint"] == test.fingerprint()
-    classifier = keras.models.load_model(folder / "classifier.keras")
-    accuracy = np.mean(np.argmax(classifier.predict(test.images[:], verbose=0), axis=-1) == test.labels)
-    assert accuracy == pytest.approx(record["metrics"]["test"]["accuracy"])
-    assert set(record["metrics"]) == {"test", "shortcut_free", "validation", *CONDITIONS}
-    for condition in CONDITIONS:
-        assert arrays[f"{condition}_called"].dtype == np.uint8 and f"{condition}_labels" not in arrays
-        right = np.mean(arrays[f"{condition}_called"] == arrays["shortcut_free_labels"])
-        assert right == pytest.approx(record["metrics"][condition]["accuracy"])
-    # A patch or blur moves no landmark.
-    assert record["data"]["patch_off"]["fingerprint"] == record["data"]["shortcut_free"]["fingerprint"]
-
-
-def test_options_are_read_back_from_a_record_older_than_some_of_them():
-    known = options_of({"dataset": "fer2013", "strategy": "half", "gone": 1}, data_dir="DIR")
-    assert (known.strategy, known.loss, known.data_dir) == ("half", "pal", "DIR")
-
-
 def test_an_option_a_version_or_a_datum_changes_the_identity():
-    record = {
-        "config": {"seed": 0},
-        "window": None,
-        "data": {"train": {"pixels": "a"}},
-        "backend": "jax",
-        "versions": {"keras": "3"},
-    }
-    changes = [
-        {"config": {"seed": 1}},
-        {"data": {"train": {"pixels": "b"}}},
-        {"versions": {"keras": "4"}},
-        {"backend": "tensorflow"},
-    ]
-    changes += [{"window": [0, 0, 1]}, {"weights_file": "c"}, {}]
-    assert len({identity({**record, **change}) for change in changes}) == len(changes)
+    record = {"config": {"seed": 0}, "data": {"train": {"pixels": "a"}}, "backend": "jax", "versions": {"keras": "3"}}
+    changed = {"config": {"seed": 1}, "data": {"train": {"pixels": "b"}}, "backend": "tensorflow", "versions": {"keras": "4"}}
+    changed |= {"window": [0, 0, 1], "weights_file": "c"}
+    identities = {identity({**record, name: value}) for name, value in changed.items()}
+    assert len({identity(record), *identities}) == 7
     assert identity({**record, "seconds": 3, "metrics": {}, "commit": "d"}) == identity(record)
 
 
@@ -144,12 +119,6 @@ def test_a_changed_pixel_changes_the_fingerprint():
     changed = replace(faces, images=replace(faces.images, read=read))
     assert pixel_fingerprint(changed.images) != before
     assert changed.fingerprint() == faces.fingerprint()
-
-
-def test_a_run_never_overwrites_another(small, tmp_path):
-    (tmp_path / "record.json").write_text("{}")
-    with pytest.raises(FileExistsError, match="already holds a run's record.json: give another out_dir"):
-        train(options(tmp_path), verbose=0)
 
 
 @pytest.mark.parametrize(
@@ -177,15 +146,7 @@ def test_a_loss_that_is_no_number_stops_at_its_step(small, tmp_path, monkeypatch
     assert (folder / "resume.npz").exists()  # with a smaller learning_rate it is another run, but the cause may lie elsewhere
 
 
-def test_published_results_are_read_back_as_a_table(trained, tmp_path):
-    run, _ = trained
-    publish(run, tmp_path / "results", "one")
-    (tmp_path / "results" / "two.json.tmp").write_text('{"config"')  # a draft
-    table = read_results(tmp_path / "results")
-    assert table["name"].tolist() == ["one"]
-    assert table.loc[0, "test_accuracy"] == read_record(run)["metrics"]["test"]["accuracy"]
-    predictions = read_predictions(tmp_path / "results", "one", "shortcut_free")
-    assert set(predictions) == {"labels", "probabilities", "correlation"}
+def test_a_folder_without_published_results_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no run records in"):
         read_results(tmp_path)
 
@@ -221,7 +182,9 @@ def test_options_that_make_no_sense_are_refused(values, sentence):
         check_options(**values)
 
 
-def test_words_of_the_command_line_are_understood():
+def test_words_of_the_command_line_and_records_older_than_some_options_are_understood():
+    known = options_of({"dataset": "fer2013", "strategy": "half", "gone": 1}, data_dir="DIR")
+    assert (known.strategy, known.loss, known.data_dir) == ("half", "pal", "DIR")
     options = check_options(augment="false", shortcut="none", layer="None", strategy="none", weights="")
     assert (options.augment, options.strategy) == (False, "none")
     assert options.shortcut is options.layer is options.weights is None
