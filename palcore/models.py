@@ -179,8 +179,6 @@ class AttributionModel(keras.Model):
 
         :raises ValueError: for a loss of the expression that takes probabilities.
         """
-        if isinstance(loss, list | tuple):
-            raise ValueError(f"losses of {self.name!r} as a list: give them by name, {{'expression': ..., 'attribution': ...}}")
         classes = self.output["expression"].shape[-1]
         for given in keras.tree.flatten(loss.get("expression") if isinstance(loss, dict) else loss):
             if given and _takes_probabilities(keras.losses.get(given), classes):
@@ -216,8 +214,7 @@ def with_attribution(
     :param layer: name of a layer whose output is a map, ``(N, h, w, C)``, or ``sub-model/layer``; None for the last one that is
         neither pooling nor dropout nor within a branch. Which one that is, is printed once, and kept as ``model.attributed_layer``.
     :param method: and ``strategy``, ``score``: see ``palcore.attribution.AttributionHead``.
-    Of a map that covers much less than the picture, since convolutions in front of it have no padding, a warning is given.
-
+    :return: the training model. Of a map that covers much less than the picture, behind convolutions without padding, it warns.
     :raises ValueError: where ``palcore.splitting.split_at`` refuses to split; where a layer in front moves the picture, since the
         landmarks would stay; where TensorFlow cannot differentiate one behind it twice, which PAL's gradient needs, or where one
         behind it changes its own weights; and where the attribution is the same in every cell.

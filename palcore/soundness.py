@@ -23,6 +23,7 @@ FOREIGN = {"Lambda", "Pipeline"}  # layers of Keras that run what somebody else 
 STILL = 0.02  # a share of the picture's side: what moves by less is not said to move
 FINE = 8  # cells along a side, at least, of maps in which a move is told by its length
 BORDER = 3  # cells of a border of zeros that the next window takes back: more is a move
+WHOLE = np.array([[0.0, 1.0]] * 2)  # the window, down and across, of a map whose edges are the picture's
 PLACES = [(down, across) for down in (0.2, 0.75) for across in (0.25, 0.8)]
 """Middles of four bright squares: off the middle, and elsewhere across than down, so that flips, turns and transpositions show."""
 
@@ -85,13 +86,13 @@ def _window(operation, source, target, window):
 def narrow_window(split, name: str) -> str | None:
     """What to say where a heatmap of the whole picture does not fit a map, as behind many convolutions without padding; or None.
 
-    Its outermost cells lie by more than half a cell elsewhere in the picture than they seem to; padding of ``same`` moves by less.
+    Its outermost cells lie by more than a cell elsewhere in the picture than they seem to; padding of ``same`` moves half a cell.
     """
     cells = np.array(split.features.shape[1:3])[:, None]
     place = np.concatenate([0.5 / cells, 1 - 0.5 / cells], axis=1)
     low, high = split.window[:, :1], split.window[:, 1:]
     off = np.abs(low + (high - low) * place - place)
-    if np.all(off <= 0.5 / cells + 1e-6):
+    if np.all(off <= 1 / cells + 1e-6):
         return None
     return (
         f"layer {split.path!r} of {name!r} covers the picture from {low.max():.2f} to {high.min():.2f} of its sides, since windows "
@@ -109,7 +110,7 @@ class Trial:
 
     def __init__(self, image: keras.KerasTensor):
         self.maps, self.places, self.moves = {}, {}, {}
-        self.windows = {id(image): np.array([[0.0, 1.0]] * 2)}
+        self.windows = {id(image): WHOLE}
         self._draw(image, *(side or 64 for side in image.shape[1:3]), image.shape[3])
 
     def fault(self, steps: list[Step], name: str) -> str | None:
@@ -141,7 +142,7 @@ class Trial:
         operation, source = step.operation, next((tensor for tensor in step.inputs if id(tensor) in self.places), None)
         if source is not None:
             for tensor in tensors_of(step.output):
-                self.windows[id(tensor)] = _window(operation, source, tensor, self.windows[id(source)])
+                self.windows[id(tensor)] = _window(operation, source, tensor, self.windows.get(id(source), WHOLE))
         foreign = step.kind in FOREIGN or not type(operation).__module__.startswith("keras.")
         stays = hasattr(operation, "kernel_size") or hasattr(operation, "pool_size")
         stays |= step.kind == "ZeroPadding2D" and np.max(operation.padding) <= BORDER

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from palcore.logits import logits_of
-from palcore.soundness import Trial
+from palcore.soundness import WHOLE, Trial
 from palcore.steps import Step, Walk, head_of, is_graph, tensors_of
 
 PASSED_OVER = ("Pooling", "Dropout", "Padding", "Cropping", "Reshape", "Permute", "UpSampling", "Resizing", "Rescaling", "Random")
@@ -134,7 +134,7 @@ def split_classifier(classifier: keras.Model, layer: str | None = None) -> Split
         )
     logits = logits_of(classifier.name, step.output, walk.output, producers)
     tail = [later for later in _behind(walk.output, producers) if later not in front]
-    window = trial.windows[id(step.output)]
+    window = trial.windows.get(id(step.output), WHOLE)
     return Split(walk.image, step.output, head_of(step.output, logits), step.path, logits, fault, tail, window)
 
 

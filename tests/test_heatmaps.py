@@ -75,6 +75,8 @@ def test_regions_cover_each_landmark_once_and_weights_follow_them(rng):
     [
         (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, 0), "sigma 0 of a heatmap"),
         (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, float("nan")), "sigma nan of a heatmap"),
+        (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, 3), "sigma 3 of a heatmap: it must be a fraction"),
+        (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, weights=np.ones(17)), "17 weights for 68 landmarks"),
         (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 0), "size 0 of a heatmap"),
         (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), (7, 0)), r"size \(7, 0\) of a heatmap"),
         (lambda: gaussian_heatmap(np.zeros((68, 2)), 7), r"landmarks of shape \(68, 2\)"),

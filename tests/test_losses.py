@@ -5,6 +5,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palcore.data import load
 from palcore.heatmaps import gaussian_heatmap
 from palcore.losses import LOSSES, PrivilegedAttributionLoss, SmoothedCrossEntropy, attribution_correlation, attribution_loss
 from palcore.models import with_attribution
@@ -71,6 +72,26 @@ def test_maps_of_different_size_and_bad_sigma_are_refused():
         attribution_correlation(np.zeros((1, 7, 7)), np.zeros((1, 8, 8)))
     with pytest.raises(ValueError, match="sigma -1 of a heatmap"):
         PrivilegedAttributionLoss(sigma=-1)
+    for weights in (np.zeros(68), np.full(68, np.nan), -np.ones(68), 1.0):
+        with pytest.raises(ValueError, match=r"weights of landmarks \(.*\): they must be numbers >= 0, not all 0"):
+            PrivilegedAttributionLoss(landmark_weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda faces: faces[..., ::-1], "the chin lies beside the brows or above them: x comes first, and y counts down"),
+        (lambda faces: faces * [1, -1] + [0, 1], "the chin lies beside the brows or above them"),
+        (lambda faces: faces.reshape(8, 136), r"landmarks of shape \(8, 136\) in the loss"),
+        (lambda faces: np.pad(faces, ((0, 0), (0, 0), (0, 1))), r"landmarks of shape \(8, 68, 3\) in the loss"),
+    ],
+)
+def test_landmarks_of_another_order_or_shape_are_refused(change, fault):
+    faces = load("synthetic", count=8, image_size=16).landmarks
+    maps = np.asarray(gaussian_heatmap(faces, 7))
+    assert float(PrivilegedAttributionLoss()(faces, maps)) == pytest.approx(-1, abs=1e-5)
+    with pytest.raises(ValueError, match=fault):
+        PrivilegedAttributionLoss()(change(faces), maps)
 
 
 PIXELS = r"landmarks in the loss of the attribution: .*in pixels: divide x by the width"

@@ -11,6 +11,7 @@ from keras import ops
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
 from palcore.soundness import gradient_shares
+from palcore.splitting import split_classifier
 from tests.backend_case import pal_value_and_gradients
 
 layers = keras.layers
@@ -21,6 +22,14 @@ class OwnShift(layers.Layer):
 
     def call(self, inputs, training=False):
         return ops.roll(inputs, 5, axis=2) if training else inputs
+
+
+class OwnPath(layers.Layer):
+    """Leaves out pictures at random, as a stochastic depth does."""
+
+    def call(self, inputs, training=False):
+        kept = keras.random.uniform((ops.shape(inputs)[0], 1, 1, 1)) < 0.7
+        return inputs * ops.cast(kept, inputs.dtype) / 0.7 if training else inputs
 
 
 class OwnNoise(layers.Layer):
@@ -79,6 +88,7 @@ STILL = {
     "Lambda": layers.Lambda(lambda x: x / 127.5 - 1),
     "standardised": layers.Lambda(lambda x: tf.image.per_image_standardization(x)),
     "own layer": OwnNoise(),
+    "left out at random": OwnPath(),
     "every other pixel": lambda x: x[:, ::2, ::2],
     "NASNet": reduction_of_nasnet,
     "UpSampling2D": layers.UpSampling2D(2),
@@ -179,6 +189,34 @@ def test_the_gradient_alone_is_refused_where_it_is_the_same_in_every_cell(pooled
         with_attribution(model, "last", method="grad", strategy="all")
     assert with_attribution(model, "last") and with_attribution(model, "last", method="features")
     assert with_attribution(behind(layers.MaxPooling2D(2)), "last", method="grad")
+
+
+def test_a_loss_of_a_layers_own_behind_the_map_is_refused():
+    image = keras.Input((16, 16, 3))
+    features = layers.Conv2D(4, 3, padding="same", kernel_regularizer="l2", activity_regularizer="l2", name="last")(image)
+    quiet = layers.Dense(3, kernel_regularizer="l2")(layers.Flatten()(features))
+    with_attribution(keras.Model(image, quiet))  # losses in front of the map, and those of weights, stay
+    loud = layers.Dense(3, activity_regularizer="l2")(layers.Flatten()(features))
+    with pytest.raises(ValueError, match=r"behind layer 'last' adds a loss of its own \(add_loss, activity_regularizer\)"):
+        with_attribution(keras.Model(image, loud))
+
+
+def test_a_map_that_covers_less_than_the_picture_is_told_of():
+    image = features = keras.Input((48, 48, 1))
+    for block in range(3):
+        features = layers.MaxPooling2D(2)(features) if block else features
+        features = layers.Conv2D(4, 3)(layers.Conv2D(4, 3)(features))
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(features)), name="narrow")
+    # By hand: the middle of the first of 5 cells lies 1.5 cells into 7, 2.5 into 9, 5 into 18, 7 into 22, 14 into 44, 16 into 48.
+    low, high = split_classifier(model).window[0]
+    assert low + 0.1 * (high - low) == pytest.approx(16 / 48) and low + high == pytest.approx(1)
+    with pytest.warns(UserWarning, match=r"'narrow' covers the picture from 0.29 to 0.71 of its sides.* padding='same'"):
+        with_attribution(model)
+    image = features = keras.Input((48, 48, 1))
+    for _ in range(3):
+        features = layers.Conv2D(4, 3, 2, padding="same")(layers.ZeroPadding2D(1)(layers.Conv2D(4, 3)(features)))
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(features)))
+    assert with_attribution(model) and np.abs(split_classifier(model).window - [0, 1]).max() < 0.08  # half of one of six cells
 
 
 def test_a_layer_behind_the_map_that_changes_its_own_weights_is_refused():

@@ -310,6 +310,10 @@ REFUSED = {
     "has a compute_loss of its own": (lambda: own_training("compute_loss"), None),
     "'old' is a model of Keras 2": (LegacyModel, None),
     "has 1 inputs and 2 outputs": (two_heads, None),
+    r"takes inputs of shape \(None, 48, 48\): it must take pictures": (
+        lambda: keras.Sequential([keras.Input((48, 48)), layers.Flatten(), layers.Dense(3)]),
+        None,
+    ),
     r"the first of shape \(None, 8, 8, 5\): it must have one image and one vector of scores": (scores_at_each_place, None),
     r"the first of shape \(None,\): it must have one image and one vector of scores": (one_number, None),
     "layer 'twice' of .* is applied 2 times, as twice: choose one applied once": (lambda: below(shared_layer), "twice"),

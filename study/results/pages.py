@@ -163,7 +163,7 @@ class Page:
             parts.append(progress([cell.name for cell in members], self.results))
         if waiting := [
             arm["name"]
-            for arm in read()[0]["questions"][question]["arms"]
+            for arm in read()[0]["questions"].get(question, {}).get("arms", [])
             if arm.get("name") and "use" in arm and arm["name"] not in arms_of(question)
         ]:
             parts.append(f"The validation faces have still to choose the settings of {', '.join(waiting)}.")

@@ -142,6 +142,16 @@ def many_labels(text):
 
 
 ORDER = [*range(27, 68), *range(27)][::-1]  # not upright
+
+
+def twice(folder):
+    def change(copy):
+        first = sorted((copy / folder).iterdir())[0]
+        (copy / folder / first.name.replace("_aligned", "").replace(first.suffix, ".png")).write_bytes(first.read_bytes())
+
+    return change
+
+
 CASES = {
     # RAF-DB, as its owner ships it.
     "no list": ("rafdb", remove(LIST), "layout", f"no file @/{LIST} for rafdb: data_dir must hold"),
@@ -173,6 +183,7 @@ CASES = {
     "one level too high": ("rafdb", deeper, "layout", "@/inner does: give that as data_dir"),
     # In folders.
     "no part": ("rafdb_folders", moved("DATASET/test", "DATASET/tests"), "layout", "no folder @/DATASET/test for rafdb"),
+    "a face twice in its folder": ("rafdb_folders", twice("DATASET/test/3"), "repeated", "a second time, after @/DATASET/test/3"),
     "no class": ("rafdb_folders", moved("DATASET/test/3", "DATASET/3"), "layout", "no folder @/DATASET/test/3 for rafdb: each part has 1"),
     "an empty class": ("rafdb_folders", emptied("DATASET/test/3"), "layout", "no images in @/DATASET/test/3 for rafdb"),
     "another class": ("rafdb_folders", moved("DATASET/test/3", "DATASET/test/8"), "label", "unknown folder '8' in @/DATASET/test"),

@@ -159,6 +159,7 @@ def test_a_folder_without_published_results_is_named(tmp_path):
         ({"dataset": "fer2013"}, "option data_dir is missing: dataset fer2013 needs the folder"),
         ({"data_dir": "x"}, "option data_dir is 'x' for the synthetic faces"),
         ({"epochs": 0}, "option epochs is 0: it must be a whole number of at least 1"),
+        ({"epochs": 5, "warmup": 6}, "option warmup is 6.0 for 5 epochs"),
         ({"epochs": True}, "option epochs is True: it must be a whole number"),
         ({"pal_weight": float("nan")}, "option pal_weight is nan: it must be a number"),
         ({"width_multiplier": 0}, r"option width_multiplier is 0: it must be a number in \[0.125, 4\]"),
@@ -190,6 +191,8 @@ def test_words_of_the_command_line_and_records_older_than_some_options_are_under
     assert options.shortcut is options.layer is options.weights is None
     assert [check_options(augment=value).augment for value in (0, 1, "0", "TRUE")] == [False, True, False, True]
     assert check_options(robustness=1).robustness is True
+    given = check_options(seed=np.int64(3), learning_rate=np.float32(0.5))
+    assert (type(given.seed), given.seed, given.learning_rate) == (int, 3, 0.5)
     # A notebook gives every option; what means nothing may have its default.
     assert check_options(dataset="fer2013", data_dir="x", shortcut=0.9, strategy="none", loss="pal", weights=None)
 
