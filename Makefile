@@ -39,7 +39,7 @@ book: install ## run the notebooks that changed and build the book into _build/h
 test: install ## run the tests (TESTS="-m dear" runs the chapters that take minutes, with another seed)
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m pytest -n 2 --dist loadfile $(TESTS)
 
-check-book: install ## look at the built book in Chromium, packed as it would be published: links, scripts, screens, accessibility
+check-book: install ## look at the built book in Chromium, served as it would be published: links, scripts, screens, accessibility
 	PATH="$(PLACE)/bin:$$PATH" $(PY) -m study.book.check_site
 
 kills: install ## kill a small run at twenty random moments and compare what comes out (results/kills.json)
