@@ -28,11 +28,12 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
+from study.book.front_page import SUMMARY
 from study.results.glance import Glance
 from study.results.primary import answers
 
 page = Glance(In, results_dir)
-display(Markdown(answers(results_dir)))
+display(Markdown(f"**{SUMMARY}**\n\n{answers(results_dir)}"))
 
 # %% [markdown]
 # Only comparisons that were named before their runs get a verdict: these, and two more of the first family

@@ -64,6 +64,10 @@ def test_the_reports_answer_is_what_the_records_say(measured):
     trained = page.runs("twice-as-long")[0].groupby("arm")["training_accuracy"].mean()
     behind = 100 * (trained["without PAL, twice as long"] - trained["PAL, twice as long"])
     assert f"on the faces that the network trains on it is {behind:.1f} points behind" in SAID
+    plain = page.differences("tenth-plain")[0].iloc[0]
+    size, low, high = (f"{100 * plain[name]:+.1f}" for name in ("difference", "low", "high"))
+    assert f"has a lead of {size} points on test faces ({low} to {high}; {WORDS[plain['seeds']]} seeds," in SAID
+    assert 0.3 < 100 * plain["difference"] / points["C6"] < 0.7 and "has [half of C6's lead]" in SAID
     few = page.differences("little-data")[0].loc["PAL, 5 % of the faces"]
     assert f"PAL's lead on test faces is {100 * few['difference']:.1f} points ({WORDS[few['seeds']]} seeds, exploratory)" in SAID
     assert "The surest effect is that on faces placed at random; the largest is on drawn faces" in SAID
