@@ -194,6 +194,7 @@ def test_finished_runs_are_published_once_whatever_they_answer(tmp_path):
     finish(tmp_path, cells[0])
     finish(tmp_path, cells[1])
     assert grid_commands.publish(cells, tmp_path) == 2
+    (results / "b.json.tmp").write_text('{"config"')  # a draft
     assert read_results(results)["name"].tolist() == ["a", "b"]
     assert read_predictions(results, "a")["labels"].tolist() == [0, 0, 0]
     assert grid_commands.publish(cells, tmp_path) == 0
