@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from palcore.attribution import AttributionHead, value_and_gradient
+from palcore.heatmaps import SIGMA
 from palcore.losses import FLAT, PrivilegedAttributionLoss
 from palcore.steps import Step, head_of, tensors_of
 
@@ -86,13 +87,14 @@ def _window(operation, source, target, window):
 def narrow_window(split, name: str) -> str | None:
     """What to say where a heatmap of the whole picture does not fit a map, as behind many convolutions without padding; or None.
 
-    Its outermost cells lie by more than a cell elsewhere in the picture than they seem to; padding of ``same`` moves half a cell.
+    Its outermost cells lie elsewhere in the picture than they seem to, by more than a cell (padding of ``same`` moves half a one)
+    and than twice the width of a landmark's Gaussian.
     """
     cells = np.array(split.features.shape[1:3])[:, None]
     place = np.concatenate([0.5 / cells, 1 - 0.5 / cells], axis=1)
     low, high = split.window[:, :1], split.window[:, 1:]
     off = np.abs(low + (high - low) * place - place)
-    if np.all(off <= 1 / cells + 1e-6):
+    if np.all(off <= np.maximum(1 / cells + 1e-6, 2 * SIGMA)):
         return None
     return (
         f"layer {split.path!r} of {name!r} covers the picture from {low.max():.2f} to {high.min():.2f} of its sides, since windows "
