@@ -30,14 +30,9 @@ except ImportError:  # Windows, where no lock is taken
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system without locks answers: Lustre without ``-o flock``, some NFS and FUSE mounts."""
 
-PICTURES = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".jfif",
-    ".bmp",
-    ".webp",
-)  # endings of the files that count as pictures in a folder, in capitals too
+PICTURES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp")
+"""Endings of the files that count as pictures in a folder, in capitals too."""
+
 SMALL = 2**26  # bytes of the largest file that is read in one piece, unless its reader says otherwise
 
 PARSING = threading.Lock()

@@ -55,7 +55,7 @@ TO_COME = {
 }
 """What the primary comparisons that may have no runs yet ask of the good baseline."""
 
-LENGTHS = {"short": "so {} are too few", "past": "so more than {} gain nothing", "enough": "so {} are enough"}
+LENGTHS = {"short": "so {} are too few", "past": "so {} are not too few", "enough": "so {} are enough"}
 """How a sentence ends on what ``study.results.pages.enough`` finds."""
 
 LONGER = {"C1": ("end", "twice-as-long"), "C6": ("tenth", "tenth-twice-as-long")}

@@ -135,6 +135,8 @@ def test_buttons_follow_the_one_address(monkeypatch, address, button, colab):
 
 
 def test_the_front_page_says_what_the_records_say(measured_once, monkeypatch):
+    front, report = ((source.ROOT / "book" / name).read_text() for name in ("intro.md", "reproducibility.md"))
+    assert all(mark in front for mark in (front_page.MARK, front_page.TABLE, front_page.PATCH)) and front_page.TABLE in report
     text = front_page.with_answers(f"{front_page.MARK} b {front_page.TABLE} {front_page.PATCH}")
     page, tenth = Page([]), measured_once.loc["C6"]
     plain, guided = (f"{100 * level:.1f} %" for level in tenth["levels"][::-1])
