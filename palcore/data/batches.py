@@ -3,6 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import keras
@@ -142,3 +143,21 @@ class FaceBatches(keras.utils.PyDataset):
     def on_epoch_end(self):
         if self._complete:
             self.set_epoch(self.epoch + 1)
+
+
+def given_to_fit(batches: keras.utils.PyDataset) -> Any:
+    """What ``fit`` takes in place of batches: on TensorFlow a dataset of the same, in the same order, that tf.data does not tune.
+
+    The dataset that Keras makes has a thread that tunes it, and TensorFlow 2.21 wakes that thread a moment before it says that the
+    epoch is over: a thread that looks too early, on one core nearly always, sleeps on, and the next epoch waits for it, at worst as
+    long as the last one took. Who calls ``fit`` says the epoch itself (``set_epoch``): Keras tells a dataset nothing of it.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    kinds = keras.tree.map_structure(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), batches[0])
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    every = tf.data.Dataset.from_generator(lambda: (batches[index] for index in range(len(batches))), output_signature=kinds)
+    return every.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2).with_options(options)

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from palcore.data.batches import FaceBatches
+from palcore.data.batches import FaceBatches, given_to_fit
 from palcore.data.device import DeviceBatches
 from palcore.files import whole_file, write_arrays, write_json
 from palcore.heatmaps import region_weights
@@ -241,13 +241,14 @@ def _batches(options, faces, devices):
 
 def _fit(options, model, progress, validation, verbose):
     """Train from the epoch that ``progress`` has reached to the last."""
+    validation = given_to_fit(validation)
     for last, weight in _stages(options):
         if progress.epoch >= last:
             continue
         if weight != options.pal_weight:
             compile_model(model, options, model.optimizer, weight)
         model.fit(
-            progress.batches,
+            given_to_fit(progress.batches),
             validation_data=validation,
             epochs=last,
             initial_epoch=progress.epoch,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from palcore.data import batches, load, memory
-from palcore.data.batches import FaceBatches, epoch_order
+from palcore.data.batches import FaceBatches, epoch_order, given_to_fit
 from palcore.data.changes import augmented
 from palcore.data.changes.augmentation import DRAWS
 from palcore.data.table import Faces, LazyImages
@@ -76,6 +76,18 @@ def test_keras_reads_each_face_once_an_epoch_in_the_order_of_the_epoch(faces):
         orders = {tuple(order) for number, _, order in read if number == epoch}
         assert orders == {tuple(epoch_order(faces.labels, 0, epoch, shuffle=True).tolist())}
         assert sorted(*orders) == list(range(70))
+
+
+def test_fit_is_given_the_same_batches_and_no_thread_that_an_epoch_would_wait_for(faces):
+    some = FaceBatches(faces, 32, shuffle=True, augment=True, class_weight={0: 2.0})
+    dataset = given_to_fit(some)
+    assert dataset.options().autotune.enabled is False and int(dataset.cardinality()) == len(some) == 3
+    for epoch in (0, 1):
+        some.set_epoch(epoch)
+        for index, batch in enumerate(dataset):
+            for given, own in zip(keras.tree.flatten(batch), keras.tree.flatten(some[index]), strict=True):
+                assert given.numpy().dtype == own.dtype
+                np.testing.assert_array_equal(given, own)
 
 
 def test_a_batch_is_read_by_several_threads_at_once(faces):
