@@ -1,6 +1,7 @@
 """The study's answer from the committed records, as it stands in the README and is written into the book while that is built."""
 
 from dataclasses import replace
+from functools import partial
 
 from palcore.runs.records import read_record
 from study.results import primary
@@ -46,14 +47,14 @@ BRACKETS = (
     "written down before its runs."
 )
 
-TO_COME = {
+ALSO = {
     "C2": "training on FER+'s labels",
     "C3": "one template for all faces in place of their own landmarks",
     "C4 own or none": "faces placed at random",
     "C4 own or box": "faces placed at random, and a template moved to each face",
     "C5 at first": "PAL in the first quarter of the epochs only",
 }
-"""What the primary comparisons that may have no runs yet ask of the good baseline."""
+"""What the other primary comparisons ask of the good baseline with all faces; some may have no runs yet."""
 
 LENGTHS = {"short": "so {} are too few", "past": "so {} are not too few", "enough": "so {} are enough"}
 """How a sentence ends on what ``study.results.pages.enough`` finds."""
@@ -72,32 +73,51 @@ def answer():
     """
     page = Page([])
     for name in SHOWN:
-        if name not in page.declared or page.measured.loc[name, "outcome"] in ("missing", "early"):
+        if name not in page.declared or not _is_in(page, name):
             raise ValueError(f"the front page speaks of {' and '.join(SHOWN)}: {name} is not in study/grid.yml, or has no runs yet")
     for name, outcomes in SUMMED.items():
         if (outcome := page.measured.loc[name, "outcome"]) not in outcomes:
             raise ValueError(
                 f"{name} is {outcome} in results/ and not {' or '.join(outcomes)}: SUMMARY in {__file__} says too much"
             )
-    more = {"C1": [_pace, _longer], "C6": [_pace, _longer, _network, _landmarks], "P1": [_pace, _trained], "P5": [_others]}
+    more = {"C1": [_pace, _longer, *(partial(_also, of=name) for name in ALSO)], "C6": [_pace, _longer, _network, _landmarks], "P1": [_pace, _trained], "P5": [_others]}
     paragraphs = [
         _result(page, name) + "".join(f"\n  - {line}" for say in more[name] if (line := say(page, name))) for name in SHOWN
     ]
     paragraphs[0] += f"\n  - {LEVEL}"
-    waiting = [f"{TO_COME[name]} ({name})" for name in TO_COME if page.measured.loc[name, "outcome"] in ("missing", "early")]
+    waiting = [f"{words} ({name})" for name, words in ALSO.items() if not _is_in(page, name)]
     paragraphs += [f"Still to come, from the good baseline: {'; '.join(waiting)}."] if waiting else []
     return "\n\n".join([f"{SUMMARY} {BRACKETS}", *(f"- {paragraph}" for paragraph in paragraphs)]) + "\n"
 
 
-def _result(page, name):
-    """``**With ...: better.** 54.9 % of the test faces are right without PAL and 56.9 % with it: ...``"""
+def _is_in(page, name):
+    """Whether a comparison has runs of two seeds at least."""
+    return page.measured.loc[name, "outcome"] not in ("missing", "early")
+
+
+def _size(page, name):
+    """``+2.0 points (other seeds: +0.8 to +3.2; other faces too: +0.7 to +3.3; C6, 5 seeds)``."""
     asked, row = page.declared[name], page.measured.loc[name]
     spans = "; ".join(map(": ".join, zip(("other seeds", "other faces too"), asked.spans(row), strict=False)))
-    guided, plain = map(asked.level, row["levels"])
-    levels = f"{plain} of the test faces are right without PAL and {guided} with it"
     seeds = f"{row['seeds']} of {row['planned']} seeds" if row["seeds"] < row["planned"] else f"{row['seeds']} seeds"
-    size = f"{asked.amount(row['difference'], True)} ({spans}; {name}, {seeds})"
-    return f"**{SHOWN[name]}: {VERDICTS[row['outcome']]}.** {levels}: {size}."
+    return f"{asked.amount(row['difference'], True)} ({spans}; {name}, {seeds})"
+
+
+def _result(page, name):
+    """``**With ...: better.** 54.9 % of the test faces are right without PAL and 56.9 % with it: ...``"""
+    row = page.measured.loc[name]
+    guided, plain = map(page.declared[name].level, row["levels"])
+    levels = f"{plain} of the test faces are right without PAL and {guided} with it"
+    return f"**{SHOWN[name]}: {VERDICTS[row['outcome']]}.** {levels}: {_size(page, name)}."
+
+
+def _also(page, name, of):
+    """What the comparison ``of`` found, which is asked of the same baseline."""
+    if not _is_in(page, of):
+        return ""
+    asked, row = page.declared[of], page.measured.loc[of]
+    this, that = (f"{asked.level(level)} {words}" for level, words in zip(row["levels"], asked.words, strict=True))
+    return f"{ALSO[of][:1].upper()}{ALSO[of][1:]}: {this}, {that}, {_size(page, of)}: {primary.NAMES[row['outcome']]}."
 
 
 def _pace(page, name):

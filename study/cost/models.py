@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from palcore.data import load
+from palcore.data.batches import given_to_fit
 from palcore.losses import PrivilegedAttributionLoss
 from palcore.models import build_classifier, with_attribution
 from palcore.runs.devices import computing_in
@@ -98,5 +99,6 @@ class OneBatch(keras.utils.PyDataset):
 
 
 def epoch_of(model, batches):
-    """A step without arguments that is a whole epoch through ``fit``."""
-    return lambda: model.fit(batches, epochs=1, verbose=0, shuffle=False)
+    """A step without arguments that is a whole epoch through ``fit``, fed as a run's is."""
+    given = given_to_fit(batches)
+    return lambda: model.fit(given, epochs=1, verbose=0, shuffle=False)
