@@ -15,7 +15,7 @@ from palcore.training import check_options
 from study.book import readme
 from study.book.front_page import patch_means
 from study.results.pages import Page
-from study.results.tables import comparisons
+from study.results.tables import comparisons, with_log_losses
 
 ROOT = Path(__file__).resolve().parents[3]
 README = (ROOT / "README.md").read_text()
@@ -73,6 +73,16 @@ def test_the_reports_answer_is_what_the_records_say(measured):
     assert "The surest effect is that on faces placed at random; the largest is on drawn faces" in SAID
     first = measured["family"] == "first"
     assert measured["p_holm"][first].astype(float).idxmin() in ("P3", "P3 against none") and points[first].idxmax() == "P5"
+
+
+def test_the_reports_log_losses_are_what_the_records_say():
+    runs, why = (with_log_losses(Page([]).runs(question)[0]) for question in ("end", "why"))
+    plain, scaled = (comparisons(runs, {"PAL": "without PAL"}, name).loc["PAL"] for name in ("log_loss", "scaled_log_loss"))
+    size, least, most = (f"{-plain[name]:.3f}" for name in ("difference", "high", "low"))
+    assert f"with PAL by {size} nats a face ({least} to {most}; {WORDS[plain['seeds']]} seeds), and after" in SAID
+    assert f"temperature scaling by {-scaled['difference']:.3f}, so" in SAID and scaled["high"] < 0
+    others = comparisons(why, {"another face's landmarks": "without PAL"}, "log_loss")
+    assert others["low"].iloc[0] > -0.01  # they do not lower it
 
 
 WORDS = {2: "two", 3: "three", 4: "four", 5: "five"}

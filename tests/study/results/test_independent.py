@@ -10,8 +10,10 @@ from scipy import stats
 
 from palcore import EMOTIONS
 from palcore.runs.records import repository_root
+from study.book import front_page
 from study.cells import expand, read_grid
 from study.results import primary
+from study.results.pages import Page
 
 ROOT = repository_root()
 RUNS, COMPARISONS = ROOT / "results" / "runs", yaml.safe_load((ROOT / "study" / "grid.yml").read_text())["comparisons"]
@@ -92,3 +94,19 @@ def test_the_tests_are_corrected_over_their_family(measured):
         for rank, (name, p) in enumerate(order.items()):
             largest = max(largest, min(1, (len(order) - rank) * p))
             assert np.isnan(family.loc[name, "p_holm"]) or family.loc[name, "p_holm"] == pytest.approx(largest), name
+
+
+@pytest.mark.parametrize(("question", "pal"), [("end", "PAL"), ("tenth", "PAL")])
+def test_the_log_losses_are_those_of_the_predictions(question, pal):
+    arms = defaultdict(dict)
+    for cell in CELLS:
+        if question in cell.questions and (RUNS / f"{cell.name}.json").is_file():
+            arrays = np.load(RUNS / f"{cell.name}.npz")
+            own = arrays["test_probabilities"][np.arange(3589), arrays["test_labels"]].astype(float)
+            arms[cell.arms[question]][cell.options["seed"]] = -np.log(own).mean()
+    guided, plain = (np.array([arms[arm][seed] for seed in range(5, 10)]) for arm in (pal, "without PAL"))
+    error = np.sqrt((guided.var(ddof=1) + plain.var(ddof=1)) / 5)
+    row, means = front_page._log_loss(Page([]), question)
+    assert means[["without PAL", pal]].tolist() == pytest.approx([plain.mean(), guided.mean()], rel=1e-5)
+    assert row["difference"] == pytest.approx(guided.mean() - plain.mean(), rel=1e-4)
+    assert row["high"] - row["difference"] == pytest.approx(stats.t.ppf(0.975, 8) * error, rel=1e-3)

@@ -48,6 +48,23 @@ def test_a_network_is_scored_by_the_other_labels_with_their_shares(tmp_path):
         scores.right_faces(tmp_path, "run", own, "guessed", facts | {"faces": 3})
 
 
+def test_the_log_loss_by_hand_and_after_the_best_temperature(tmp_path):
+    sure = np.full((2, 7), 0.1 / 6, np.float32)
+    sure[:, 3] = 0.9
+    arrays = {"test_labels": np.array([3, 3]), "test_probabilities": sure}
+    np.savez(tmp_path / "run.npz", **arrays)
+    assert scores.log_losses(tmp_path, "run", {})["log_loss"] == pytest.approx([-np.log(0.9)] * 2, rel=1e-6)
+    # Right in one of two faces, so not so sure: at the best temperature the probability is a half.
+    np.savez(tmp_path / "run.npz", **arrays, validation_labels=np.array([3, 0]), validation_probabilities=sure)
+    found = scores.log_losses(tmp_path, "run", {})
+    temperatures = np.linspace(*scores.TEMPERATURES, 3751)
+    powers = sure[0].astype(float) ** (1 / temperatures[:, None])
+    losses = -np.log(powers[:, [3, 0]] / powers.sum(axis=1, keepdims=True)).mean(axis=1)
+    best = powers[losses.argmin()] / powers[losses.argmin()].sum()
+    assert found["scaled_log_loss"] == pytest.approx([-np.log(best[3])] * 2, abs=1e-3) and best[3] < 0.6
+    assert scores.log_losses(tmp_path, "nothing", {}) == {}
+
+
 def test_the_shares_are_those_of_the_records():
     results = repository_root() / "results"
     facts = scores.read_facts(results)
