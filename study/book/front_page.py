@@ -85,7 +85,12 @@ def answer():
             )
     if not _log_loss(page, "end")[0]["high"] < 0:
         raise ValueError(f"PAL's log loss in C1 is not below that without it: SUMMARY in {__file__} says too much")
-    more = {"C1": [_pace, _longer, _probabilities, *(partial(_also, of=name) for name in ALSO)], "C6": [_pace, _longer, _network, _landmarks], "P1": [_pace, _trained], "P5": [_others]}
+    more = {
+        "C1": [_pace, _longer, _probabilities, *(partial(_also, of=name) for name in ALSO)],
+        "C6": [_pace, _longer, _network, _landmarks],
+        "P1": [_pace, _trained],
+        "P5": [_others],
+    }
     paragraphs = [
         _result(page, name) + "".join(f"\n  - {line}" for say in more[name] if (line := say(page, name))) for name in SHOWN
     ]
@@ -117,7 +122,7 @@ def _result(page, name):
 
 
 def _log_loss(page, question):
-    """How far PAL's log loss lies above that without it, a row of ``comparisons``, and the mean of each arm; None without two seeds."""
+    """How far PAL's log loss lies above that without it, a row of ``comparisons``, and each arm's mean; None without two seeds."""
     runs, _, pairs = page.runs(question)
     runs = with_log_losses(runs)
     found = comparisons(runs, pairs, "log_loss")
@@ -131,7 +136,8 @@ def _probabilities(page, name):
     twice = f"; with twice as many epochs {nats(**longer[0][SPAN])}, {seeds_words(longer[0]['seeds'])}" if longer else ""
     plain, guided = (number(means[arm], 3) for arm in (WITHOUT, PAL))
     return (
-        f"Its probabilities fit better: a log loss of {plain} without PAL and {guided} with it, {nats(**row[SPAN])}{twice}; exploratory."
+        f"Its probabilities fit better: a log loss of {plain} without PAL and {guided} with it, {nats(**row[SPAN])}{twice}; "
+        "exploratory."
     )
 
 

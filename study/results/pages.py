@@ -369,7 +369,7 @@ class Page:
             display(Markdown(to_markdown(pd.DataFrame(rows).T, "log loss on test faces (nats a face)")))
 
     def _over_faces(self, runs, arm, base):
-        """The interval of a difference in log loss with seeds and test faces at random, see ``study.results.statistics.two_way``."""
+        """The interval of a difference in log loss with seeds and test faces at random: ``study.results.statistics.two_way``."""
         folder, shared = results_folder(self.results) / "runs", by_seed(runs, "log_loss", arm, base).index
         names = [runs[(runs["arm"] == label) & runs["seed"].isin(shared)].sort_values("seed").index for label in (arm, base)]
         losses = [np.array([log_losses(folder, name, runs.loc[name].to_dict())["log_loss"] for name in arms]) for arms in names]
