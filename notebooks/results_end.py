@@ -30,6 +30,7 @@ results_dir = None  # folder that holds runs/; None: the study's own results/
 
 # %% tags=["hide-input"]
 from study.results.pages import Page
+from study.results.probabilities import losses_table
 
 page = Page(In, results_dir)
 
@@ -141,7 +142,7 @@ page.tried("tries-few-plain", "tries-few-plain-pal")
 # or another regulariser would make of the log loss without PAL was not tried.
 
 # %% tags=["remove-input"]
-page.probabilities()
+losses_table(page)
 
 # %% [markdown]
 # ## Whose landmarks?

@@ -9,8 +9,9 @@ from palcore.runs.records import read_record
 from study.results import primary
 from study.results.glance import INSTEAD_OF_OWN
 from study.results.measures import PAL, WITHOUT
-from study.results.pages import SPAN, Page, enough, nats, seeds_words
-from study.results.tables import comparisons, number, read_question, results_folder, with_intervals, with_log_losses
+from study.results.pages import Page, enough, seeds_words
+from study.results.probabilities import SPAN, nats, with_log_losses
+from study.results.tables import comparisons, number, read_question, results_folder, with_intervals
 
 MARK = "<!-- the answer, from results/: study/book/front_page.py -->"
 """Stands in `book/intro.md` where the sentences belong."""

@@ -13,8 +13,7 @@ from study.book.notebook import refuse_unknown_parameters
 from study.results import effects, measures, primary
 from study.results.arms import arms_of, lengths_sentence, pairs_of, question_cells, read
 from study.results.measures import CONDITIONS, DRAWN, FACES, GLANCE, PAL, SCORES, WITHOUT
-from study.results.scores import log_losses
-from study.results.statistics import contrast, pooled, two_way
+from study.results.statistics import contrast, pooled
 from study.results.tables import (
     between,
     by_arm,
@@ -29,7 +28,6 @@ from study.results.tables import (
     seed_differences,
     summary,
     to_markdown,
-    with_log_losses,
 )
 
 PAGES = {
@@ -69,24 +67,6 @@ LENGTHS = {
     "enough": "these trainings are long enough",
 }
 """What ``enough`` finds, as clauses."""
-
-
-SPAN = ["low", "high", "difference"]
-"""Columns of ``comparisons`` that ``nats`` writes."""
-
-PROBABILITIES = {
-    "all faces (C1)": ("end", PAL, WITHOUT),
-    "all faces, twice the epochs": ("twice-as-long", f"{PAL}, twice as long", f"{WITHOUT}, twice as long"),
-    "FER+'s labels (C2)": ("clean", PAL, WITHOUT),
-    "a tenth of the faces (C6)": ("tenth", PAL, WITHOUT),
-    "a tenth, the network of all faces": ("tenth-plain", PAL, WITHOUT),
-    "a tenth, the feature cosine in place of PAL": ("why", "feature cosine", WITHOUT),
-    "a tenth, PAL with one template for all": ("why", "a template", WITHOUT),
-    "a tenth, PAL with another face's landmarks": ("why", "another face's landmarks", WITHOUT),
-    "weak baseline, all faces (P1)": ("faces", PAL, WITHOUT),
-    "weak baseline, faces placed at random": ("placed", PAL, WITHOUT),
-}
-"""Whose log losses ``Page.probabilities`` sets beside each other."""
 
 
 def seeds_words(count):
@@ -346,35 +326,6 @@ class Page:
             size = f"{number(100 * abs(row['difference']))} points {more} {words} than {other_words}"
             display(Markdown(f"PAL adds {size} ({between(row)}; {len(shared)} seeds). Exploratory, so without a verdict."))
 
-    def probabilities(self, pairs=PROBABILITIES):
-        """Show in a table the log loss of PAL's networks and of those without, see ``study.results.scores.log_losses``.
-
-        :param pairs: ``{words: (question, arm, the one that it is compared with)}``; what has no two seeds is left out.
-        """
-        rows = {}
-        for words, (question, arm, base) in pairs.items():
-            runs = with_log_losses(self.runs(question)[0], self.results)
-            losses, scaled = (comparisons(runs, {arm: base}, column) for column in ("log_loss", "scaled_log_loss"))
-            if len(losses) and np.isfinite(losses["low"].iloc[0]):
-                means = runs.groupby("arm")["log_loss"].mean()
-                rows[words] = {
-                    "without PAL": number(means[base], 3),
-                    "with it": number(means[arm], 3),
-                    "difference (other seeds)": nats(**losses[SPAN].iloc[0]),
-                    "with other faces too": nats(*self._over_faces(runs, arm, base)),
-                    "after temperature scaling": nats(**scaled[SPAN].iloc[0]) if len(scaled) else "-",
-                    "seeds": f"{losses['seeds'].iloc[0]:.0f}",
-                }
-        if rows:
-            display(Markdown(to_markdown(pd.DataFrame(rows).T, "log loss on test faces (nats a face)")))
-
-    def _over_faces(self, runs, arm, base):
-        """The interval of a difference in log loss with seeds and test faces at random: ``study.results.statistics.two_way``."""
-        folder, shared = results_folder(self.results) / "runs", by_seed(runs, "log_loss", arm, base).index
-        names = [runs[(runs["arm"] == label) & runs["seed"].isin(shared)].sort_values("seed").index for label in (arm, base)]
-        losses = [np.array([log_losses(folder, name, runs.loc[name].to_dict())["log_loss"] for name in arms]) for arms in names]
-        return two_way(losses)
-
     def tried(self, *questions):
         """Show everything that was tried on the validation faces in some questions, best first, and the options that vary."""
         cells = {cell.name: cell for question in questions for cell in question_cells(question)}
@@ -428,12 +379,6 @@ class Page:
             f"{len(cells)} runs, about {hours:.0f} hours on one GPU at the speed that `study/cells.py` assumes."
         )
         display(Markdown(text))
-
-
-def nats(low, high, difference=None):
-    """``-0.017 (-0.025 to -0.009)``: a difference of log losses and its interval, or this alone."""
-    span = f"{number(low, 3, True)} to {number(high, 3, True)}"
-    return span if difference is None else f"{number(difference, 3, True)} ({span})"
 
 
 def difference_line(row, seeds):

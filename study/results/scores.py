@@ -11,8 +11,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 from palcore import EMOTIONS
 from study.results.committed import read_predictions
@@ -88,36 +86,3 @@ def fair_scores(folder, name, config, facts):
             values = right.mean(), np.mean([right[labels == label].mean() for label in np.unique(labels)])
         scores |= {f"{condition}_accuracy": values[0], f"{condition}_mean_class_accuracy": values[1]}
     return scores
-
-
-LEAST = 1e-7
-"""A probability below this counts as this: 16 bits, which the first family's runs keep, hold no smaller ones."""
-
-TEMPERATURES = (0.25, 4.0)
-"""Between these lies the temperature that suits the validation faces best."""
-
-
-def _losses(arrays, temperature=1.0):
-    """Minus the logarithm of the probability of each face's own expression, ``(faces,)``, once the logits are divided."""
-    logarithms = log_softmax(np.log(np.maximum(arrays["probabilities"].astype(np.float64), LEAST)) / temperature, axis=-1)
-    return -logarithms[np.arange(len(logarithms)), arrays["labels"]]
-
-
-def log_losses(folder, name, config):
-    """``{"log_loss", "scaled_log_loss"}`` of a run on the test faces, ``(faces,)`` each in nats, by labels of the kind that it was
-    trained on; {} without predictions.
-
-    A probability that moves towards the face's own expression lowers it though the answer stays, so that it tells networks apart
-    which an accuracy does not. ``scaled``: after the temperature that is best on the validation faces (Guo et al., ICML 2017,
-    arXiv 1706.04599), which leaves nothing of how sure a network is of itself on the whole; not there where their predictions were
-    not kept.
-    """
-    if not (Path(folder) / f"{name}.npz").is_file():
-        return {}
-    tested = read_predictions(folder, name, "ferplus" if config.get("labels", "own") == "ferplus" else "test")
-    watched = read_predictions(folder, name, "validation")
-    losses = {"log_loss": _losses(tested)} if "probabilities" in tested else {}
-    if losses and "probabilities" in watched:
-        mean = minimize_scalar(lambda temperature: _losses(watched, temperature).mean(), bounds=TEMPERATURES, method="bounded")
-        losses["scaled_log_loss"] = _losses(tested, mean.x)
-    return losses

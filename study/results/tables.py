@@ -12,7 +12,7 @@ import pandas as pd
 from palcore.runs.records import read_record, repository_root
 from study.results.arms import SHORT, arms_of, read
 from study.results.committed import read_results
-from study.results.scores import fair_scores, log_losses, read_facts
+from study.results.scores import fair_scores, read_facts
 from study.results.statistics import contrast, pooled
 
 
@@ -38,13 +38,6 @@ def read_runs(names, results=None):
             table.loc[name, column] = value
     unknown = [column for column in table if str(column).endswith("_accuracy") and table[column].isna().all()]
     return table.drop(columns=unknown)
-
-
-def with_log_losses(runs, results=None):
-    """``runs`` with what ``study.results.scores.log_losses`` says of each, mean over the test faces, in columns of its names."""
-    losses = [log_losses(results_folder(results) / "runs", name, config) for name, config in runs.iterrows()]
-    means = [{column: values.mean() for column, values in found.items()} for found in losses]
-    return runs.assign(**pd.DataFrame(means, index=runs.index))
 
 
 def curve_of(name, results=None):

@@ -15,7 +15,8 @@ from palcore.training import check_options
 from study.book import readme
 from study.book.front_page import patch_means
 from study.results.pages import Page
-from study.results.tables import comparisons, with_log_losses
+from study.results.probabilities import with_log_losses
+from study.results.tables import comparisons
 
 ROOT = Path(__file__).resolve().parents[3]
 README = (ROOT / "README.md").read_text()

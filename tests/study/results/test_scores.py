@@ -7,7 +7,7 @@ import pytest
 
 from palcore import EMOTIONS
 from palcore.runs.records import repository_root
-from study.results import primary, scores
+from study.results import primary, probabilities, scores
 
 EVEN = dict.fromkeys(EMOTIONS, 10)
 MORE_NEUTRAL = EVEN | {"neutral": 40}
@@ -21,11 +21,11 @@ def test_the_ratio_of_the_shares_by_hand():
 
 
 def test_a_network_is_scored_by_the_other_labels_with_their_shares(tmp_path):
-    probabilities = np.array([[0.5, 0, 0, 0, 0, 0, 0.3], [0.8, 0, 0, 0, 0, 0, 0.1]], np.float16)
+    sureness = np.array([[0.5, 0, 0, 0, 0, 0, 0.3], [0.8, 0, 0, 0, 0, 0, 0.1]], np.float16)
     arrays = {
         f"{name}_{part}": value
         for name in ("test", "ferplus")
-        for part, value in (("labels", np.array([6, 0], np.uint8)), ("probabilities", probabilities))
+        for part, value in (("labels", np.array([6, 0], np.uint8)), ("probabilities", sureness))
     }
     np.savez(tmp_path / "run.npz", **arrays)
     facts = {"training": {"own": EVEN, "ferplus": MORE_NEUTRAL}, "faces": 2, "guessed": [1], "copies": []}
@@ -53,16 +53,16 @@ def test_the_log_loss_by_hand_and_after_the_best_temperature(tmp_path):
     sure[:, 3] = 0.9
     arrays = {"test_labels": np.array([3, 3]), "test_probabilities": sure}
     np.savez(tmp_path / "run.npz", **arrays)
-    assert scores.log_losses(tmp_path, "run", {})["log_loss"] == pytest.approx([-np.log(0.9)] * 2, rel=1e-6)
+    assert probabilities.log_losses(tmp_path, "run", {})["log_loss"] == pytest.approx([-np.log(0.9)] * 2, rel=1e-6)
     # Right in one of two faces, so not so sure: at the best temperature the probability is a half.
     np.savez(tmp_path / "run.npz", **arrays, validation_labels=np.array([3, 0]), validation_probabilities=sure)
-    found = scores.log_losses(tmp_path, "run", {})
-    temperatures = np.linspace(*scores.TEMPERATURES, 3751)
+    found = probabilities.log_losses(tmp_path, "run", {})
+    temperatures = np.linspace(*probabilities.TEMPERATURES, 3751)
     powers = sure[0].astype(float) ** (1 / temperatures[:, None])
     losses = -np.log(powers[:, [3, 0]] / powers.sum(axis=1, keepdims=True)).mean(axis=1)
     best = powers[losses.argmin()] / powers[losses.argmin()].sum()
     assert found["scaled_log_loss"] == pytest.approx([-np.log(best[3])] * 2, abs=1e-3) and best[3] < 0.6
-    assert scores.log_losses(tmp_path, "nothing", {}) == {}
+    assert probabilities.log_losses(tmp_path, "nothing", {}) == {}
 
 
 def test_the_shares_are_those_of_the_records():

@@ -1,0 +1,108 @@
+"""How well a network's probabilities fit: the log loss, which tells networks apart that answer alike. Exploratory."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown, display
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from study.results.committed import read_predictions
+from study.results.measures import PAL, WITHOUT
+from study.results.statistics import two_way
+from study.results.tables import by_seed, comparisons, number, results_folder, to_markdown
+
+LEAST = 1e-7
+"""A probability below this counts as this: 16 bits, which the first family's runs keep, hold no smaller ones."""
+
+TEMPERATURES = (0.25, 4.0)
+"""Between these lies the temperature that suits the validation faces best."""
+
+
+def _losses(arrays, temperature=1.0):
+    """Minus the logarithm of the probability of each face's own expression, ``(faces,)``, once the logits are divided."""
+    logarithms = log_softmax(np.log(np.maximum(arrays["probabilities"].astype(np.float64), LEAST)) / temperature, axis=-1)
+    return -logarithms[np.arange(len(logarithms)), arrays["labels"]]
+
+
+def log_losses(folder, name, config):
+    """``{"log_loss", "scaled_log_loss"}`` of a run on the test faces, ``(faces,)`` each in nats, by labels of the kind that it was
+    trained on; {} without predictions.
+
+    A probability that moves towards the face's own expression lowers it though the answer stays, so that it tells networks apart
+    which an accuracy does not. ``scaled``: after the temperature that is best on the validation faces (Guo et al., ICML 2017,
+    arXiv 1706.04599), which leaves nothing of how sure a network is of itself on the whole; not there where their predictions were
+    not kept.
+    """
+    if not (Path(folder) / f"{name}.npz").is_file():
+        return {}
+    tested = read_predictions(folder, name, "ferplus" if config.get("labels", "own") == "ferplus" else "test")
+    watched = read_predictions(folder, name, "validation")
+    losses = {"log_loss": _losses(tested)} if "probabilities" in tested else {}
+    if losses and "probabilities" in watched:
+        mean = minimize_scalar(lambda temperature: _losses(watched, temperature).mean(), bounds=TEMPERATURES, method="bounded")
+        losses["scaled_log_loss"] = _losses(tested, mean.x)
+    return losses
+
+
+def with_log_losses(runs, results=None):
+    """``runs`` with what ``log_losses`` says of each, mean over the test faces, in columns of its names."""
+    losses = [log_losses(results_folder(results) / "runs", name, config) for name, config in runs.iterrows()]
+    means = [{column: values.mean() for column, values in found.items()} for found in losses]
+    return runs.assign(**pd.DataFrame(means, index=runs.index))
+
+
+SPAN = ["low", "high", "difference"]
+"""Columns of ``comparisons`` that ``nats`` writes."""
+
+PAIRS = {
+    "all faces (C1)": ("end", PAL, WITHOUT),
+    "all faces, twice the epochs": ("twice-as-long", f"{PAL}, twice as long", f"{WITHOUT}, twice as long"),
+    "FER+'s labels (C2)": ("clean", PAL, WITHOUT),
+    "a tenth of the faces (C6)": ("tenth", PAL, WITHOUT),
+    "a tenth, the network of all faces": ("tenth-plain", PAL, WITHOUT),
+    "a tenth, the feature cosine in place of PAL": ("why", "feature cosine", WITHOUT),
+    "a tenth, PAL with one template for all": ("why", "a template", WITHOUT),
+    "a tenth, PAL with another face's landmarks": ("why", "another face's landmarks", WITHOUT),
+    "weak baseline, all faces (P1)": ("faces", PAL, WITHOUT),
+    "weak baseline, faces placed at random": ("placed", PAL, WITHOUT),
+}
+"""Whose log losses the page of a good baseline sets beside each other: question, arm, and the one that it is compared with."""
+
+
+def nats(low, high, difference=None):
+    """``-0.017 (-0.025 to -0.009)``: a difference of log losses and its interval, or this alone."""
+    span = f"{number(low, 3, True)} to {number(high, 3, True)}"
+    return span if difference is None else f"{number(difference, 3, True)} ({span})"
+
+
+def _over_faces(runs, arm, base, results):
+    """The interval of a difference in log loss with seeds and test faces at random: ``study.results.statistics.two_way``."""
+    folder, shared = results_folder(results) / "runs", by_seed(runs, "log_loss", arm, base).index
+    names = [runs[(runs["arm"] == label) & runs["seed"].isin(shared)].sort_values("seed").index for label in (arm, base)]
+    return two_way([np.array([log_losses(folder, name, runs.loc[name])["log_loss"] for name in arms]) for arms in names])
+
+
+def losses_table(page, pairs=PAIRS):
+    """Show the log loss of PAL's networks and of those without in a table; what has no two seeds is left out.
+
+    :param page: ``study.results.pages.Page``.
+    :param pairs: ``{words: (question, arm, the one that it is compared with)}``.
+    """
+    rows = {}
+    for words, (question, arm, base) in pairs.items():
+        runs = with_log_losses(page.runs(question)[0], page.results)
+        losses, scaled = (comparisons(runs, {arm: base}, column) for column in ("log_loss", "scaled_log_loss"))
+        if len(losses) and np.isfinite(losses["low"].iloc[0]):
+            means = runs.groupby("arm")["log_loss"].mean()
+            rows[words] = {
+                "without PAL": number(means[base], 3),
+                "with it": number(means[arm], 3),
+                "difference (other seeds)": nats(**losses[SPAN].iloc[0]),
+                "with other faces too": nats(*_over_faces(runs, arm, base, page.results)),
+                "after temperature scaling": nats(**scaled[SPAN].iloc[0]) if len(scaled) else "-",
+                "seeds": f"{losses['seeds'].iloc[0]:.0f}",
+            }
+    if rows:
+        display(Markdown(to_markdown(pd.DataFrame(rows).T, "log loss on test faces (nats a face)")))
