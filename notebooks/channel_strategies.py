@@ -204,7 +204,7 @@ assert np.abs(gradient).max() > 0
 # %% [markdown]
 # ## The equations as they were printed
 #
-# Our source is a report on rebuilding PAL. It prints the loss as
+# Our source is a report on rebuilding PAL [alozaibi2022implementation](../book/references.bib). It prints the loss as
 #
 # $$ \mathrm{PAL} = - \sum_{i,j,c} \frac{a_{ijc} - \mu}{\sigma_a} \, h_{ij}, \qquad \mu = \sum_{i,j} a_{ijc}, \qquad
 #    \sigma_a^2 = \sum_{i,j} (a_{ijc} - \mu)^2 . $$
@@ -571,5 +571,5 @@ print(f"factor {factor:.1f} of at most {a.shape[-1]}")
 # ## In three lines
 #
 # - With both maps standardised PAL is minus a correlation: between -1 and 1 at any size of map.
-# - `all` pulls each channel by itself, `mean` their average, `half` leaves the second half free, and that half stays on the patch.
+# - `all` pulls each channel by itself, `mean` their average, `half` leaves the second half free: here that half kept more on the patch than the first.
 # - A heavier PAL brings the map closer to the heatmap. What that is worth is measured in the [results](results.ipynb).

@@ -16,9 +16,9 @@
 # %% [markdown]
 # # What it costs
 #
-# What does PAL add to a training step, and is the step a good one to begin with? All numbers on this page come from one run of
-# `make bench`, `results/benchmark/cost.json`. Each is a ratio: the two things that it compares took turns in that run, so a slow
-# machine, or a busy one, slows down both.
+# What does PAL add to a training step, and is the step a good one to begin with? Up to the sections on JAX and on a
+# GPU, which name their own records, the numbers come from one run of `make bench`, `results/benchmark/cost.json`. Most are ratios: the two
+# things that are compared took turns in that run, so a slow machine, or a busy one, slows down both.
 
 # %% tags=["parameters"]
 seed = 0  # nothing is drawn at random on this page
@@ -215,9 +215,10 @@ Markdown(
 # GPU](../book/gpu.md)), and only reading is left to the threads.
 #
 # TensorFlow's generator dataset, which `fit` makes of our batches, tells the C library to hand freed memory back to the system at
-# once, and every step fetches it again, page by page. [`palcore.data.memory`](../palcore/data/memory.py) undoes that, and says what
-# it was worth. glibc still hands back blocks above 32 MiB, which large batches of large images have; jemalloc, preloaded with
-# `LD_PRELOAD`, keeps these too.
+# once, and every step fetches it again, page by page. [`palcore.data.memory`](../palcore/data/memory.py) undoes that. glibc still hands back blocks above 32 MiB, which large batches of large images have; jemalloc, preloaded with
+# `LD_PRELOAD`, keeps these too. That dataset also has a thread that tunes it, for which the end of an epoch may have to wait: on one core
+# nearly always, and as long as the epoch took at worst. So a run gives `fit` one that is not tuned
+# ([`given_to_fit`](../palcore/data/batches.py)).
 
 # %% [markdown]
 # ## JAX

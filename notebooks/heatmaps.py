@@ -385,7 +385,7 @@ Markdown(
 # %% [markdown]
 # ## What it costs
 #
-# Six ways to get a heatmap for the same faces. Four draw it at the resolution of the image, as a picture that is then stored,
+# Seven ways to get a heatmap for the same faces. Five draw it at the resolution of the image, as a picture that is then stored,
 # augmented and shrunk with the image. The last two draw it at the layer's resolution, inside the loss, from 136 numbers.
 
 

@@ -229,7 +229,7 @@ Markdown(
 # %% [markdown]
 # ## A loss that trains nothing
 #
-# Public attempts at PAL have a bug that no error message shows. The attribution is computed and compared, the loss is printed,
+# An implementation of PAL can have a bug that no error message shows. The attribution is computed and compared, the loss is printed,
 # and yet PAL moves no weight, or not the ones it should. There are two kinds.
 #
 # *Detached*: the attribution is a constant to the outer derivative. It was copied from a hook, went through NumPy, or through a
@@ -323,7 +323,7 @@ def attribution_through(operation, weight):
 
 # %%
 def slopes_of(operation, weight, f, step=1e-2):
-    """Slope along the direction of steepest descent that the library reports, and the central difference there."""
+    """Slope along the direction of steepest ascent that the library reports, and the central difference there."""
     attribution = attribution_through(operation, weight)
     gradient = ops.convert_to_numpy(value_and_gradient(attribution, f)[1])
     way = gradient / np.linalg.norm(gradient)

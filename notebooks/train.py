@@ -96,7 +96,7 @@ options = options_of(globals())
 # Each face comes with 68 landmarks. They become a heatmap, drawn here at the size of the attributed layer, and they are used as
 # a target during training only.
 
-# %% mystnb={"figure": {"caption": "A test face of each expression, its landmarks, and the heatmap that PAL compares with.", "name": "fig-train-1"}, "image": {"alt": "Seven test faces, one an expression, with 68 landmark dots each, and below each its coarse heatmap."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "A test face of each expression, its landmarks, and their heatmap at the size of the attributed layer.", "name": "fig-train-1"}, "image": {"alt": "Seven test faces, one an expression, with 68 landmark dots each, and below each its coarse heatmap."}} tags=["hide-input"]
 import keras
 import numpy as np
 from IPython.display import Markdown
@@ -104,13 +104,13 @@ from IPython.display import Markdown
 from palcore import EMOTIONS
 from palcore.heatmaps import gaussian_heatmap
 from palcore.models import build_classifier, with_attribution
-from palcore.training import load_faces, train
+from palcore.training import load_faces, run_folder, train
 from study.book import figures as plots
 
 plots.use_style()
-faces = load_faces(options, "test")
+faces = load_faces(options, "test", run_folder(options).parent / "index")
 examples = [int(np.flatnonzero(faces.labels == label)[0]) for label in np.unique(faces.labels)]
-probe = with_attribution(build_classifier(options.backbone, faces.images.size), options.layer)
+probe = with_attribution(build_classifier(options.backbone, faces.images.size, normalisation=options.normalisation), options.layer)
 cells = probe.output["attribution"].shape[1:3]
 heatmaps = gaussian_heatmap(faces.landmarks[examples], cells, options.sigma)
 figure = plots.draw_faces(
@@ -160,7 +160,7 @@ classifier = keras.models.load_model(folder / "classifier.keras")
 if record["window"]:  # this network reads crops
     faces = crop_faces(faces, record["window"])
     heatmaps = gaussian_heatmap(faces.landmarks[examples], cells, options.sigma)
-watched = with_attribution(classifier, options.layer, options.attribution, "mean")
+watched = with_attribution(classifier, options.layer, options.attribution, "mean", options.score)
 maps = watched.predict(faces.images[examples], verbose=0)["attribution"]
 figure = plots.draw_attributions(faces.images[examples], {"attribution": maps, "heatmap": keras.ops.convert_to_numpy(heatmaps)})
 

@@ -125,19 +125,22 @@ def evaluate(model: keras.Model, batches: keras.utils.PyDataset, sigma: float = 
 
     :param model: from ``palcore.models.with_attribution`` whose attribution is ``(N, h, w)``.
     :param batches: ``palcore.data.batches.FaceBatches`` in order, not augmented.
-    :return: ``(scores, predictions)``: the classification scores with the means of the attribution scores under
-        ``"attribution"``, and arrays ``labels (N,)``, ``probabilities (N, 7)``, ``correlation (N,)``.
+    :return: ``(scores, predictions)``: the classification scores with the means of the attribution scores, over the faces that have
+        landmarks, under ``"attribution"`` (None where none has), and arrays ``labels (N,)``, ``probabilities (N, 7)``,
+        ``correlation (N,)``, the last 0 without landmarks.
     """
-    labels, logits, pieces = [], [], []
+    labels, logits, pieces, marked = [], [], [], []
     for index in range(len(batches)):
         images, targets = batches[index][:2]
         outputs = outputs_of(model, images, batches.batch_size)
         labels.append(targets["expression"])
+        marked.append(np.isfinite(targets["attribution"]).all(axis=-1).any(axis=-1))
         logits.append(outputs["expression"])
         pieces.append(attribution_scores(outputs["attribution"], targets["attribution"], sigma))
     labels = np.concatenate(labels)
     probabilities = softmax(np.concatenate(logits).astype(np.float64), axis=-1).astype(np.float32)
     attribution = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     scores = classification_scores(labels, probabilities)
-    scores["attribution"] = {name: float(values.mean()) for name, values in attribution.items()}
+    marked = np.concatenate(marked)
+    scores["attribution"] = {name: float(values[marked].mean()) if marked.any() else None for name, values in attribution.items()}
     return scores, {"labels": labels, "probabilities": probabilities, "correlation": attribution["correlation"]}

@@ -14,7 +14,13 @@ from keras import layers, ops
 from palcore import EMOTIONS
 from palcore.attribution import AttributionHead
 from palcore.face_resnet import face_resnet, load_face_resnet
-from palcore.soundness import narrow_window, refuse_changing_weights, refuse_flat_map, refuse_missing_second_gradient
+from palcore.soundness import (
+    narrow_window,
+    refuse_changing_weights,
+    refuse_flat_map,
+    refuse_missing_second_gradient,
+    signed_features,
+)
 from palcore.splitting import split_classifier
 from palcore.weights import SCALINGS, float32_copy, load_backbone_weights, scaling_of
 
@@ -214,7 +220,8 @@ def with_attribution(
     :param layer: name of a layer whose output is a map, ``(N, h, w, C)``, or ``sub-model/layer``; None for the last one that is
         neither pooling nor dropout nor within a branch. Which one that is, is printed once, and kept as ``model.attributed_layer``.
     :param method: and ``strategy``, ``score``: see ``palcore.attribution.AttributionHead``.
-    :return: the training model. Of a map that covers much less than the picture, behind convolutions without padding, it warns.
+    :return: the training model. It warns of a map that covers much less than the picture, behind convolutions without padding, and
+        for ``grad_input`` of one whose features may be negative.
     :raises ValueError: where ``palcore.splitting.split_at`` refuses to split; where a layer in front moves the picture, since the
         landmarks would stay; where TensorFlow cannot differentiate one behind it twice, which PAL's gradient needs, or where one
         behind it changes its own weights; and where the attribution is the same in every cell.
@@ -222,7 +229,10 @@ def with_attribution(
     split = split_classifier(classifier, layer)
     if split.fault:
         raise ValueError(split.fault)
-    if warning := narrow_window(split, classifier.name):
+    # The maps of the study's own classifiers are in their docstring, and lie behind a ReLU.
+    own = layer is None and {"drop1", "drop2", "logits"} <= {step.path for step in split.tail}
+    signed = None if own or method != "grad_input" else signed_features(split, classifier.name)
+    for warning in filter(None, (narrow_window(split, classifier.name), signed)):
         warnings.warn(warning, stacklevel=2)
     head = AttributionHead(split.head, method, strategy, score, name="attribution_head")
     if method != "features":
@@ -231,8 +241,7 @@ def with_attribution(
         refuse_flat_map(head, split, classifier.name)
     model = AttributionModel(split.image, head(split.features), name=f"{classifier.name}_with_attribution")
     model.attributed_layer = split.path
-    # That of the study's own classifiers is in their docstring.
-    if layer is None and not {"drop1", "drop2", "logits"} <= {step.path for step in split.tail}:
+    if layer is None and not own:
         _say(classifier.name, split.path, tuple(split.features.shape[1:]))
     return model
 

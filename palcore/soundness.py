@@ -28,6 +28,7 @@ WHOLE = np.array([[0.0, 1.0]] * 2)  # the window, down and across, of a map whos
 PLACES = [(down, across) for down in (0.2, 0.75) for across in (0.25, 0.8)]
 """Middles of four bright squares: off the middle, and elsewhere across than down, so that flips, turns and transpositions show."""
 
+SIGNED = 0.01  # share of negative features, at least, that is told of
 TRIES = 8  # how often a layer of somebody else's is tried: it may move pictures at random
 
 
@@ -100,6 +101,23 @@ def narrow_window(split, name: str) -> str | None:
         f"layer {split.path!r} of {name!r} covers the picture from {low.max():.2f} to {high.min():.2f} of its sides, since windows "
         "in front of it have no padding, and a heatmap of the whole does not fit it: build them with padding='same', or choose an "
         "earlier layer"
+    )
+
+
+def signed_features(split, name: str) -> str | None:
+    """What to say where features of a picture of noise are negative, as behind normalisation, swish or nothing at all; or None.
+
+    ``grad_input`` keeps their sign, so that a strongly negative feature counts as one that matters little.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (1, *split.image.shape[1:])).astype(split.image.dtype)
+    with keras.StatelessScope():
+        features = ops.convert_to_numpy(ops.cast(keras.Model(split.image, split.features)(noise, training=False), "float32"))
+    share = np.mean(features < 0)
+    if share <= SIGNED:
+        return None
+    return (
+        f"layer {split.path!r} of {name!r} has negative features ({share:.0%} on a picture of noise): times the gradient they "
+        "count as little attribution, however much they matter; choose a layer behind a ReLU, or method='grad'"
     )
 
 

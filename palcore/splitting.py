@@ -10,7 +10,9 @@ from palcore.soundness import WHOLE, Trial
 from palcore.steps import Step, Walk, head_of, is_graph, tensors_of
 
 PASSED_OVER = ("Pooling", "Dropout", "Padding", "Cropping", "Reshape", "Permute", "UpSampling", "Resizing", "Rescaling", "Random")
-"""Layers that are passed over when the last convolutional map is looked for: they learn nothing of their own."""
+PASSED_OVER += ("Normalization",)
+"""Layers that are passed over when the last convolutional map is looked for: they learn nothing of their own, or scale what is
+there, and give it a sign that it had not behind its ReLU."""
 
 
 class Split(NamedTuple):

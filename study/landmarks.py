@@ -228,7 +228,7 @@ def write_landmarks(faces: dict[str, Callable], out: str | Path, detect: Callabl
 def landmark_dataset(name: str, data_dir: str | Path, out: str | Path | None = None, detect: Callable | None = None):
     """Write the landmark table of all splits of a data set.
 
-    :param out: the table; None for ``landmarks.csv.gz`` in that folder, where the data set's loader finds it.
+    :param out: the table; None for ``landmarks.csv.gz`` in that folder, where the loader finds it, but for AffectNet's.
     :param detect: see ``write_landmarks``; None for ``dlib_detector()``.
     :return: ``(path of the table, Summary)``.
     """
@@ -252,6 +252,9 @@ def landmarks(
     """
     path, summary = landmark_dataset(dataset, data_dir, out)
     print(f"{path}: {summary.faces:,} faces, {summary.new:,} of them new; a face was found in {summary.found:,}")
+    reader, folder = find_data_set(dataset, data_dir)
+    if path not in reader.landmark_places(folder):
+        print(f"runs take it with `-p landmarks {path}` only")
     print(LICENCE)
 
 

@@ -14,8 +14,7 @@ def keep_freed_memory() -> str:
     """Let glibc keep what is freed; say in words what was done.
 
     TensorFlow's generator dataset, which Keras makes of a ``PyDataset``, sets the trim threshold to 128 kB when it is created:
-    each larger tensor is handed back when it is freed, and the next is fetched again, page by page. Measured on ``compact`` (48 px,
-    batches of 64, float32, without PAL), as it is and with this: 25.2 ms a face and 14.1 to 14.4, for a fifth more memory.
+    each larger tensor is handed back when it is freed, and the next is fetched again, page by page.
 
     It is called in each batch, since that dataset is created after Keras has looked at the first. No result changes.
 

@@ -372,10 +372,17 @@ class Page:
         """Show the command that fills a licensed data set's page, and how long it takes."""
         cells = question_cells(question)
         hours = sum(cell.minutes for cell in cells) / 60
+        landmarks = "python -m study.landmarks rafdb --data-dir DIR  # it comes without 68\n" if question == "rafdb" else ""
         text = (
             f"DIR is the folder of {name}:\n\n"
-            f'```sh\nmake grid GRID="--config {question}=DIR questions={question} --resources gpu=1"\n'
+            "```sh\nmake install && source .venv/bin/activate\n"
+            "python -m pip install -e '.[landmarks,cuda]'\n"
+            f"{landmarks}python -m palcore check {question} --data-dir DIR\n"
+            f'make grid GRID="--config {question}=DIR questions={question} --resources gpu=1"\n'
             f"python -m study.grid publish {question}\n```\n\n"
+            "Nothing looks for a card: without one the same command trains on processors, for weeks. Learning rate, epochs and PAL's "
+            "weight of 1 are guesses: nothing was chosen on this set's validation faces. Choose the weight first; no difference at 1 "
+            "says little.\n\n"
             f"{len(cells)} runs, about {hours:.0f} hours on one GPU at the speed that `study/cells.py` assumes."
         )
         display(Markdown(text))

@@ -65,6 +65,9 @@ def test_the_reports_answer_is_what_the_records_say(measured):
     trained = page.runs("twice-as-long")[0].groupby("arm")["training_accuracy"].mean()
     behind = 100 * (trained["without PAL, twice as long"] - trained["PAL, twice as long"])
     assert f"on the faces that the network trains on it is {behind:.1f} points behind" in SAID
+    cleaner = comparisons(page.runs("twice-as-long")[0], page.runs("twice-as-long")[2], "ferplus_accuracy").iloc[0]
+    size, least, most = (f"{100 * cleaner[name]:+.1f}" for name in ("difference", "low", "high"))
+    assert f"by FER+'s labels of these faces {size} ({least} to {most})," in SAID and 0 < lead["low"] < 0.001
     plain = page.differences("tenth-plain")[0].iloc[0]
     size, low, high = (f"{100 * plain[name]:+.1f}" for name in ("difference", "low", "high"))
     assert f"has a lead of {size} points on test faces ({low} to {high}; {WORDS[plain['seeds']]} seeds," in SAID
