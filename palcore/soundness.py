@@ -109,7 +109,8 @@ def signed_features(split, name: str) -> str | None:
 
     ``grad_input`` keeps their sign, so that a strongly negative feature counts as one that matters little.
     """
-    noise = np.random.default_rng(0).integers(0, 256, (1, *split.image.shape[1:])).astype(split.image.dtype)
+    shape = [side or 64 for side in split.image.shape[1:]]
+    noise = np.random.default_rng(0).integers(0, 256, (1, *shape)).astype(split.image.dtype)
     with keras.StatelessScope():
         features = ops.convert_to_numpy(ops.cast(keras.Model(split.image, split.features)(noise, training=False), "float32"))
     share = np.mean(features < 0)
