@@ -1,7 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from palcore.evaluation import attribution_scores, classification_scores, landmark_cells, near_landmarks
+from palcore.data import load
+from palcore.data.batches import FaceBatches
+from palcore.evaluation import attribution_scores, classification_scores, evaluate, landmark_cells, near_landmarks
+from palcore.models import build_classifier, with_attribution
 
 
 def test_scores_by_hand():
@@ -42,3 +47,15 @@ def test_attribution_on_and_off_the_landmarks():
     # The disc of radius 2 sigma around the cell's middle covers this share of the cell.
     assert scores["energy"][0] == pytest.approx(np.pi * (6 / 112) ** 2 * 16, rel=0.15)
     assert attribution_scores(np.zeros((2, 4, 4)), landmarks)["energy"].tolist() == [0, 0]
+
+
+def test_faces_without_landmarks_are_left_out_of_the_averages():
+    faces = load("synthetic", count=28, image_size=32)
+    model, landmarks = with_attribution(build_classifier("compact", 32, units=8)), faces.landmarks.copy()
+    landmarks[::2] = np.nan
+    scores, predictions = evaluate(model, FaceBatches(replace(faces, landmarks=landmarks), 7))
+    marked, _ = evaluate(model, FaceBatches(faces.subset(slice(1, None, 2)), 7))
+    assert scores["attribution"] == pytest.approx(marked["attribution"], abs=1e-5) and marked["attribution"]["energy"] > 0
+    assert not predictions["correlation"][::2].any() and predictions["correlation"][1::2].all()
+    nowhere, _ = evaluate(model, FaceBatches(replace(faces, landmarks=np.full_like(landmarks, np.nan)), 7))
+    assert set(nowhere["attribution"].values()) == {None}

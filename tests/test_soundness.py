@@ -215,11 +215,24 @@ def test_a_map_that_covers_less_than_the_picture_is_told_of():
         with_attribution(model)
     image = features = keras.Input((48, 48, 1))
     for _ in range(3):
-        features = layers.Conv2D(4, 3, 2, padding="same")(layers.ZeroPadding2D(1)(layers.Conv2D(4, 3)(features)))
+        features = layers.Conv2D(4, 3, 2, padding="same", activation="relu")(layers.ZeroPadding2D(1)(layers.Conv2D(4, 3)(features)))
     model = keras.Model(image, layers.Dense(3)(layers.Flatten()(features)))
     assert np.abs(split_classifier(model).window - [0, 1]).max() < 0.08  # half of one of six cells
     with warnings.catch_warnings(action="error"):
         with_attribution(model)
+
+
+def test_features_that_may_be_negative_are_told_of_and_a_normalisation_is_no_default():
+    image = features = keras.Input((16, 16, 1))
+    for block in (1, 2):
+        features = layers.Conv2D(4, 3, padding="same", activation="relu", name=f"conv{block}")(features)
+        features = layers.MaxPooling2D()(layers.BatchNormalization(name=f"norm{block}")(features))
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(features)), name="usual")
+    with warnings.catch_warnings(action="error"):
+        assert with_attribution(model).attributed_layer == "conv2"
+        with_attribution(model, "norm2", method="grad")
+    with pytest.warns(UserWarning, match="'norm2' of 'usual' has negative features .* behind a ReLU"):
+        with_attribution(model, "norm2")
 
 
 def test_a_layer_behind_the_map_that_changes_its_own_weights_is_refused():
