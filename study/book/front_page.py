@@ -190,8 +190,8 @@ def _longer(page, name):
     leads = {words: with_intervals(comparisons(runs, pairs, column)).iloc[0] for column, words in AFTERWARDS.items()}
     return (
         f"Twice as many epochs change the accuracy on validation faces by {plain} without PAL and by {guided} with it, {length}. "
-        f"PAL's lead is then {', '.join(f'{lead} points {words}' for words, lead in leads.items())}; {seeds_words(table['seeds'].min())}, "
-        "exploratory."
+        f"PAL's lead is then {', '.join(f'{lead} points {words}' for words, lead in leads.items())}; "
+        f"{seeds_words(table['seeds'].min())}, exploratory."
     )
 
 

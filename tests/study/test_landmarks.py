@@ -198,7 +198,8 @@ def test_the_command_shows_progress_and_the_licence_and_says_how_to_go_on(copy, 
     monkeypatch.setattr(landmarks, "dlib_detector", lambda: detect)
     result = run("fer2013", "--data-dir", folder, "--out", out)
     assert result.exit_code == 0
-    assert result.stdout == f"{out}: 56 faces, 53 of them new; a face was found in 56\n{landmarks.LICENCE}\n"
+    seen = f"{out}: 56 faces, 53 of them new; a face was found in 56\nruns take it with `-p landmarks {out}` only\n"
+    assert result.stdout == f"{seen}{landmarks.LICENCE}\n"
     assert "landmarks of fer2013: 100%" in result.stderr and "56/56" in result.stderr
     broken = next((folder / "test").rglob("*.jpg"))
     broken.write_bytes(b"")
