@@ -380,9 +380,9 @@ class Page:
             f"{landmarks}python -m palcore check {question} --data-dir DIR\n"
             f'make grid GRID="--config {question}=DIR questions={question} --resources gpu=1"\n'
             f"python -m study.grid publish {question}\n```\n\n"
-            "Nothing looks for a card: without one this trains on processors, for weeks. Learning rate, epochs and "
-            "PAL's weight of 1 are guesses: nothing was chosen on this set's validation faces. Choose the weight first; no difference "
-            "at 1 says little.\n\n"
+            "Nothing looks for a card: without one this trains on processors, for weeks. Learning rate, epochs and PAL's weight of "
+            "1 are guesses: nothing was chosen on this set's validation faces. Choose the weight first; no difference at 1 says "
+            "little.\n\n"
             f"{len(cells)} runs, about {hours:.0f} hours on one GPU at the speed that `study/cells.py` assumes."
         )
         display(Markdown(text))
