@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections import defaultdict
 
 import keras
 import numpy as np
@@ -18,30 +19,31 @@ from tests.backend_case import pal_value_and_gradients
 layers = keras.layers
 
 
-class OwnShift(layers.Layer):
-    """A layer of somebody's own that moves pictures in training."""
+class Own(layers.Layer):
+    """A layer of somebody's own that changes its inputs, in training only where nothing else is said."""
+
+    def __init__(self, change, always=False):
+        super().__init__()
+        self.change, self.always = change, always
 
     def call(self, inputs, training=False):
-        return ops.roll(inputs, 5, axis=2) if training else inputs
+        return self.change(inputs) if training or self.always else inputs
 
 
-class OwnPath(layers.Layer):
-    """Leaves out pictures at random, as a stochastic depth does."""
-
-    def call(self, inputs, training=False):
-        kept = keras.random.uniform((ops.shape(inputs)[0], 1, 1, 1)) < 0.7
-        return inputs * ops.cast(kept, inputs.dtype) / 0.7 if training else inputs
+def left_out(x):
+    """Pictures at random, as a stochastic depth does."""
+    return x * ops.cast(keras.random.uniform((ops.shape(x)[0], 1, 1, 1)) < 0.7, x.dtype) / 0.7
 
 
-class OwnNoise(layers.Layer):
-    def call(self, inputs, training=False):
-        return inputs * 0.5 + 0.1 * keras.random.normal(ops.shape(inputs)) if training else inputs
-
-
-def classifier(before):
-    image = keras.Input((32, 32, 3))
+def classifier(before=lambda x: x, behind=lambda x: x, side=32):
+    """A classifier with layers in front of the map that is attributed, and between it and the scores."""
+    image = keras.Input((side, side, 3))
     features = layers.Conv2D(4, 3, padding="same", activation="relu", name="last")(before(image))
-    return keras.Model(image, layers.Dense(3)(layers.Dense(4, activation="tanh")(layers.Flatten()(features))), name="mine")
+    return keras.Model(image, layers.Dense(3)(layers.Dense(4, activation="tanh")(layers.Flatten()(behind(features)))), name="mine")
+
+
+def behind(layer):
+    return classifier(behind=layer, side=6)
 
 
 MOVING = {
@@ -59,7 +61,7 @@ MOVING = {
     "Lambda": layers.Lambda(lambda x: tf.image.flip_left_right(x)),
     "warped by what was learnt": lambda x: ops.image.affine_transform(x, layers.Dense(8)(ops.mean(x, axis=(1, 2)))),
     "Lambda at random": layers.Lambda(lambda x: tf.image.random_flip_left_right(x)),
-    "own layer": OwnShift(),
+    "own layer": Own(lambda x: ops.roll(x, 5, axis=2)),
     "Pipeline": layers.Pipeline([layers.Rescaling(1 / 255), layers.RandomFlip()]),
     "in a map of four cells": lambda x: ops.flip(layers.Conv2D(3, 8, 8)(x), axis=2),
     "behind a convolution": lambda x: layers.RandomFlip()(layers.Conv2D(3, 3)(x)),
@@ -88,8 +90,8 @@ STILL = {
     "channels turned round": lambda x: x[..., ::-1],
     "Lambda": layers.Lambda(lambda x: x / 127.5 - 1),
     "standardised": layers.Lambda(lambda x: tf.image.per_image_standardization(x)),
-    "own layer": OwnNoise(),
-    "left out at random": OwnPath(),
+    "own layer": Own(lambda x: x * 0.5 + 0.1 * keras.random.normal(ops.shape(x))),
+    "left out at random": Own(left_out),
     "every other pixel": lambda x: x[:, ::2, ::2],
     "NASNet": reduction_of_nasnet,
     "UpSampling2D": layers.UpSampling2D(2),
@@ -103,25 +105,11 @@ def test_what_leaves_the_picture_in_place_is_accepted(kind):
     assert with_attribution(classifier(STILL[kind]), "last").attributed_layer == "last"
 
 
-def behind(layer):
-    """A classifier with ``layer`` between the attributed map and the scores."""
-    image = keras.Input((8, 8, 3))
-    features = layers.Conv2D(4, 3, activation="relu", name="last")(image)
-    return keras.Model(image, layers.Dense(3)(layers.Dense(4, activation="tanh")(layers.Flatten()(layer(features)))), name="mine")
-
-
-class OwnSign(layers.Layer):
-    """A gradient of its own that TensorFlow takes no gradient of."""
-
-    def call(self, inputs):
-        return tf.nn.softsign(inputs)
-
-
 UNFIT = {
     "softsign": (layers.Activation("softsign"), "is missing"),
     "softsign of a convolution": (layers.Conv2D(4, 3, activation=tf.nn.softsign), "is missing"),
     "softsign as operation": (ops.softsign, "is missing"),
-    "softsign in a layer": (OwnSign(), "is missing"),
+    "softsign in a layer": (Own(tf.nn.softsign, always=True), "is missing"),
     "softsign in a lambda": (layers.Lambda(tf.nn.softsign), "is missing"),
     "bicubic": (layers.UpSampling2D(2, interpolation="bicubic"), "is missing"),
     "bilinear": (layers.UpSampling2D(2, interpolation="bilinear"), "is wrong"),
@@ -142,9 +130,7 @@ def test_what_tensorflow_cannot_differentiate_twice_is_named(kind):
 @pytest.mark.parametrize("kind", ["bilinear", "softsign"])
 def test_in_front_of_the_layer_and_without_a_gradient_any_will_do(kind):
     layer = UNFIT[kind][0]
-    image = keras.Input((8, 8, 3))
-    features = layers.Conv2D(4, 3, name="last")(layer(layers.Conv2D(4, 3)(image)))
-    assert with_attribution(keras.Model(image, layers.Dense(3)(layers.Flatten()(features))), "last")
+    assert with_attribution(classifier(lambda x: layer(layers.Conv2D(4, 3)(x))), "last")
     assert with_attribution(behind(layer), "last", method="features")
 
 
@@ -175,17 +161,17 @@ def test_what_can_be_differentiated_twice_is_accepted(kind):
     assert with_attribution(behind(FIT[kind]), "last")
 
 
-@pytest.mark.parametrize(
-    "pooled",
-    [
-        layers.GlobalAveragePooling2D(),
-        layers.AveragePooling2D(6),
-        lambda x: ops.mean(x, axis=(1, 2)),
-        lambda x: ops.sum(layers.Flatten()(ops.sum(x, axis=1, keepdims=True)) * 1.0, axis=1, keepdims=True),
-    ],
-)
-def test_the_gradient_alone_is_refused_where_it_is_the_same_in_every_cell(pooled):
-    model = behind(pooled)
+POOLED = {
+    "global": layers.GlobalAveragePooling2D(),
+    "of all cells": layers.AveragePooling2D(6),
+    "mean": lambda x: ops.mean(x, axis=(1, 2)),
+    "sums": lambda x: ops.sum(layers.Flatten()(ops.sum(x, axis=1, keepdims=True)) * 1.0, axis=1, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("kind", POOLED)
+def test_the_gradient_alone_is_refused_where_it_is_the_same_in_every_cell(kind):
+    model = behind(POOLED[kind])
     with pytest.raises(ValueError, match="attribution 'grad' of layer 'last' of 'mine' is the same in every cell"):
         with_attribution(model, "last", method="grad", strategy="all")
     assert with_attribution(model, "last") and with_attribution(model, "last", method="features")
@@ -250,22 +236,19 @@ def test_the_gradient_of_pal_is_divided_among_the_layers_that_it_reaches(method,
     model = with_attribution(build_classifier(image_size=32, units=8, width_multiplier=0.125), method=method)
     images, landmarks = rng.uniform(0, 255, (4, 32, 32, 3)), rng.uniform(0, 1, (4, 68, 2)).astype(np.float32)
     shares = gradient_shares(model, images, landmarks)
-    assert sum(shares.values()) == pytest.approx(1) and len(shares) == len(
-        {v.path.split("/")[0] for v in model.trainable_variables}
-    )
+    assert sum(shares.values()) == pytest.approx(1)
+    assert set(shares) == {variable.path.split("/")[0] for variable in model.trainable_variables}
     assert {layer for layer, share in shares.items() if share > 1e-6} == (reached or set(shares))
     assert not any(gradient_shares(model, images, np.full((4, 68, 2), np.nan)).values())
 
 
 def test_the_share_of_a_layer_is_the_length_of_its_gradient(rng):
     model = with_attribution(behind(layers.AveragePooling2D(2)), "last")
-    images, landmarks = rng.uniform(0, 1, (4, 8, 8, 3)).astype(np.float32), rng.uniform(0, 1, (4, 68, 2)).astype(np.float32)
-    squares = {}
+    images, landmarks = rng.uniform(0, 1, (4, 6, 6, 3)).astype(np.float32), rng.uniform(0, 1, (4, 68, 2)).astype(np.float32)
+    lengths = defaultdict(float)
     for path, gradient in pal_value_and_gradients(model, images, landmarks)[1].items():
-        layer = path.split("/")[0]
-        squares[layer] = squares.get(layer, 0) + np.sum(np.square(gradient))
-    roots = {layer: np.sqrt(square) for layer, square in squares.items()}
-    expected = {layer: root / sum(roots.values()) for layer, root in roots.items()}
+        lengths[path.split("/")[0]] = np.hypot(lengths[path.split("/")[0]], np.linalg.norm(gradient))
+    expected = {layer: length / sum(lengths.values()) for layer, length in lengths.items()}
     assert gradient_shares(model, images, landmarks, PrivilegedAttributionLoss(0.1)) == pytest.approx(expected, rel=1e-3)
 
 

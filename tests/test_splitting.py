@@ -1,5 +1,7 @@
 """Classifiers put together in the ways that people do, split, and put together again."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -173,62 +175,43 @@ def vision_transformer(tokens_to_map=False, residual=True):
     return keras.Model(given, top(tokens if tokens_to_map else mixed))
 
 
-@pytest.mark.parametrize(("tokens_to_map", "layer"), [(True, "tokens"), (False, "patches")])
-def test_the_default_is_the_last_map_of_patches_or_of_tokens_in_their_order(tokens_to_map, layer, capsys):
-    assert with_attribution(vision_transformer(tokens_to_map)).attributed_layer == layer
-    assert f"layer '{layer}', 4 x 4 cells, 8 channels" in capsys.readouterr().out
+def rearranged(change):
+    """A classifier whose last map is that of its backbone, moved."""
+    return below(lambda x: layers.ReLU(name="mixed")(change(backbone()(x))))
 
 
-def test_tokens_that_keep_nothing_of_their_place_are_no_default():
-    classifier = vision_transformer(True, residual=False)
-    assert with_attribution(classifier).attributed_layer == "patches"
-    with pytest.raises(ValueError, match="layer 'tokens' of .* is no map of the picture"):
-        with_attribution(classifier, "tokens")
+def gated(squeeze, join=layers.Multiply):
+    """A classifier whose last map is weighted, channel by channel, by what was learnt from all of it."""
+    given = image()
+    deep = layers.Conv2D(8, 3, activation="relu", name="deep")(layers.Rescaling(1 / 2)(given))
+    gate = layers.Dense(8, activation="sigmoid")(squeeze(deep))
+    return keras.Model(given, top(layers.Dropout(0.1)(layers.AveragePooling2D(2)(join(name="gated")([deep, gate])))))
 
 
-@pytest.mark.parametrize("rearranged", [layers.Permute((2, 1, 3)), lambda x: ops.flip(x, 1)])
-def test_a_map_that_was_rearranged_is_no_default_and_refused_by_name(rearranged):
-    classifier = below(lambda x: layers.ReLU(name="mixed")(rearranged(backbone()(x))))
-    assert with_attribution(classifier).attributed_layer == "backbone/deep"
-    with pytest.raises(ValueError, match="moves the picture in front of layer 'mixed'"):
-        with_attribution(classifier, "mixed")
+def one_cell():
+    squeezed = layers.Conv2D(8, 1, name="squeezed")
+    return below(lambda x: squeezed(layers.GlobalAveragePooling2D(keepdims=True)(layers.Conv2D(8, 3, name="deep")(x))))
 
 
-GATES = {
-    "kept": (lambda x: layers.GlobalAveragePooling2D(keepdims=True)(x), layers.Multiply(name="gated")),
-    "reshaped": (lambda x: layers.Reshape((1, 1, 8))(layers.GlobalAveragePooling2D()(x)), layers.Multiply(name="gated")),
-    "vector": (layers.GlobalAveragePooling2D(), layers.Lambda(lambda pair: pair[0] * pair[1][:, None, None], name="gated")),
+by_hand = functools.partial(layers.Lambda, lambda pair: pair[0] * pair[1][:, None, None])
+DEFAULTS = {
+    "patches": (vision_transformer, "patches"),
+    "tokens in their order": (lambda: vision_transformer(True), "tokens"),
+    "tokens that keep nothing of their place": (lambda: vision_transformer(True, residual=False), "patches"),
+    "a map turned over": (lambda: rearranged(layers.Permute((2, 1, 3))), "backbone/deep"),
+    "a map mirrored": (lambda: rearranged(lambda x: ops.flip(x, 1)), "backbone/deep"),
+    "a gate of one cell": (lambda: gated(layers.GlobalAveragePooling2D(keepdims=True)), "gated"),
+    "a gate, reshaped": (lambda: gated(lambda x: layers.Reshape((1, 1, 8))(layers.GlobalAveragePooling2D()(x))), "gated"),
+    "a vector as gate": (lambda: gated(layers.GlobalAveragePooling2D(), by_hand), "gated"),
+    "no plain convolution": (lambda: below(layers.SeparableConv2D(4, 3, name="apart")), "apart"),
+    "a map of one cell": (one_cell, "deep"),
 }
 
 
-@pytest.mark.parametrize("form", GATES)
-def test_gates_are_no_default(form):
-    squeeze, join = GATES[form]
-    given = image()
-    deep = layers.Conv2D(8, 3, activation="relu", name="deep")(layers.Rescaling(1 / 2)(given))
-    gated = join([deep, layers.Dense(8, activation="sigmoid")(squeeze(deep))])
-    model = keras.Model(given, top(layers.Dropout(0.1)(layers.AveragePooling2D(2)(gated))))
-    assert split_classifier(model).path == "gated"
-
-
-def test_every_kind_of_layer_that_learns_makes_a_default():
-    assert split_classifier(below(layers.SeparableConv2D(4, 3, name="apart"))).path == "apart"
-
-
-def test_one_cell_is_no_map():
-    given = image()
-    deep = layers.Conv2D(8, 3, activation="relu", name="deep")(given)
-    squeezed = layers.Conv2D(8, 1, name="squeezed")(layers.GlobalAveragePooling2D(keepdims=True)(deep))
-    classifier = keras.Model(given, top(squeezed))
-    assert split_classifier(classifier).path == "deep"
-    with pytest.raises(ValueError, match="no layer 'squeezed' with a map of features in .*: choose from deep$"):
-        split_classifier(classifier, "squeezed")
-
-
-@pytest.mark.parametrize("scaling", [layers.Rescaling(1 / 2), lambda x: x / 2.0, layers.Normalization(mean=1.0, variance=1.0)])
-def test_what_learns_nothing_is_no_default(scaling):
-    with pytest.raises(ValueError, match="has no map that all paths pass and something was learnt for"):
-        split_classifier(below(lambda x: layers.ReLU()(scaling(x))))
+@pytest.mark.parametrize("form", DEFAULTS)
+def test_the_default_is_the_last_map_of_the_picture_that_something_was_learnt_for(form):
+    build, layer = DEFAULTS[form]
+    assert split_classifier(build()).path == layer
 
 
 def test_the_default_map_is_said_once_and_a_named_one_is_not(capsys):
@@ -254,72 +237,52 @@ def channels_first():
     return keras.Model(given, top(features))
 
 
-def own_call():
-    class Own(keras.Model):
-        def call(self, inputs):
-            return super().call(1.0 - inputs)
-
-    given = image()
-    return Own(given, top(backbone()(given)))
-
-
-def own_training(method):
+def own(method):
     given = image()
     kind = type("Own", (keras.Model,), {method: lambda self, *args, **kwargs: None})
     return kind(given, top(backbone()(given)))
 
 
-class LegacyModel:
-    """As one of Keras 2's looks."""
-
-    name = "old"
-
-
-LegacyModel.__module__ = "tf_keras.src.engine.sequential"
-
-
-def two_heads():
+def ending(end):
+    """A classifier whose features go to outputs of another kind."""
     given = image()
-    features = backbone()(given)
-    return keras.Model(given, [top(features), top(features)])
-
-
-def one_number():
-    given = image()
-    return keras.Model(given, keras.ops.mean(top(backbone()(given)), axis=-1))
-
-
-def scores_at_each_place():
-    given = image()
-    return keras.Model(given, layers.Conv2D(5, 1)(backbone()(given)))
+    return keras.Model(given, end(backbone()(given)))
 
 
 def two_streams(x):
     return layers.Concatenate(name="joined")([backbone(name=side)(x) for side in "ab"])
 
 
+NOTHING_LEARNT = (lambda x: x / 2.0, layers.Rescaling(1 / 2), layers.Normalization(mean=1.0, variance=1.0), layers.ReLU())
+LegacyModel = type("Sequential", (), {"__module__": "tf_keras.src.engine.sequential", "name": "old"})  # as one of Keras 2's looks
 REFUSED = {
     r"layer 'deep' of .* has a map of open size .*: build .* with a fixed size .* in place of \(None, None, 3\)": (open_size, None),
     "layer 'deep' .* open size \\(None, 6, 4\\)": (lambda: open_size(width=8), "deep"),
     "layer 'deep' .* open size \\(6, None, 4\\)": (lambda: open_size(height=8), "deep"),
     "layer 'active' of .* has its channels first, .*: build .* with data_format='channels_last'": (channels_first, None),
     "layer 'deep' of .* has its channels first": (channels_first, "deep"),
-    "cannot be split into layers: it must be a built functional or sequential": (own_call, None),
+    "cannot be split into layers: it must be a built functional or sequential": (lambda: own("call"), None),
     "cannot be split into layers": (lambda: keras.Sequential([layers.Conv2D(3, 3), layers.Dense(2)]), None),
-    "has a train_step of its own": (lambda: own_training("train_step"), None),
-    "has a compute_loss of its own": (lambda: own_training("compute_loss"), None),
+    "has a train_step of its own": (lambda: own("train_step"), None),
+    "has a compute_loss of its own": (lambda: own("compute_loss"), None),
     "'old' is a model of Keras 2": (LegacyModel, None),
-    "has 1 inputs and 2 outputs": (two_heads, None),
+    "has 1 inputs and 2 outputs": (lambda: ending(lambda x: [top(x), top(x)]), None),
     r"takes inputs of shape \(None, 48, 48\): it must take pictures": (
         lambda: keras.Sequential([keras.Input((48, 48)), layers.Flatten(), layers.Dense(3)]),
         None,
     ),
-    r"the first of shape \(None, 8, 8, 5\): it must have one image and one vector of scores": (scores_at_each_place, None),
-    r"the first of shape \(None,\): it must have one image and one vector of scores": (one_number, None),
+    r"the first of shape \(None, 8, 8, 5\): .* one vector of scores": (lambda: ending(layers.Conv2D(5, 1)), None),
+    r"the first of shape \(None,\): .* one vector of scores": (lambda: ending(lambda x: ops.mean(top(x), axis=-1)), None),
     "layer 'twice' of .* is applied 2 times, as twice: choose one applied once": (lambda: below(shared_layer), "twice"),
     "layer 'a/deep' of .* lies within a branch, and other paths go around it": (lambda: below(two_streams), "a/deep"),
     "sub-model 'join' has 2 inputs: its parts must have one": (lambda: below(list_of_inputs), None),
     "no layer 'missing' with a map .*: choose from .*, backbone/deep": (lambda: functional(layers.ReLU()), "missing"),
+    "no layer 'squeezed' with a map .*: choose from deep$": (one_cell, "squeezed"),
+    "layer 'tokens' of .* is no map of the picture": (lambda: vision_transformer(True, residual=False), "tokens"),
+    "has no map that all paths pass and something was learnt for": (
+        lambda: below(lambda x: functools.reduce(lambda x, layer: layer(x), NOTHING_LEARNT, x)),
+        None,
+    ),
 }
 
 

@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from palcore.data import find_data_set, load
+from palcore.data.landmark_table import append_rows
 from palcore.data.opening import open_data_set
+from study.landmarks import read_landmark_table
 from tests.copies import drawn_faces, write_image
 from tests.data.conftest import LAYOUTS
 from tests.data.test_readers import write_ferplus
@@ -82,24 +84,14 @@ def cell(name, number, column, value):
 
 def text_points(change, names=TEXT):
     """Other landmarks, row and column, in some text files."""
-
-    def spoil(copy):
-        for path in copy.glob(names):
-            np.savetxt(path, change(np.loadtxt(path)), fmt="%g", delimiter="\t")
-
-    return spoil
+    return lambda copy: [np.savetxt(path, change(np.loadtxt(path)), "%g", "\t") for path in copy.glob(names)]
 
 
-def table_points(change):
-    """Other landmarks, x and y, in all rows of a table."""
-
-    def changed(text):
-        header, *rows = (row.split(",") for row in text.splitlines())
-        points = change(np.array([row[2:] for row in rows], float).reshape(-1, 68, 2)).reshape(len(rows), -1)
-        rows = [[*row[:2], *map(str, values)] for row, values in zip(rows, points, strict=True)]
-        return "\n".join(map(",".join, [header, *rows])) + "\n"
-
-    return edit(TABLE, changed)
+def exchanged(path):
+    """Each landmark of a table with y first."""
+    files, found, points = read_landmark_table(path)
+    path.unlink()
+    append_rows(path, files, found, points[..., ::-1])
 
 
 def moved(old, new):
@@ -117,15 +109,11 @@ def deeper(copy):
     (copy.parent / "inner").rename(copy / "inner")
 
 
-def turned(name):
+def turned(path):
     """The picture on its side, with the tag that says so."""
-
-    def change(copy):
-        exif = Image.Exif()
-        exif[0x0112] = 6
-        Image.open(copy / name).transpose(Image.Transpose.ROTATE_90).save(copy / name, exif=exif.tobytes())
-
-    return change
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path, exif=exif.tobytes())
 
 
 def few_lines(text):
@@ -142,15 +130,7 @@ def many_labels(text):
 
 
 ORDER = [*range(27, 68), *range(27)][::-1]  # not upright
-
-
-def twice(folder):
-    def change(copy):
-        first = sorted((copy / folder).iterdir())[0]
-        (copy / folder / first.name.replace("_aligned", "").replace(first.suffix, ".png")).write_bytes(first.read_bytes())
-
-    return change
-
+FACE = "DATASET/test/3/test_0003"
 
 CASES = {
     # RAF-DB, as its owner ships it.
@@ -167,7 +147,7 @@ CASES = {
     "image repaired": ("rafdb", repaired(PICTURES["rafdb"]), "image unreadable", "is cut short or damaged"),
     "image of another size": ("rafdb", lambda copy: write_image(copy / PICTURES["rafdb"], drawn_faces("validation", 64)[0][2]), "image size", "has 64x64 pixels: the others have 100x100"),
     "image of one colour": ("rafdb", lambda copy: write_image(copy / PICTURES["rafdb"], np.zeros((100, 100, 3), np.uint8)), "image blank", "one colour all over"),
-    "image turned": ("rafdb", turned(PICTURES["rafdb"]), "image unreadable", "stored turned (EXIF orientation 6): save it upright"),
+    "image turned": ("rafdb", on(turned)(PICTURES["rafdb"]), "image unreadable", "stored turned (EXIF orientation 6): save it upright"),
     "the same under another label": ("rafdb", placed("Image/aligned/train_00004_aligned.jpg", PICTURES["rafdb"]), "copy", "but labelled disgust, not happiness"),
     "no landmark file": ("rafdb", remove(TEXT), "landmarks missing", f"no landmark file @/{TEXT}"),
     "no landmarks at all": ("rafdb", moved("landmarks", "points"), "landmarks missing", "no landmarks.csv.gz in @ for rafdb"),
@@ -183,12 +163,12 @@ CASES = {
     "one level too high": ("rafdb", deeper, "layout", "@/inner does: give that as data_dir"),
     # In folders.
     "no part": ("rafdb_folders", moved("DATASET/test", "DATASET/tests"), "layout", "no folder @/DATASET/test for rafdb"),
-    "a face twice in its folder": ("rafdb_folders", twice("DATASET/test/3"), "repeated", "a second time, after @/DATASET/test/3"),
+    "a face twice in its folder": ("rafdb_folders", placed(f"{FACE}_aligned.jpg", f"{FACE}.png"), "repeated", "a second time, after @/DATASET/test/3"),
     "no class": ("rafdb_folders", moved("DATASET/test/3", "DATASET/3"), "layout", "no folder @/DATASET/test/3 for rafdb: each part has 1"),
     "an empty class": ("rafdb_folders", emptied("DATASET/test/3"), "layout", "no images in @/DATASET/test/3 for rafdb"),
     "another class": ("rafdb_folders", moved("DATASET/test/3", "DATASET/test/8"), "label", "unknown folder '8' in @/DATASET/test"),
     # A landmark table.
-    "table: exchanged": ("rafdb_table", table_points(lambda points: points[..., ::-1]), "landmarks swapped", "so rows and columns are exchanged: make the table again"),
+    "table: exchanged": ("rafdb_table", on(exchanged)(TABLE), "landmarks swapped", "so rows and columns are exchanged: make the table again"),
     "table: a face lacks": ("rafdb_table", edit(TABLE, lambda text: "\n".join(row for row in text.splitlines() if "test_0003" not in row)), "landmarks missing", "lacks test_0003.jpg: `python -m study.landmarks` adds it"),
     "table: a face twice": ("rafdb_table", edit(TABLE, lambda text: text + text.splitlines()[-1] + "\n"), "table", "names test_0014.jpg more than once"),
     "table: no name": ("rafdb_table", cell(TABLE, 3, 0, ""), "table", "names no file"),

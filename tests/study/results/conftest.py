@@ -19,16 +19,16 @@ TEMPLATE = {"name": "a template", "against": "PAL", "strategy": "mean", "landmar
 FIVE, THREE = [0, 1, 2, 3, 4], [0, 1, 2]
 
 
-def short(arm):
-    """An arm that trains for less, compared with one that does so too."""
-    return {**arm, **SHORT} | {key: f"{arm[key]}, short" for key in ("name", "against") if key in arm}
+def ended(arm, ending, **options):
+    """An arm with options of its own, compared with one that has them too."""
+    return {**arm, **options} | {key: f"{arm[key]}, {ending}" for key in ("name", "against") if key in arm}
 
 
-def labelled(arm, labels):
-    """An arm that is trained on some labels, compared with one that is so too."""
-    return {**arm, "labels": labels} | {key: f"{arm[key]}, {labels}" for key in ("name", "against") if key in arm}
+def question(seeds, *arms, dataset="fer2013"):
+    return {"asks": "?", "dataset": dataset, "seeds": seeds, "arms": list(arms)}
 
 
+STRATEGIES = [NONE, PAL | {"name": "PAL (mean)"}]
 PRIMARY = {
     "settings": {
         "synthetic": {"backbone": "compact", "epochs": 8, "width_multiplier": 0.5},
@@ -36,23 +36,11 @@ PRIMARY = {
     },
     "margin": 0.01,
     "questions": {
-        "faces": {"dataset": "fer2013", "seeds": FIVE, "arms": [NONE, PAL | {"robustness": True}]},
-        "aligned-landmarks": {
-            "dataset": "fer2013",
-            "seeds": FIVE,
-            "arms": [{"name": "PAL", "strategy": "mean"}, NONE | {"against": "PAL"}, TEMPLATE],
-        },
-        "labels": {
-            "dataset": "fer2013",
-            "seeds": THREE,
-            "arms": [labelled(arm, kind) for kind in ("own", "ferplus") for arm in (NONE, PAL)],
-        },
-        "shortcut": {"dataset": "synthetic", "seeds": FIVE, "arms": [NONE, PAL]},
-        "faces-strategies": {
-            "dataset": "fer2013",
-            "seeds": THREE,
-            "arms": [NONE, PAL | {"name": "PAL (mean)"}, short(NONE), short(PAL | {"name": "PAL (mean)"})],
-        },
+        "faces": question(FIVE, NONE, PAL | {"robustness": True}),
+        "aligned-landmarks": question(FIVE, {"name": "PAL", "strategy": "mean"}, NONE | {"against": "PAL"}, TEMPLATE),
+        "labels": question(THREE, *(ended(arm, kind, labels=kind) for kind in ("own", "ferplus") for arm in (NONE, PAL))),
+        "shortcut": question(FIVE, NONE, PAL, dataset="synthetic"),
+        "faces-strategies": question(THREE, *STRATEGIES, *(ended(arm, "short", **SHORT) for arm in STRATEGIES)),
     },
     "comparisons": {
         "P1": {"question": "faces"},
@@ -67,8 +55,6 @@ PRIMARY = {
         "P5": {"question": "shortcut", "score": "shortcut_free_accuracy"},
     },
 }
-for asked in PRIMARY["questions"].values():
-    asked["asks"] = "?"
 for name, asked in PRIMARY["comparisons"].items():
     asked |= {"asks": f"{name}?", "counts": "This counts.", "where": f"on the faces of {name}", "family": "first"}
     asked |= {"words": ["with this", "with that"], "score": asked.get("score", "test_accuracy")}
