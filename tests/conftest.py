@@ -62,6 +62,25 @@ def on_jax(script, *words, flags="", **environment):
     return done.stdout
 
 
+def refusals(*rows, error=ValueError):
+    """A test that what makes no sense is refused: a call, and a pattern of the sentence that refuses it, in each row."""
+
+    @pytest.mark.parametrize(("call", "sentence"), rows)
+    def refused(call, sentence):
+        with pytest.raises(error, match=sentence):
+            call()
+
+    return refused
+
+
+def executed(name, folder, **parameters):
+    """A notebook, run in a folder with these parameters."""
+    import papermill
+
+    notebook = ROOT / "notebooks" / f"{name}.ipynb"
+    return papermill.execute_notebook(notebook, None, parameters, cwd=folder, kernel_name="python3", progress_bar=False)
+
+
 def make_small(patch):
     """Training on 70 faces of 32 pixels a split, with integrated gradients of 14 of them in two steps."""
     from palcore.runs import faces, reliance

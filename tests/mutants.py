@@ -10,17 +10,16 @@ one fails. ``HOW_MANY`` are drawn of all, the same number from each module; what
 each trial is a fork of this process, which itself computes nothing.
 """
 
-import contextlib
 import importlib
 import itertools
 import json
+import multiprocessing
 import os
 import random
 import shutil
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", "MPLBACKEND": "Agg"}
@@ -117,26 +116,23 @@ def changed_by(source, kind, occurrence):
 
 
 def fork(function, seconds):
-    """What a function returns, in a process of its own, or None after so many seconds."""
-    process = os.fork()
-    if not process:
+    """What a function returns, in a process of its own, or None after so many seconds; another number where it raises."""
+
+    def work():
         os.setpgid(0, 0)
-        null = os.open(os.devnull, os.O_WRONLY)
         if not os.environ.get("SHOW"):
-            os.dup2(null, 1), os.dup2(null, 2)
-        code = 99
-        with contextlib.suppress(BaseException):
-            code = int(function())
-        os._exit(code)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, status = os.waitpid(process, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    os.killpg(process, signal.SIGKILL)
-    os.waitpid(process, 0)
-    return None
+            for stream in (1, 2):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+        os._exit(int(function()))
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join(seconds)
+    if process.exitcode is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+        return None
+    return process.exitcode
 
 
 class Durations:

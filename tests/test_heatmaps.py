@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from palcore.heatmaps import REGIONS, gaussian_heatmap, region_weights
+from tests.conftest import refusals
 
 
 def draw(landmarks, *arguments, **options):
@@ -70,21 +71,15 @@ def test_regions_cover_each_landmark_once_and_weights_follow_them(rng):
     np.testing.assert_allclose(without_jaw, draw(landmarks[:, 17:], 9), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("call", "sentence"),
-    [
-        (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, 0), "sigma 0 of a heatmap"),
-        (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, float("nan")), "sigma nan of a heatmap"),
-        (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, 3), "sigma 3 of a heatmap: it must be a fraction"),
-        (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, weights=np.ones(17)), "17 weights for 68 landmarks"),
-        (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 0), "size 0 of a heatmap"),
-        (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), (7, 0)), r"size \(7, 0\) of a heatmap"),
-        (lambda: gaussian_heatmap(np.zeros((68, 2)), 7), r"landmarks of shape \(68, 2\)"),
-        (lambda: gaussian_heatmap(np.zeros((1, 1, 68, 2)), 7), r"landmarks of shape \(1, 1, 68, 2\)"),
-        (lambda: region_weights(ears=1), "unknown region 'ears'"),
-        (lambda: region_weights(jaw=-1), "weight -1 of region 'jaw'"),
-    ],
+test_nonsense_is_refused_with_a_sentence = refusals(
+    (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, 0), "sigma 0 of a heatmap"),
+    (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, float("nan")), "sigma nan of a heatmap"),
+    (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, 3), "sigma 3 of a heatmap: it must be a fraction"),
+    (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 7, weights=np.ones(17)), "17 weights for 68 landmarks"),
+    (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), 0), "size 0 of a heatmap"),
+    (lambda: gaussian_heatmap(np.zeros((1, 68, 2)), (7, 0)), r"size \(7, 0\) of a heatmap"),
+    (lambda: gaussian_heatmap(np.zeros((68, 2)), 7), r"landmarks of shape \(68, 2\)"),
+    (lambda: gaussian_heatmap(np.zeros((1, 1, 68, 2)), 7), r"landmarks of shape \(1, 1, 68, 2\)"),
+    (lambda: region_weights(ears=1), "unknown region 'ears'"),
+    (lambda: region_weights(jaw=-1), "weight -1 of region 'jaw'"),
 )
-def test_nonsense_is_refused_with_a_sentence(call, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        call()

@@ -2,9 +2,9 @@
 
 import ast
 from graphlib import TopologicalSorter
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.conftest import ROOT
+
 BELOW = {
     "palcore.files": set(),
     "palcore": {"palcore.files"},

@@ -1,7 +1,6 @@
 """Batches: order, augmentation and threads; those of an accelerator; and the memory that each batch keeps."""
 
 import hashlib
-import json
 import subprocess
 import sys
 import threading
@@ -140,7 +139,6 @@ def test_balanced_batches_show_each_class_as_often_as_any_other():
 
 
 COMPARED = """
-import json
 import numpy as np
 from palcore.data import load
 from palcore.data.batches import FaceBatches
@@ -149,24 +147,19 @@ from palcore.data.device import DeviceBatches
 faces = load("synthetic", None, "test", image_size=48).subset(slice(0, 96))
 settings = {"batch_size": 32, "augment": True, "shuffle": True, "seed": 5, "strength": 1.5}
 host, device = FaceBatches(faces, **settings), DeviceBatches(faces, **settings)
-pixels, points, labels = [], [], []
-for index in range(len(host)):
-    (there, expected), (here, given, _) = host[index], device[index]
-    pixels.append(np.abs(there.astype(int) - np.asarray(here).astype(int)))
-    points.append(np.abs(expected["attribution"] - given["attribution"]).max())
-    labels.append(bool(np.array_equal(expected["expression"], given["expression"])))
+pairs = [(host[index], device[index]) for index in range(len(host))]
+off = np.abs([there.astype(int) - np.asarray(here).astype(int) for (there, _), (here, *_) in pairs])
+assert off.mean() < 1 and (off > 16).mean() < 0.005
+for (_, expected), (_, given, _) in pairs:
+    assert np.abs(expected["attribution"] - given["attribution"]).max() < 1e-6
+    assert np.array_equal(expected["expression"], given["expression"])
 plain = np.asarray(DeviceBatches(faces, batch_size=96)[0][0])
-print(json.dumps({
-    "mean": float(np.mean(pixels)), "far": float(np.mean(np.array(pixels) > 16)), "points": float(np.max(points)),
-    "labels": all(labels), "plain": bool(np.array_equal(plain, faces.images[:])),
-}))
+assert np.array_equal(plain, faces.images[:])  # not augmented: to the last bit
 """
 
 
 def test_a_batch_on_the_device_is_the_processors_batch():
-    compared = json.loads(on_jax(COMPARED).splitlines()[-1])
-    assert compared["labels"] and compared["plain"]  # not augmented: to the last bit
-    assert compared["mean"] < 1 and compared["far"] < 0.005 and compared["points"] < 1e-6
+    on_jax(COMPARED)
 
 
 EFFECT = """

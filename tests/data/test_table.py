@@ -10,6 +10,7 @@ from palcore.data.device import DeviceBatches
 from palcore.data.images import resize
 from palcore.data.splits import stratified_split
 from palcore.data.table import Faces, LazyImages
+from tests.conftest import refusals
 
 
 def few_faces(count=7, **changes):
@@ -91,44 +92,39 @@ def test_a_stratified_split_keeps_the_mixture(seed, share):
     np.testing.assert_array_equal(second, stratified_split(labels, share, seed)[1])
 
 
-@pytest.mark.parametrize(
-    ("call", "sentence"),
-    [
-        (lambda: few_faces(landmarks=np.zeros((7, 5, 2))), r"landmarks of shape \(7, 5, 2\) for 7 faces; .* \(7, 68, 2\)"),
-        (lambda: few_faces(labels=np.zeros(6, int)), r"\(6,\) labels and 7 images for 7 faces"),
-        (lambda: few_faces(images=LazyImages([], None, 8)), "0 images for 7 faces"),
-        (lambda: few_faces(labels=np.arange(1, 8)), r"label 7 of 6.png is not in 0..6 \(surprise, fear"),
-        (lambda: few_faces(labels=np.arange(7) - 1), "label -1 of 0.png is not in 0..6"),
-        (lambda: data.load("ferplus"), "unknown dataset 'ferplus': choose from synthetic, fer2013, rafdb, affectnet"),
-        (lambda: data.load("synthetic", None, "dev"), "unknown split 'dev' of synthetic: choose from train, validation, test"),
-        (lambda: data.load("synthetic", "here"), "data_dir here for the synthetic faces: they are drawn, leave it out"),
-        (lambda: data.load("fer2013"), "data_dir is missing for dataset fer2013"),
-        (lambda: data.load("fer2013", "nowhere"), "no folder nowhere for dataset fer2013: check data_dir"),
-        (lambda: data.load("rafdb", ".", landmark_order="columns"), "landmark_order 'columns' of dataset rafdb: choose from row_"),
-        (lambda: data.load("fer2013", ".", labels="votes"), "labels 'votes' of dataset fer2013: choose from own, ferplus"),
-        (lambda: data.load("synthetic", size=48), "unknown option 'size' of dataset synthetic: choose from image_size, "),
-        (lambda: data.load("synthetic", image_size=0), "image_size 0 of dataset synthetic: it must be a positive whole number"),
-        (lambda: data.load("synthetic", image_size=8), "image_size 8 of the synthetic faces: below 16 pixels there is no face"),
-        (lambda: data.load("synthetic", shortcut=1.5), "shortcut 1.5 of the synthetic faces"),
-        (lambda: data.load("synthetic", count=0), "count 0 of the synthetic faces"),
-        (lambda: data.load("synthetic", seed=-1), "seed -1 of the synthetic faces"),
-        (lambda: data.find_data_set("synthetic", "."), "dataset synthetic has no folder to look into: choose from fer2013"),
-        (lambda: patch_box(few_faces().landmarks[0], "nose"), "place 'nose' of a patch: choose from off, eyes, mouth"),
-        (lambda: landmarks_from(few_faces(), "mean"), "unknown source 'mean' of landmarks: choose from own, shuffled, template"),
-        (lambda: landmarks_from(few_faces(1), "shuffled"), "another face for 1 face: there must be two at least"),
-        (lambda: FaceBatches(few_faces(), batch_size=0), "batch_size 0"),
-        (lambda: FaceBatches(few_faces(), class_weight={9: 1.0}), "class_weight has the key 9"),
-        (lambda: FaceBatches(few_faces(), class_weight={0: -1.0}), "class_weight of label 0 is -1.0"),
-        (lambda: FaceBatches(few_faces(), batch_size=100, drop_remainder=True), "no batch is left"),
-        (lambda: FaceBatches(few_faces(), threads=0), "threads 0"),
-        (lambda: FaceBatches(few_faces(0)), "no faces to make batches of"),
-        (lambda: FaceBatches(few_faces(), shufle=True), "shufle"),
-        (lambda: DeviceBatches(few_faces()), "KERAS_BACKEND=jax"),
-        (lambda: stratified_split(np.arange(14) % 7, 1.5, 0), "share 1.5 of a stratified split"),
-        (lambda: stratified_split(np.arange(14) % 7, 0.1, 0), "share 0.1 of 14 faces"),
-        (lambda: stratified_split(np.array([0, 0, 1]), 0.5, 0), "class 1 has a single face"),
-    ],
+test_nonsense_is_refused_with_a_sentence = refusals(
+    (lambda: few_faces(landmarks=np.zeros((7, 5, 2))), r"landmarks of shape \(7, 5, 2\) for 7 faces; .* \(7, 68, 2\)"),
+    (lambda: few_faces(labels=np.zeros(6, int)), r"\(6,\) labels and 7 images for 7 faces"),
+    (lambda: few_faces(images=LazyImages([], None, 8)), "0 images for 7 faces"),
+    (lambda: few_faces(labels=np.arange(1, 8)), r"label 7 of 6.png is not in 0..6 \(surprise, fear"),
+    (lambda: few_faces(labels=np.arange(7) - 1), "label -1 of 0.png is not in 0..6"),
+    (lambda: data.load("ferplus"), "unknown dataset 'ferplus': choose from synthetic, fer2013, rafdb, affectnet"),
+    (lambda: data.load("synthetic", None, "dev"), "unknown split 'dev' of synthetic: choose from train, validation, test"),
+    (lambda: data.load("synthetic", "here"), "data_dir here for the synthetic faces: they are drawn, leave it out"),
+    (lambda: data.load("fer2013"), "data_dir is missing for dataset fer2013"),
+    (lambda: data.load("fer2013", "nowhere"), "no folder nowhere for dataset fer2013: check data_dir"),
+    (lambda: data.load("rafdb", ".", landmark_order="columns"), "landmark_order 'columns' of dataset rafdb: choose from row_"),
+    (lambda: data.load("fer2013", ".", labels="votes"), "labels 'votes' of dataset fer2013: choose from own, ferplus"),
+    (lambda: data.load("synthetic", size=48), "unknown option 'size' of dataset synthetic: choose from image_size, "),
+    (lambda: data.load("synthetic", image_size=0), "image_size 0 of dataset synthetic: it must be a positive whole number"),
+    (lambda: data.load("synthetic", image_size=8), "image_size 8 of the synthetic faces: below 16 pixels there is no face"),
+    (lambda: data.load("synthetic", shortcut=1.5), "shortcut 1.5 of the synthetic faces"),
+    (lambda: data.load("synthetic", count=0), "count 0 of the synthetic faces"),
+    (lambda: data.load("synthetic", seed=-1), "seed -1 of the synthetic faces"),
+    (lambda: data.find_data_set("synthetic", "."), "dataset synthetic has no folder to look into: choose from fer2013"),
+    (lambda: patch_box(few_faces().landmarks[0], "nose"), "place 'nose' of a patch: choose from off, eyes, mouth"),
+    (lambda: landmarks_from(few_faces(), "mean"), "unknown source 'mean' of landmarks: choose from own, shuffled, template"),
+    (lambda: landmarks_from(few_faces(1), "shuffled"), "another face for 1 face: there must be two at least"),
+    (lambda: FaceBatches(few_faces(), batch_size=0), "batch_size 0"),
+    (lambda: FaceBatches(few_faces(), class_weight={9: 1.0}), "class_weight has the key 9"),
+    (lambda: FaceBatches(few_faces(), class_weight={0: -1.0}), "class_weight of label 0 is -1.0"),
+    (lambda: FaceBatches(few_faces(), batch_size=100, drop_remainder=True), "no batch is left"),
+    (lambda: FaceBatches(few_faces(), threads=0), "threads 0"),
+    (lambda: FaceBatches(few_faces(0)), "no faces to make batches of"),
+    (lambda: FaceBatches(few_faces(), shufle=True), "shufle"),
+    (lambda: DeviceBatches(few_faces()), "KERAS_BACKEND=jax"),
+    (lambda: stratified_split(np.arange(14) % 7, 1.5, 0), "share 1.5 of a stratified split"),
+    (lambda: stratified_split(np.arange(14) % 7, 0.1, 0), "share 0.1 of 14 faces"),
+    (lambda: stratified_split(np.array([0, 0, 1]), 0.5, 0), "class 1 has a single face"),
+    error=(ValueError, TypeError, FileNotFoundError),
 )
-def test_nonsense_is_refused_with_a_sentence(call, sentence):
-    with pytest.raises((ValueError, TypeError, FileNotFoundError), match=sentence):
-        call()

@@ -1,11 +1,8 @@
 """The chapters run from any folder, with another seed, and all that they claim still holds."""
 
-from pathlib import Path
-
-import papermill
 import pytest
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+from tests.conftest import executed
 
 CHAPTERS = {
     "heatmaps": {"faces_count": 16},
@@ -32,15 +29,7 @@ def test_every_claim_holds_in_another_folder_with_another_seed(name, tmp_path, m
     monkeypatch.chdir(place)
     if name == "predict":
         monkeypatch.delenv("MPLBACKEND")  # the kernel's own, which shows what it draws
-    parameters = CHAPTERS[name] | {"seed": 7}
-    notebook = papermill.execute_notebook(
-        NOTEBOOKS / f"{name}.ipynb",
-        tmp_path / f"{name}.ipynb",
-        parameters,
-        cwd=place,
-        kernel_name="python3",
-        progress_bar=False,
-    )
+    notebook = executed(name, place, **CHAPTERS[name], seed=7)
     assert not list(place.iterdir()), "a chapter writes no files"
     tags = [cell.metadata.get("tags", []) for cell in notebook.cells]
     solutions = [cell for cell, tag in zip(notebook.cells, tags, strict=True) if "hide-cell" in tag]

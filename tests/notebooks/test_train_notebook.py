@@ -8,9 +8,8 @@ from pathlib import Path
 import nbformat
 
 from palcore.runs.records import read_record
-from palcore.training import Options, check_options
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 QUICK = {"epochs": 1, "units": 16, "image_size": 32, "width_multiplier": 0.125, "train_share": 0.1}
 
 
@@ -32,13 +31,3 @@ def test_a_run_leaves_its_record_and_shows_what_it_says(tmp_path):
     assert not [output for output in outputs if output.get("name") == "stderr"], "libraries' log lines"
     text = "".join(output["data"].get("text/markdown", "") for output in outputs if "data" in output)
     assert f"Of 1400 test faces {100 * record['metrics']['test']['accuracy']:.1f} % were named rightly" in text
-
-
-def test_every_option_of_a_run_is_a_parameter_of_the_notebook():
-    notebook = nbformat.read(ROOT / "notebooks" / "train.ipynb", as_version=4)
-    [cell] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    names = {}
-    exec(cell.source, names)
-    names.pop("__builtins__")
-    assert set(names) == set(Options.__dataclass_fields__)
-    check_options(**names)

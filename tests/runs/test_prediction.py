@@ -77,11 +77,6 @@ def face(tmp_path, monkeypatch):
     return path
 
 
-def _other_weights(run):
-    keras.utils.set_random_seed(1)  # not that of every test, with which the run may have been made
-    build_classifier(image_size=32, units=8, width_multiplier=0.125).save(run / "classifier.keras")
-
-
 def test_what_is_no_picture_is_named_before_keras_starts(run, face, monkeypatch, call):
     monkeypatch.setattr("palcore.__main__.start_quietly", lambda: pytest.fail("Keras was started first"))
     path, jpeg = face.with_name("x.jpg"), cv2.imencode(".jpg", FACE)[1].tobytes()
@@ -192,16 +187,20 @@ def test_what_cannot_be_done_is_said_with_what_would_be_right(case, run, face, m
     assert not list(run.glob("*.onnx"))
 
 
-def _copies(run, **strategies):
-    """Copies of a run in ``runs/``, each with its strategy, the last one the newest."""
-    for age, (name, strategy) in enumerate(strategies.items()):
-        folder = shutil.copytree(run, run.with_name("runs") / name)
-        _record(lambda record, strategy=strategy: record["config"].update(strategy=strategy))(folder)
-        os.utime(folder / "record.json", (age, age))
+def _record(change):
+    def damage(run):
+        record = json.loads((run / "record.json").read_text())
+        change(record)
+        (run / "record.json").write_text(json.dumps(record))
+
+    return damage
 
 
 def test_two_saved_runs_beside_each_other_on_a_picture_larger_than_what_they_read(run, face, call):
-    _copies(run, old="mean", plain="none", guided="mean", half="half")
+    for age, (name, strategy) in enumerate({"old": "mean", "plain": "none", "guided": "mean", "half": "half"}.items()):
+        folder = shutil.copytree(run, run.with_name("runs") / name)
+        _record(lambda record, strategy=strategy: record["config"].update(strategy=strategy))(folder)
+        os.utime(folder / "record.json", (age, age))
     Image.fromarray(FACE).resize((300, 200)).save("photo.png")
     (face.parent / "runs" / "half" / "classifier.keras").unlink()  # a run that cannot be asked is none
     code, out, said = call("predict", "photo.png")
@@ -244,29 +243,18 @@ def test_an_exported_file_gives_the_same_logits(form, name, logits_of, run, call
     np.testing.assert_allclose(logits_of(path, faces), expected, atol=1e-5)
 
 
-def _record(change):
+def _classifier(side, *kinds):
+    """One of these layers in place of the run's."""
+
     def damage(run):
-        record = json.loads((run / "record.json").read_text())
-        change(record)
-        (run / "record.json").write_text(json.dumps(record))
-
-    return damage
-
-
-def _classifier(make):
-    def damage(run):
-        model = make()
+        model = keras.Sequential([keras.Input((side, side, 3)), *kinds])
         model.save(run / "classifier.keras")
         _record(lambda record: record.update(weights=weights_digest(model)))(run)
 
     return damage
 
 
-def _hostile():
-    image = keras.Input((32, 32, 3))
-    return keras.Model(image, keras.layers.Lambda(lambda x: x[:, 0, 0, :1] * np.ones(7))(image))
-
-
+hostile = keras.layers.Lambda(lambda x: x[:, 0, 0, :1] * np.ones(7))
 RUNS = {
     "no metrics": (_record(lambda record: record.pop("metrics")), "it lacks config, metrics or history"),
     "window of no size": (_record(lambda record: record.update(window=[0.1, 0.2, 0])), "its window is"),
@@ -274,10 +262,10 @@ RUNS = {
     "unknown attribution": (_record(lambda record: record["config"].update(attribution="new")), "unknown method 'new'"),
     "no classifier": (lambda run: (run / "classifier.keras").unlink(), "no classifier.keras in"),
     "classifier cut": (lambda run: os.truncate(run / "classifier.keras", 3000), "is damaged or no Keras model"),
-    "classifier hostile": (_classifier(_hostile), "is damaged or no Keras model that is safe to load"),
-    "other weights": (_other_weights, "has other weights than its record.json says"),
+    "classifier hostile": (_classifier(32, hostile), "is damaged or no Keras model that is safe to load"),
+    "other weights": (_record(lambda record: record.update(weights="others")), "has other weights than its record.json says"),
     "other architecture": (
-        _classifier(lambda: keras.Sequential([keras.Input((40, 40, 3)), keras.layers.Flatten(), keras.layers.Dense(7)])),
+        _classifier(40, keras.layers.Flatten(), keras.layers.Dense(7)),
         "goes from (None, 40, 40, 3) to (None, 7), and record.json is of a classifier from (None, 32, 32, 3)",
     ),
 }

@@ -14,41 +14,24 @@ from palcore.data import load
 from palcore.data.landmark_table import PIXEL_COLUMNS, append_rows
 from palcore.data.readers import SPLITS
 from study import landmarks
-from study.landmarks import (
-    BATCH,
-    PHOTO_SIDE,
-    Summary,
-    app,
-    centre_box,
-    face_crops,
-    landmark_dataset,
-    read_landmark_table,
-    square_around,
-    working_image,
-    write_landmarks,
-)
 from tests.data import conftest
 
 originals, copy, drawn = conftest.originals, conftest.copy, conftest.drawn  # the fixtures of the data sets' tests
 
-NAMES = [f"train/{number}.jpg" for number in range(2 * BATCH + 7)]
-
-
+NAMES = [f"train/{number}.jpg" for number in range(2 * landmarks.BATCH + 7)]
 FACES = {name: partial(np.full, (48, 48, 3), number, np.uint8) for number, name in enumerate(NAMES)}
+WHOLE = {name: (number != 3, number) for number, name in enumerate(NAMES)}
 
 
 def detect(image):
-    """A face is found in every picture that is not black; the landmarks tell which picture it was."""
+    """A face is found in every picture but one, of which the centre's are kept; the landmarks tell which picture it was."""
     value = image[0, 0, 0]
-    return value > 0, np.full((68, 2), value / 256)
+    return value != 3, np.full((68, 2), value / 256)
 
 
 def table(path):
-    files, found, points = read_landmark_table(path)
+    files, found, points = landmarks.read_landmark_table(path)
     return dict(zip(files, zip(found.tolist(), (256 * points[:, 0, 0]).round().astype(int).tolist(), strict=True), strict=True))
-
-
-WHOLE = {name: (number > 0, number) for number, name in enumerate(NAMES)}
 
 
 def stopping_after(count):
@@ -69,7 +52,7 @@ def test_what_is_written_in_parts_is_read_back(tmp_path, rng, name):
     points[1] = np.nan
     append_rows(tmp_path / name, ["a", "b"], found[:2], points[:2])
     append_rows(tmp_path / name, ["c"], found[2:], points[2:])
-    files, seen, read = read_landmark_table(tmp_path / name)
+    files, seen, read = landmarks.read_landmark_table(tmp_path / name)
     assert files == ["a", "b", "c"] and seen.tolist() == found
     np.testing.assert_allclose(read, points, atol=1e-5)
 
@@ -80,30 +63,23 @@ def in_pixels(path):
 
 def test_pixels_become_fractions_counted_from_the_corner(tmp_path):
     in_pixels(tmp_path / "pixels.csv")
-    _, _, read = read_landmark_table(tmp_path / "pixels.csv", (50, 100))
+    _, _, read = landmarks.read_landmark_table(tmp_path / "pixels.csv", (50, 100))
     np.testing.assert_allclose(read[0, 5], [0.01, 0.005])
     with pytest.raises(ValueError, match="is in pixels"):
-        read_landmark_table(tmp_path / "pixels.csv")
+        landmarks.read_landmark_table(tmp_path / "pixels.csv")
 
 
-def test_a_face_that_was_not_found_keeps_the_answer_to_the_centre_box(tmp_path):
-    write_landmarks(FACES, tmp_path / "landmarks.csv", lambda image: (False, np.full((68, 2), 0.25)))
-    _, found, points = read_landmark_table(tmp_path / "landmarks.csv")
-    assert not found.any()
-    np.testing.assert_array_equal(points, np.full((len(NAMES), 68, 2), 0.25))
-
-
-@pytest.mark.parametrize("stopped", [0, 3, BATCH, BATCH + 1])
+@pytest.mark.parametrize("stopped", [0, 3, landmarks.BATCH, landmarks.BATCH + 1])
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, stopped):
     out = tmp_path / "landmarks.csv.gz"
     with pytest.raises(KeyboardInterrupt):
-        write_landmarks(FACES, out, stopping_after(stopped))
+        landmarks.write_landmarks(FACES, out, stopping_after(stopped))
     assert not out.exists()
     seen = []
     faces = {name: lambda name=name: seen.append(name) or FACES[name]() for name in NAMES}
-    summary = write_landmarks(faces, out, detect)
+    summary = landmarks.write_landmarks(faces, out, detect)
     assert seen == NAMES[stopped:]
-    assert summary == Summary(len(NAMES), len(NAMES) - stopped, len(NAMES) - 1)
+    assert summary == landmarks.Summary(len(NAMES), len(NAMES) - stopped, len(NAMES) - 1)
     assert table(out) == WHOLE
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
@@ -112,22 +88,18 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, stopped):
 def test_a_row_that_was_cut_off_is_made_again(tmp_path, cut):
     out, part = tmp_path / "landmarks.csv", tmp_path / "landmarks.csv.part"
     with pytest.raises(KeyboardInterrupt):
-        write_landmarks(FACES, out, stopping_after(5))
+        landmarks.write_landmarks(FACES, out, stopping_after(5))
     part.write_bytes(part.read_bytes()[:-cut])
-    write_landmarks(FACES, out, detect)
+    landmarks.write_landmarks(FACES, out, detect)
     assert table(out) == WHOLE
 
 
 def test_a_table_that_is_whole_is_left_and_one_that_lacks_faces_completed(tmp_path):
     out = tmp_path / "landmarks.csv.gz"
-    write_landmarks(dict(list(FACES.items())[:9]), out, detect)
-    assert write_landmarks(dict(list(FACES.items())[:9]), out, stopping_after(0)) == Summary(9, 0, 8)
-    assert write_landmarks(FACES, out, detect).new == len(NAMES) - 9
+    landmarks.write_landmarks(dict(list(FACES.items())[:9]), out, detect)
+    assert landmarks.write_landmarks(dict(list(FACES.items())[:9]), out, stopping_after(0)) == landmarks.Summary(9, 0, 8)
+    assert landmarks.write_landmarks(FACES, out, detect).new == len(NAMES) - 9
     assert table(out) == WHOLE
-
-
-def of_another_face(path):
-    append_rows(path, ["b"], [1], np.zeros((1, 68, 2)))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +107,11 @@ def of_another_face(path):
     [
         ("landmarks.csv.gz", in_pixels, r"is in pixels \(column detected\).*left as it is, give another --out"),
         ("landmarks.csv", lambda path: path.write_text("some,thing\n1,2\n"), "left as it is, give another --out"),
-        ("landmarks.csv", of_another_face, "has landmarks of 1 faces that the data set lacks, b first"),
+        (
+            "landmarks.csv",
+            lambda path: append_rows(path, ["b"], [1], np.zeros((1, 68, 2))),
+            "has landmarks of 1 faces that the data set lacks, b first",
+        ),
         ("landmarks.txt", lambda path: path.touch(), "its name must end in .csv or .csv.gz"),
         ("none/landmarks.csv", None, "no folder .*none for the landmark table landmarks.csv: make it"),
     ],
@@ -144,17 +120,17 @@ def test_an_out_that_makes_no_sense_is_refused_and_left_as_it_is(name, make, sen
     out = tmp_path / name
     before = make and (make(out), out.read_bytes())
     with pytest.raises((ValueError, FileNotFoundError), match=sentence):
-        write_landmarks(FACES, out, stopping_after(0))
+        landmarks.write_landmarks(FACES, out, stopping_after(0))
     assert before is None or out.read_bytes() == before[1]
 
 
 @pytest.mark.parametrize(("size", "working"), [((48, 48), (192, 192)), ((100, 50), (192, 96)), ((400, 800), (96, 192))])
 def test_the_detector_sees_images_of_one_size(size, working):
-    assert working_image(np.zeros((*size, 3), np.uint8)).shape == (*working, 3)
+    assert landmarks.working_image(np.zeros((*size, 3), np.uint8)).shape == (*working, 3)
 
 
 def test_the_box_at_the_centre_is_in_the_image_and_symmetric():
-    left, top, right, bottom = centre_box(96, 192)
+    left, top, right, bottom = landmarks.centre_box(96, 192)
     assert (left, top) == (10, 5)
     assert (left + right, top + bottom) == (191, 95)
 
@@ -175,14 +151,15 @@ def test_a_data_set_s_own_loader_finds_the_table_that_was_made_for_it(layout, co
         """The true landmarks, by the image's pixels; JPEG changes them, so the nearest one counts."""
         return True, min(faces, key=lambda face: np.abs(face.image.astype(int) - image).mean()).landmarks
 
-    assert landmark_dataset(name, folder, detect=look) == (folder / "landmarks.csv.gz", Summary(*[len(faces)] * 3))
+    written = folder / "landmarks.csv.gz", landmarks.Summary(*[len(faces)] * 3)
+    assert landmarks.landmark_dataset(name, folder, detect=look) == written
     for split in SPLITS:
         loaded = load(name, folder, split)
         np.testing.assert_allclose(loaded.landmarks, [drawn(layout)[file].landmarks for file in loaded.files], atol=1e-5)
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=True)
+    return CliRunner().invoke(landmarks.app, [*map(str, arguments)], catch_exceptions=True)
 
 
 def test_the_command_shows_progress_and_the_licence_and_says_how_to_go_on(copy, monkeypatch, capsys):
@@ -191,7 +168,7 @@ def test_the_command_shows_progress_and_the_licence_and_says_how_to_go_on(copy, 
     monkeypatch.setattr(landmarks, "dlib_detector", lambda: stopping_after(3))
     monkeypatch.setattr("sys.argv", ["landmarks", "fer2013", "--data-dir", str(folder), "--out", str(out)])
     with pytest.raises(SystemExit) as end:
-        main(app)
+        main(landmarks.app)
     assert end.value.code == 130
     assert capsys.readouterr().err.endswith("stopped: the same command goes on where it was\n")
     assert len(out.with_name("own.csv.part").read_text().splitlines()) == 4
@@ -208,7 +185,7 @@ def test_the_command_shows_progress_and_the_licence_and_says_how_to_go_on(copy, 
 
 
 def test_faces_are_cut_out_as_squares_the_largest_first():
-    picture = np.zeros((2 * PHOTO_SIDE, 3 * PHOTO_SIDE, 3), np.uint8)
+    picture = np.zeros((2 * landmarks.PHOTO_SIDE, 3 * landmarks.PHOTO_SIDE, 3), np.uint8)
     picture[200:400, 300:500] = 50
     picture[1000:1600, 2400:3000] = 200  # at the right edge, so that its square leaves the picture
     seen = []
@@ -217,10 +194,10 @@ def test_faces_are_cut_out_as_squares_the_largest_first():
         seen.append(small.shape)
         return [(100, 200 / 3, 500 / 3, 400 / 3), (800, 1000 / 3, 1000, 1600 / 3)]
 
-    large, small = face_crops(picture, find)
-    assert max(seen[0]) == PHOTO_SIDE
+    large, small = landmarks.face_crops(picture, find)
+    assert max(seen[0]) == landmarks.PHOTO_SIDE
     assert large.shape == (780, 780, 3) and small.shape == (260, 260, 3)
     np.testing.assert_array_equal(large[390, [100, 400, 770]], 200)  # the edge repeats outwards
     assert large[10, 10, 0] == 0 and small[130, 130, 0] == 50 and small[5, 5, 0] == 0
-    assert face_crops(picture, lambda picture: []) == []
-    assert square_around((10, 10, 30, 20), margin=0.0) == (10, 5, 20)
+    assert landmarks.face_crops(picture, lambda picture: []) == []
+    assert landmarks.square_around((10, 10, 30, 20), margin=0.0) == (10, 5, 20)

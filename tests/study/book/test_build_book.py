@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import jupytext
 import nbformat
@@ -16,8 +15,7 @@ import pytest
 
 from study.book import build, chapters
 from study.fingerprints import notebook_fingerprint, notebook_inputs
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.conftest import ROOT
 
 
 def write(root, name, *cells):

@@ -11,15 +11,7 @@ from matplotlib.patches import Ellipse
 
 from palcore import EMOTIONS
 from palcore.landmarks import REGIONS
-from study.book.figures import (
-    MARKERS,
-    draw_class_shares,
-    draw_confusion,
-    draw_gradient_sizes,
-    draw_grid,
-    draw_landmark_clouds,
-    draw_landmarks,
-)
+from study.book import figures
 from study.book.slider import frame_slider, to_png
 
 
@@ -32,7 +24,7 @@ def closed():
 @pytest.mark.parametrize("sets", [1, 3])
 def test_bars_are_shares_in_per_cent_from_top_to_bottom(sets):
     train, test = dict.fromkeys(EMOTIONS, 10) | {"fear": 40}, dict.fromkeys(EMOTIONS, 5)
-    figure = draw_class_shares({f"set {number}": {"train": train, "test": test} for number in range(sets)})
+    figure = figures.draw_class_shares({f"set {number}": {"train": train, "test": test} for number in range(sets)})
     assert len(figure.axes) == sets
     for axis in figure.axes:
         assert [bar.get_width() for bar in axis.patches] == pytest.approx([10, 40, 10, 10, 10, 10, 10])
@@ -47,7 +39,7 @@ def test_an_ellipse_has_the_landmark_s_standard_deviations():
     axes = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = axes @ np.diag(deviations**2) @ axes.T
     covariance = np.tile([matrix[0, 0], matrix[0, 1], matrix[1, 1]], (68, 1))
-    figure = draw_landmark_clouds(np.full((5, 68, 2), 0.5), np.full((68, 2), 0.4), covariance, ("left", "right"))
+    figure = figures.draw_landmark_clouds(np.full((5, 68, 2), 0.5), np.full((68, 2), 0.4), covariance, ("left", "right"))
     left, right = figure.axes
     assert (left.get_title(), right.get_title()) == ("left", "right")
     assert sum(len(points.get_offsets()) for points in left.collections) == 5 * 68
@@ -58,12 +50,12 @@ def test_an_ellipse_has_the_landmark_s_standard_deviations():
 
 
 def test_a_confusion_is_in_per_cent_of_the_true_class():
-    axis = draw_confusion(np.eye(7, dtype=int) * 3 + np.eye(7, k=1, dtype=int)).axes[0]
+    axis = figures.draw_confusion(np.eye(7, dtype=int) * 3 + np.eye(7, k=1, dtype=int)).axes[0]
     assert [text.get_text() for text in axis.texts[:3]] == ["75", "25", "0"]
 
 
 def test_a_gradient_of_zero_is_drawn_as_such():
-    figure = draw_gradient_sizes({"grad": {"conv": 0.0, "dense": 1e-3}, "grad_input": {"conv": 1e-2, "dense": 1e-4}})
+    figure = figures.draw_gradient_sizes({"grad": {"conv": 0.0, "dense": 1e-3}, "grad_input": {"conv": 1e-2, "dense": 1e-4}})
     [axes] = figure.axes
     assert [text.get_text() for text in axes.texts] == ["0"]
     assert np.nansum([bar.get_height() for bar in axes.patches]) == pytest.approx(1e-3 + 1e-2 + 1e-4)
@@ -72,21 +64,21 @@ def test_a_gradient_of_zero_is_drawn_as_such():
 
 def test_a_grid_shows_each_map_on_one_scale_or_its_own(rng):
     rows = {"sum": {"map": rng.random((7, 7)), "face": np.zeros((9, 9, 3), np.uint8)}, "blur": {"a": 9 * np.eye(3), "b": np.eye(2)}}
-    axes = draw_grid(rows).axes
+    axes = figures.draw_grid(rows).axes
     assert [axis.get_title() for axis in axes] == ["map", "face", "", ""]
     assert [text.get_text() for axis in axes for text in axis.texts] == ["sum", "blur"]
     for axis, shown in zip(axes, [*rows["sum"].values(), *rows["blur"].values()], strict=True):
         np.testing.assert_array_equal(axis.images[0].get_array(), shown)
     assert [axis.images[0].get_clim() for axis in axes[2:]] == [(0, 9), (0, 1)]
-    shared = draw_grid({"": rows["blur"]}, limits=(0, 9), unit="heatmap").axes
+    shared = figures.draw_grid({"": rows["blur"]}, limits=(0, 9), unit="heatmap").axes
     assert [axis.images[0].get_clim() for axis in shared[:2]] == [(0, 9), (0, 9)] and shared[2].get_ylabel() == "heatmap"
 
 
 def test_landmarks_are_drawn_by_region_in_colours_and_shapes_of_their_own(rng):
-    assert MARKERS.keys() == REGIONS.keys() and len(set(MARKERS.values())) == len(REGIONS)
+    assert figures.MARKERS.keys() == REGIONS.keys() and len(set(figures.MARKERS.values())) == len(REGIONS)
     landmarks = rng.random((68, 2))
     _, axes = plt.subplots()
-    draw_landmarks(axes, landmarks)
+    figures.draw_landmarks(axes, landmarks)
     drawn = {collection.get_label(): np.asarray(collection.get_offsets()) for collection in axes.collections}
     for region, indices in REGIONS.items():
         np.testing.assert_allclose(drawn[region], landmarks[list(indices)])

@@ -13,11 +13,12 @@ import pytest
 import yaml
 from traitlets.config import PyFileConfigLoader
 
+from palcore.training import Options, check_options
 from study.book import build, pairs, source
 from study.book.notebook import refuse_unknown_parameters
+from tests.conftest import ROOT
 from tests.study.book.test_build_book import write
 
-ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
 
 
@@ -39,6 +40,9 @@ def test_parameters_have_values_that_papermill_can_replace(source):
     names.pop("__builtins__")
     assert "seed" in names
     json.dumps(names)
+    if source.stem == "train":
+        assert set(names) == set(Options.__dataclass_fields__), "every option of a run is a parameter"
+        check_options(**names)
     assert re.search(r"\b(begin|Page|Glance)\(In\b", source.read_text()), "what refuses a misspelled parameter"
 
 

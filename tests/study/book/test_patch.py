@@ -4,7 +4,6 @@ import contextlib
 import io
 import re
 import shutil
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,8 +23,8 @@ from study.book import browser as networks
 from study.book import check_site, serve, source
 from study.book.readme_figure import PICTURE, draw, mean_maps
 from study.book.slider import to_png
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 COMMITTED = ROOT / "results" / "browser"
 PAIRS = {"page": ("none", "mean"), "own": ("fer2013_none", "fer2013_mean")}
 NAMES = (*PAIRS["page"], *PAIRS["own"])

@@ -3,7 +3,6 @@
 import ast
 import re
 from dataclasses import asdict
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,8 +16,8 @@ from study.book.front_page import patch_means
 from study.results.pages import Page
 from study.results.probabilities import with_log_losses
 from study.results.tables import comparisons
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 README = (ROOT / "README.md").read_text()
 TEXT = " ".join(README.split())
 REPORT = (ROOT / "book" / "reproducibility.md").read_text()

@@ -4,29 +4,17 @@ import html
 import json
 import shutil
 
-import nbformat
-import papermill
 import pytest
 
-from palcore.runs.records import repository_root
 from study.results.tables import read_question
+from tests.conftest import ROOT, executed
 
-ROOT = repository_root()
 RECORD = json.loads((ROOT / "results" / "benchmark" / "cost.json").read_text())
 
 
 def chapter(tmp_path, results):
     """All that the chapter shows."""
-    out = tmp_path / "out.ipynb"
-    papermill.execute_notebook(
-        ROOT / "notebooks" / "cost.ipynb",
-        out,
-        {"results_dir": str(results)},
-        cwd=tmp_path,
-        kernel_name="python3",
-        progress_bar=False,
-    )
-    cells = nbformat.read(out, as_version=4).cells
+    cells = executed("cost", tmp_path, results_dir=str(results)).cells
     outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
     kinds = ("text/markdown", "text/html")
     return html.unescape("\n".join("".join(output.get("data", {}).get(kind, "")) for output in outputs for kind in kinds))
