@@ -4,6 +4,8 @@
 """
 
 import sys
+import tempfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -125,35 +127,25 @@ def results_of_this_backend():
 
 def check_splits():
     """Nested backbones, endings in softmax, layers that move the picture, pixels; but what TensorFlow lacks is no fault on JAX."""
-    layers = keras.layers
+    from tests import test_logits, test_soundness, test_splitting
 
-    def classifier(**others):
-        parts = {"before": layers.Rescaling(2.0), "behind": layers.ReLU(), "end": layers.Softmax(), **others}
-        inner, image = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
-        backbone = keras.Model(inner, layers.Conv2D(4, 3, activation="relu", name="deep")(inner), name="backbone")
-        flat = layers.Flatten()(parts["behind"](backbone(parts["before"](image))))
-        return keras.Model(image, parts["end"](layers.Dense(5)(layers.Dense(4, activation="tanh")(flat))))
-
-    x, landmarks = (np.random.default_rng(0).uniform(0, 1, shape).astype("float32") for shape in ((4, 8, 8, 3), (4, 68, 2)))
-    for end in (layers.Softmax(), layers.Lambda(lambda z: keras.ops.softmax(z)), layers.Activation(keras.ops.softmax)):
-        model = classifier(end=end)
-        outputs = with_attribution(model)(x)
-        np.testing.assert_allclose(keras.ops.softmax(outputs["expression"]), model(x), rtol=1e-4)
-        assert outputs["attribution"].shape == (4, 6, 6) and float(np.abs(outputs["attribution"]).max()) > 1e-3
-    for before in (layers.RandomFlip(), layers.Lambda(lambda x: x[:, ::-1])):
-        with pytest.raises(ValueError, match="moves the picture"):
-            with_attribution(classifier(before=before))
-    with pytest.raises(ValueError, match="gives probabilities or the like"):
-        with_attribution(classifier(end=layers.Activation("sigmoid")))
-    for fine in (layers.UpSampling2D(2, interpolation="bilinear"), layers.Activation("softsign")):
-        with_attribution(classifier(behind=fine))
-    losses = {"expression": keras.losses.SparseCategoricalCrossentropy(True), "attribution": PrivilegedAttributionLoss()}
+    with tempfile.TemporaryDirectory() as folder:
+        test_splitting.test_front_and_head_are_the_classifier_again("scaling", Path(folder))
+    for form in ("Softmax", "Lambda", "keras.ops"):
+        test_logits.test_the_softmax_is_cut_off_in_any_spelling(form)
+    test_logits.test_other_endings_in_probabilities_are_refused("sigmoid")
+    for kind in ("augment/mirror", "slices"):
+        test_soundness.test_what_moves_the_picture_in_front_of_the_layer_is_refused_by_name(kind)
+    for kind in ("bilinear", "softsign"):
+        with_attribution(test_soundness.behind(test_soundness.UNFIT[kind][0]), "last")
+    images, landmarks = faces()
     for jit in (True, False):
-        model = with_attribution(classifier())
+        model = with_attribution(network(SMOOTH))
+        losses = {"expression": keras.losses.SparseCategoricalCrossentropy(True), "attribution": PrivilegedAttributionLoss()}
         model.compile("sgd", losses, jit_compile=jit)
-        model.fit(x, {"expression": np.arange(4), "attribution": landmarks}, verbose=0)
+        model.fit(images, {"expression": np.arange(4), "attribution": landmarks}, verbose=0)
         with pytest.raises(Exception, match="so they are in pixels"):
-            model.fit(x, {"expression": np.arange(4), "attribution": 48 * landmarks}, verbose=0)
+            model.fit(images, {"expression": np.arange(4), "attribution": 48 * landmarks}, verbose=0)
 
 
 def check_derivatives():

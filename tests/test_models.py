@@ -102,14 +102,12 @@ def test_a_loss_of_logits_is_accepted_and_xla_is_asked_for_by_name(form, model, 
     assert model.jit_compile is True
 
 
-def test_a_compiled_training_model_survives_saving(tmp_path):
+def test_a_compiled_training_model_survives_saving(tmp_path, rng):
     model = with_attribution(residual())
     assert model.attributed_layer == "joined"  # which every path passes
     losses = {"expression": kinds.SparseCategoricalCrossentropy(True), "attribution": PrivilegedAttributionLoss()}
     model.compile("sgd", losses, metrics={"expression": ["accuracy"]})
-    model.fit(
-        images(8, 4), {"expression": np.arange(4), "attribution": np.random.default_rng(0).uniform(size=(4, 68, 2))}, verbose=0
-    )
+    model.fit(images(8, 4), {"expression": np.arange(4), "attribution": rng.uniform(size=(4, 68, 2))}, verbose=0)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     assert type(again) is type(model)

@@ -71,9 +71,8 @@ def test_right_reasons_by_hand():
     """1 (1 - DISC) + 9 + 4 + 0."""
     maps = np.array([[[1.0, 3.0], [-2.0, 0.0]]])
     assert convert(losses.RightReasonsLoss(WIDE)(CORNER, maps)) == pytest.approx(1 - DISC + 13, rel=0.01)
-    assert convert(losses.RightReasonsLoss(WIDE)(CORNER, np.stack([maps, maps], axis=-1))) == pytest.approx(
-        2 * (1 - DISC + 13), rel=0.01
-    )
+    twice = np.stack([maps, maps], axis=-1)
+    assert convert(losses.RightReasonsLoss(WIDE)(CORNER, twice)) == pytest.approx(2 * (1 - DISC + 13), rel=0.01)
 
 
 def test_cosine_by_hand():

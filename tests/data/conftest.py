@@ -1,5 +1,6 @@
 """Sound copies of each layout, drawn once for all tests here; each test spoils a copy of its own."""
 
+import functools
 import shutil
 
 import pytest
@@ -12,13 +13,11 @@ LAYOUTS = WRITERS | {"rafdb_table": ("rafdb", lambda folder: write_rafdb(folder,
 @pytest.fixture(scope="session")
 def originals(tmp_path_factory):
     """``original(layout)``: the folder of a sound copy, and the faces in it."""
-    there = {}
 
+    @functools.cache
     def original(layout):
-        if layout not in there:
-            folder = tmp_path_factory.mktemp(layout)
-            there[layout] = folder, LAYOUTS[layout][1](folder)
-        return there[layout]
+        folder = tmp_path_factory.mktemp(layout)
+        return folder, LAYOUTS[layout][1](folder)
 
     return original
 
