@@ -22,10 +22,6 @@ CELLS = expand(GRID)
 FOLDERS = {"fer2013": "some place/fer2013", "rafdb": "R", "affectnet": "A"}
 
 
-def folder(cell):
-    return FOLDERS.get(cell.options["dataset"])
-
-
 def test_names_are_unique_and_safe_in_a_path():
     assert len({cell.name for cell in CELLS}) == len(CELLS)
     assert all(re.fullmatch(r"[A-Za-z0-9_.=-]{10,240}", cell.name) for cell in CELLS)
@@ -34,8 +30,8 @@ def test_names_are_unique_and_safe_in_a_path():
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
 def test_every_cell_is_a_run_that_the_options_allow_and_its_line_says_so(cell):
-    options = check_options(**parameters(cell, folder(cell)))
-    words = command(cell, folder(cell))
+    folder = FOLDERS.get(cell.options["dataset"])
+    options, words = check_options(**parameters(cell, folder)), command(cell, folder)
     assert words[:3] == ["papermill", "notebooks/train.ipynb", f"runs/grid/{cell.name}/log.ipynb"]
     told = {}
     for flag, name, value in zip(words[3::3], words[4::3], words[5::3], strict=True):

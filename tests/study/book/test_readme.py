@@ -19,7 +19,6 @@ from study.results.tables import comparisons
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
-TEXT = " ".join(README.split())
 REPORT = (ROOT / "book" / "reproducibility.md").read_text()
 
 
@@ -115,13 +114,10 @@ def test_the_reports_words_about_the_runs_are_what_the_records_say(measured_once
     assert f"for {len(changed)} of FER2013's runs" in REPORT
 
 
-def test_the_readmes_answer_and_tables_are_what_the_records_say(measured_once):
+def test_the_readmes_answer_tables_and_caption_are_what_the_records_say(measured_once):
+    assert patch_means() in " ".join(README.split())
     assert readme.with_tables(README) == README, "it is out of date: run `python -m study.book.readme`"
     assert README.count("| C1, on aligned real faces") == 1 and README.count("C1, 5 seeds).") == 1
-
-
-def test_the_readmes_caption_is_what_the_records_say():
-    assert patch_means() in TEXT
 
 
 def test_the_readmes_line_for_real_faces_is_that_of_the_records():
