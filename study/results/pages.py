@@ -43,6 +43,7 @@ PAGES = {
     "results_end": (
         "end",
         "twice-as-long",
+        "twice-as-long-dropout",
         "whose",
         "place",
         "pace",

@@ -59,6 +59,11 @@ SPAN = ["low", "high", "difference"]
 PAIRS = {
     "all faces (C1)": ("end", PAL, WITHOUT),
     "all faces, twice the epochs": ("twice-as-long", f"{PAL}, twice as long", f"{WITHOUT}, twice as long"),
+    "all faces, twice the epochs, dropout in place of PAL": (
+        "twice-as-long-dropout",
+        "dropout 0.25, twice as long",
+        f"{WITHOUT}, twice as long",
+    ),
     "FER+'s labels (C2)": ("clean", PAL, WITHOUT),
     "a tenth of the faces (C6)": ("tenth", PAL, WITHOUT),
     "a tenth, the network of all faces": ("tenth-plain", PAL, WITHOUT),
