@@ -87,6 +87,13 @@ def test_the_reports_log_losses_are_what_the_records_say():
     assert others["low"].iloc[0] > -0.01  # they do not lower it
 
 
+def test_what_the_report_says_of_cleaner_labels_is_what_the_records_say(measured_once):
+    clean = measured_once.loc["C2"]
+    size, least, most = (f"{100 * clean[name]:+.1f}" for name in ("difference", "low", "high"))
+    assert f"(C2): PAL's lead is {size} points ({least} to {most}; {WORDS[clean['seeds']]} seeds)." in SAID
+    assert clean["outcome"] == measured_once.loc["C1", "outcome"] == "inconclusive"
+
+
 WORDS = {2: "two", 3: "three", 4: "four", 5: "five"}
 
 
