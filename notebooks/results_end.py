@@ -74,6 +74,9 @@ page.tables("twice-as-long")
 # %% tags=["remove-input"]
 page.answer("twice-as-long-dropout")
 
+# %% mystnb={"figure": {"caption": "Sixty epochs: without PAL, with it, and with dropout in place of it. Read as the first figure of this page."}, "image": {"alt": "Accuracy after sixty epochs without PAL, with PAL and with dropout in place of it, and the differences from training without PAL."}} tags=["remove-input"]
+page.figure("twice-as-long-dropout")
+
 # %% tags=["remove-input"]
 page.tables("twice-as-long-dropout")
 
