@@ -88,11 +88,11 @@ def test_the_reports_log_losses_are_what_the_records_say():
     spans = {}
     for name, scale, digits in (("test_accuracy", 100, 1), ("ferplus_accuracy", 100, 1), ("log_loss", 1, 3)):
         row = comparisons(runs, {arm: pairs[arm]}, name).loc[arm]
-        spans[name] = [f"{scale * row[part]:+.{digits}f}" for part in ("difference", "low", "high")] + [WORDS[row["seeds"]]]
-    said = "dropout of 0.25 in place of PAL ends {0} points from the baseline on test faces ({1} to {2}; {3} seeds, exploratory)"
+        spans[name] = [*(f"{scale * row[part]:+.{digits}f}" for part in ("difference", "low", "high")), WORDS[row["seeds"]]]
+    said = "dropout of 0.25 in place of PAL ends {} points from the baseline on test faces ({} to {}; {} seeds, exploratory)"
     assert said.format(*spans["test_accuracy"]) in SAID
-    assert "and {0} by FER+'s labels of them ({1} to {2}), with".format(*spans["ferplus_accuracy"]) in SAID
-    assert "with a log loss of {0} ({1} to {2})".format(*spans["log_loss"]) in SAID
+    assert "and {} by FER+'s labels of them ({} to {}), with".format(*spans["ferplus_accuracy"]) in SAID
+    assert "with a log loss of {} ({} to {})".format(*spans["log_loss"]) in SAID
     others = comparisons(why, {"another face's landmarks": "without PAL"}, "log_loss")
     assert others["low"].iloc[0] > -0.01  # they do not lower it
 
