@@ -31,7 +31,12 @@ SCORES = {
         "ferplus_accuracy": "accuracy by FER+'s labels, with their shares (%)",
         "test_accuracy": "accuracy by FER2013's labels, with their shares (%)",
     },
-    "clean": {"ferplus_accuracy": "accuracy by FER+'s labels (%)", **FACES},
+    "clean": {
+        "ferplus_accuracy": "accuracy by FER+'s labels (%)",
+        "ferplus_mean_class_accuracy": "mean-class accuracy by FER+'s labels (%)",
+        "test_accuracy": "accuracy by FER2013's labels, with their shares (%)",
+        **{name: FACES[name] for name in ("validation_accuracy", "training_accuracy")},
+    },
     "imbalance": {name: FACES[name] for name in ("test_mean_class_accuracy", "test_accuracy")},
     "shortcut-weight": dict(reversed(DRAWN.items())),
 }
