@@ -14,7 +14,7 @@ QUICK = {"epochs": 1, "units": 16, "image_size": 32, "width_multiplier": 0.125, 
 
 
 def test_a_run_leaves_its_record_and_shows_what_it_says(tmp_path):
-    given = {"strategy": "mean", "seed": 3, **QUICK}
+    given = {"strategy": "mean", "seed": 3, **QUICK, "normalisation": "convolution", "layer": "block4_relu2"}
     words = [word for name, value in given.items() for word in ("-p", name, str(value))]
     # The kernel of this environment, not one of the same name in the user's home folder.
     inherited = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
