@@ -107,8 +107,8 @@ def narrow_window(split, name: str) -> str | None:
 def signed_features(split, name: str) -> str | None:
     """What to say where features of a picture of noise are negative, as behind normalisation, swish or nothing at all; or None.
 
-    ``grad_input`` keeps their sign, so that a strongly negative feature counts as one that matters little. The picture is seen as in
-    training: a normalisation that was never trained takes no mean away in a test, and would hide its sign.
+    ``grad_input`` keeps their sign, so that a strongly negative feature counts as one that matters little. The picture is seen as
+    in training: a normalisation that was never trained takes no mean away in a test, and would hide its sign.
     """
     shape = [side or 64 for side in split.image.shape[1:]]
     noise = np.random.default_rng(0).integers(0, 256, (1, *shape)).astype(split.image.dtype)
