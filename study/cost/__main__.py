@@ -17,6 +17,7 @@ from study.cost import card, inputs, steps
 MEASURES = (
     inputs.threads,
     inputs.fed_by_files,
+    inputs.freed_memory,
     steps.pal_over_plain,
     steps.beside_torch,
     steps.beside_torch_in_half_precision,

@@ -1,6 +1,9 @@
-"""Batches: what threads give, and what ``fit`` makes of files."""
+"""Batches: what threads give, what ``fit`` makes of files, and what keeping freed memory saves it."""
 
+import json
+import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,13 +11,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from palcore.data import batches
 from palcore.data.batches import FaceBatches
 from palcore.data.changes.augmentation import draw_matrix
 from palcore.data.geometry import pixel_map, warp
 from palcore.data.images import read_image
 from palcore.data.table import LazyImages
-from study.cost.models import VGG16, OneBatch, drawn_faces, epoch_of, model_and_batch
-from study.cost.timing import clocked, interleaved, ratio
+from study.cost.models import VGG16, Case, OneBatch, drawn_faces, epoch_of, model_and_batch
+from study.cost.timing import Remote, clocked, interleaved, ratio, serve
 
 
 def written_faces(folder, count, size, quality=92):
@@ -77,3 +81,31 @@ def fed(case, faces, rounds):
 
 def fed_by_files(case=VGG16, faces=64, rounds=7):
     return {"fed": fed(case, faces, rounds)}
+
+
+def freed_memory(case=Case("compact", 48, 64), number=40, rounds=7):
+    """An epoch through ``fit`` where the C library hands freed memory back to the system, over one where it is kept.
+
+    :param number: of batches in an epoch.
+    """
+    with ExitStack() as stack:
+        command = [sys.executable, "-m", "study.cost.inputs", json.dumps([case, number])]
+        epochs = {kind: stack.enter_context(Remote([*command, kind])) for kind in ("handed back", "kept")}
+        times = interleaved(epochs, rounds)
+    what = f"time of a step through fit with freed memory handed back over one with it kept: {case}, {case.precision}"
+    return {"freed_memory": ratio(what, times, "handed back", "kept")}
+
+
+def _epochs(case, number, kind):
+    """What a process of ``freed_memory`` times."""
+    if kind == "handed back":
+        batches.keep_freed_memory = lambda: None
+    model, _ = model_and_batch(case)
+    faces = drawn_faces(number * case.count, case.size)
+    epoch = epoch_of(model, FaceBatches(faces, case.count, augment=True))
+    return lambda times: [epoch() for _ in range(times)], {}
+
+
+if __name__ == "__main__":
+    (case, number), kind = json.loads(sys.argv[1]), sys.argv[2]
+    serve(lambda: _epochs(Case(*case), number, kind))

@@ -79,6 +79,10 @@ def test_threads_and_what_fit_reaches_of_a_fixed_batch():
     check(inputs.fed_by_files(TINY, 16, 1), "fed")
 
 
+def test_freed_memory_is_kept_in_one_process_and_handed_back_in_the_other():
+    check(inputs.freed_memory(TINY, 2, 1), "freed_memory")
+
+
 def test_arithmetic_is_counted():
     classifier = models.classifier_with_weights(TINY)
     model = models.compiled(classifier)
