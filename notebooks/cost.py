@@ -54,14 +54,13 @@ def measured(*names):
 
 
 def show_tables(shown):
-    """A table for each kind of figure, ``{name: found}``: median and spread, the median by processor time, target."""
+    """A table for each kind of figure, ``{name: found}``: median and spread, target."""
     kinds = {}
     for found in shown.values():
         kind, _, of = found["what"].rpartition(": ")
         kinds.setdefault(kind, {})[of] = {
             "median": f"{found['median']:.3g}",
             "spread": f"{found['low']:.3g} to {found['high']:.3g}",
-            "by processor time": f"{found['processor']['median']:.3g}" if "processor" in found else "",
             "target": f"{found['target']}: {'met' if found['met'] else 'missed'}" if "target" in found else "",
         }
     for kind, rows in kinds.items():
@@ -157,15 +156,7 @@ for precision in ("float32", "mixed_bfloat16"):
 Markdown(f"`compact` with half its channels: {'; '.join(gaps)}." if gaps else "")
 
 # %% tags=["remove-input"]
-newer = {
-    "torch_compact": "`compact`, the network of most records, beside a PyTorch loop, in each precision",
-    "normalisation": "what `compact` takes with normalisation after each convolution, in TensorFlow and in PyTorch",
-    "fed": "what `fit` on files reaches of what it reaches on one fixed batch",
-}
 left_out = [f"- {found['what']}: {found['not_measured']}." for found in figures.values() if "not_measured" in found]
-left_out += [
-    f"- {what}: this record is older than that measure of `make bench`." for name, what in newer.items() if not measured(name)
-]
 display(Markdown("Not measured:\n\n" + "\n".join(left_out))) if left_out else None
 
 # %% [markdown]
@@ -192,32 +183,24 @@ if {"torch", "ceiling_matrix"} <= set(measured("torch", "ceiling")):
 Markdown(sentence)
 
 # %% [markdown]
-# ## Heatmaps and batches
+# ## Batches
 #
-# The source reads a text file for each face, sets 68 pixels of a black image and blurs it. We draw in the graph, at the cells
-# of the attribution map, from 136 numbers. Its batches are images and heatmap images, read one at a time.
+# A batch holds pictures, labels and 136 numbers a face: the heatmaps are drawn in the graph, at the cells of the attribution map. So
+# what the processor does beside the network is to read and to augment.
 
 # %% tags=["remove-input"]
-show_tables(measured("heatmap", "input", "augmented", "threads", "fed", "epoch"))
-
-# %% tags=["remove-input"]
-read = figures.get("input", {})
-Markdown(
-    f"One thread reads and decodes {read['faces'] / read['seconds']['plain']:.0f} faces of 224 pixels a second, and "
-    f"{read['faces'] / read['seconds']['source']:.0f} the source's way."
-    if "faces" in read
-    else ""
-)
+show_tables(measured("augmented", "threads", "fed", "freed"))
 
 # %% [markdown]
-# Threads share the faces of a batch, and each face is one thread's. OpenCV would share a single warp among threads of its own, so that
-# one of ours took both cores, and the second gained next to nothing. Where a card asks for more, the warp runs on it ([on a
-# GPU](../book/gpu.md)), and only reading is left to the threads.
+# Threads share the faces of a batch, and each face is one thread's: OpenCV would share a single warp among threads of its own, and
+# leave no core to a second one of ours. Where a card asks for more than they give, the warp runs on it ([on a GPU](../book/gpu.md)),
+# and only reading is left to the threads.
 #
 # TensorFlow's generator dataset, which `fit` makes of our batches, tells the C library to hand freed memory back to the system at
-# once, and every step fetches it again, page by page. [`palcore.data.memory`](../palcore/data/memory.py) undoes that. glibc still hands back blocks above 32 MiB, which large batches of large images have; jemalloc, preloaded with
-# `LD_PRELOAD`, keeps these too. That dataset also has a thread that tunes it, for which the end of an epoch may have to wait: on one core
-# nearly always, and as long as the epoch took at worst. So a run gives `fit` one that is not tuned
+# once, and every step fetches it again, page by page: the last table has what that costs.
+# [`palcore.data.memory`](../palcore/data/memory.py) undoes it. glibc still hands back blocks above 32 MiB, which large batches of large
+# images have; jemalloc, preloaded with `LD_PRELOAD`, keeps these too. That dataset also has a thread that tunes it, for which the end of
+# an epoch may have to wait: on one core nearly always, and as long as the epoch took at worst. So a run gives `fit` one that is not tuned
 # ([`given_to_fit`](../palcore/data/batches.py)).
 
 # %% [markdown]

@@ -83,7 +83,10 @@ def fed_by_files(case=VGG16, faces=64, rounds=7):
     return {"fed": fed(case, faces, rounds)}
 
 
-def freed_memory(case=Case("compact", 48, 64), number=40, rounds=7):
+SMALL = Case("compact", 48, 64)
+
+
+def freed_memory(case=SMALL, number=40, rounds=7):
     """An epoch through ``fit`` where the C library hands freed memory back to the system, over one where it is kept.
 
     :param number: of batches in an epoch.
