@@ -13,19 +13,16 @@ from study.book.notebook import refuse_unknown_parameters
 from study.results import effects, measures, primary
 from study.results.arms import arms_of, lengths_sentence, pairs_of, question_cells, read
 from study.results.measures import CONDITIONS, DRAWN, FACES, GLANCE, PAL, SCORES, WITHOUT
-from study.results.statistics import contrast, pooled
 from study.results.tables import (
-    between,
     by_arm,
-    by_seed,
+    compared,
     comparisons,
-    curve_of,
     listing,
     number,
     progress,
     read_runs,
     results_folder,
-    seed_differences,
+    span,
     summary,
     to_markdown,
 )
@@ -61,6 +58,9 @@ PAGES = {
 ENOUGH = 0.005
 """A share of the validation faces: what twice the epochs may change where a training is long enough."""
 
+
+BETWEEN = "between {} and {}"
+"""How a sentence writes an interval."""
 
 LENGTHS = {
     "short": "these trainings are not long enough",
@@ -140,7 +140,7 @@ class Page:
         runs, _, pairs = self.runs(question, single)
         stated = self._stated(question, single)
         pairs = {arm: base for arm, base in pairs.items() if arm not in stated or self.declared[stated[arm]].question == question}
-        return comparisons(runs, pairs, next(iter(self.scores(question))), self.margin), pairs
+        return comparisons(runs, pairs, next(iter(self.scores(question)))), pairs
 
     def answer(self, question, single=False):
         """Show a question's answer and how far it is: a verdict for primary comparisons, intervals for the others."""
@@ -175,7 +175,7 @@ class Page:
         runs, arms, _ = self.runs(question)
         score, heading = next(iter(self.scores(question).items()))
         pairs = {arm: base for arm in arms if arm != base}
-        if len(differences := comparisons(runs, pairs, score, self.margin)):
+        if len(differences := comparisons(runs, pairs, score)):
             fold(
                 f"Exploratory differences from {base}",
                 to_markdown(measures.differences_table(differences, pairs, heading, {}), "arm"),
@@ -191,12 +191,10 @@ class Page:
         """Draw the scores of a question's arms and their differences; the notebook shows the figure."""
         runs, arms, _ = self.runs(question, single)
         score, heading = next(iter(self.scores(question).items()))
-        differences, pairs = self.differences(question, single)
+        differences, _ = self.differences(question, single)
         if runs.empty or score not in runs or self._elsewhere(question, runs, differences):
             return
-        lines = {
-            label: difference_line(row, seed_differences(runs, score, label, pairs[label])) for label, row in differences.iterrows()
-        }
+        lines = {label: difference_line(row) for label, row in differences.iterrows()}
         baselines = set(runs.loc[runs["strategy"] == "none", "arm"])
         effects.draw_arms(summary(runs, arms, score), heading, lines, baselines, self.margin and 100 * self.margin)
 
@@ -237,11 +235,8 @@ class Page:
 
     def _curves(self, question):
         """``{arm: {seed: accuracy on validation faces after each epoch}}`` of those runs that are in."""
-        curves = {
-            arm: {seed: curve for seed, run in runs.items() if (curve := curve_of(run, self.results))}
-            for arm, runs in self.runs(question)[1].items()
-        }
-        return {arm: seeds for arm, seeds in curves.items() if seeds}
+        runs = self.runs(question)[0]
+        return {arm: primary.curves_of(runs, arm) for arm in runs["arm"].unique()}
 
     def curves(self, question):
         """Draw the validation accuracy after each epoch of a question's arms."""
@@ -313,19 +308,19 @@ class Page:
 
     def adds_more(self, question, words, other, other_words):
         """Show in a sentence how much more PAL adds in a question than in another one, each of two arms."""
-        score, arms, spread = next(iter(self.scores(question))), [], []
+        both, arms = [], []
         for name in (question, other):
             runs, _, pairs = self.runs(name)
             if len(pairs) != 1:
                 return
-            arms += [scores for _, scores in by_seed(runs, score, *next(iter(pairs.items()))).items()]
-            spread += [arm[score] for _, arm in runs.groupby("arm") if score in arm]
-        shared = sorted(set.intersection(*(set(arm.index) for arm in arms))) if len(arms) == 4 else []
-        if len(shared) > 1:
-            row = contrast([arm.loc[shared] for arm in arms], pooled(spread))
+            both.append(runs.assign(arm=f"{name}: " + runs["arm"]))
+            arms += [f"{name}: {arm}" for arm in next(iter(pairs.items()))]
+        row = compared(pd.concat(both), next(iter(self.scores(question))), arms)
+        if row and row["seeds"] > 1:
             more = "more" if row["difference"] > 0 else "less"
             size = f"{number(100 * abs(row['difference']))} points {more} {words} than {other_words}"
-            display(Markdown(f"PAL adds {size} ({between(row)}; {len(shared)} seeds). Exploratory, so without a verdict."))
+            interval = span(row["low"], row["high"], BETWEEN)
+            display(Markdown(f"PAL adds {size} ({interval}; {row['seeds']} seeds). Exploratory, so without a verdict."))
 
     def tried(self, *questions):
         """Show everything that was tried on the validation faces in some questions, best first, and the options that vary."""
@@ -389,6 +384,6 @@ class Page:
         display(Markdown(text))
 
 
-def difference_line(row, seeds):
-    """A row of a figure of differences, from ``study.results.statistics.contrast``, in points: mean, interval, and each seed's."""
-    return tuple(100 * row[part] for part in ("difference", "low", "high")) + (100 * np.asarray(seeds, float),)
+def difference_line(row):
+    """A row of a figure of differences, from ``study.results.tables.compared``, in points: mean, interval, and each seed's."""
+    return *(100 * row[part] for part in ("difference", "low", "high")), 100 * np.array(list(row["values"].values()))
