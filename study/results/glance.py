@@ -7,7 +7,7 @@ from IPython.display import Markdown, display
 from study.results import effects, primary
 from study.results.arms import SHORT, lengths_sentence, question_cells, read
 from study.results.measures import PAL, WITHOUT
-from study.results.pages import BETWEEN, Page, difference_line, fold, page_of
+from study.results.pages import BETWEEN, Page, difference_line, fold, homes
 from study.results.tables import comparisons, number, results_folder, span, to_markdown, with_intervals
 
 CIRCUMSTANCES = {
@@ -148,6 +148,6 @@ def questions_table(results=None):
     for question, described in read()[0]["questions"].items():
         cells = question_cells(question)
         done = sum((results_folder(results) / "runs" / f"{cell.name}.json").is_file() for cell in cells)
-        link = f"[{question}]({page_of(question)}.html)"
+        link = f"[{question}]({homes()[question]}.html)" if question in homes() else question
         rows[link] = {"what it asks": described["asks"], "runs that are in": f"{done} of {len(cells)}"}
     fold(f"All {len(rows)}", to_markdown(pd.DataFrame(rows).T, "question"))

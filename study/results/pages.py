@@ -1,6 +1,8 @@
 """What a result page shows of a question, as far as its runs are in: the answer, the figure, and the tables, folded."""
 
+import functools
 import html
+import re
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ from IPython.display import Markdown, display
 
 from palcore import EMOTIONS
 from palcore.runs import OF_ATTRIBUTION
+from palcore.runs.records import repository_root
 from study.book.figures import use_style
 from study.book.notebook import refuse_unknown_parameters
 from study.results import effects, measures, primary
@@ -26,34 +29,6 @@ from study.results.tables import (
     summary,
     to_markdown,
 )
-
-PAGES = {
-    "results_shortcut": (
-        "shortcut",
-        "shortcut-strategies",
-        "shortcut-full",
-        "shortcut-strength",
-        "shortcut-weight",
-        "shortcut-landmarks",
-    ),
-    "results_controls": ("aligned-landmarks", "placed", "landmarks", "rivals", "template-weight"),
-    "results_end": (
-        "end",
-        "twice-as-long",
-        "twice-as-long-dropout",
-        "whose",
-        "place",
-        "pace",
-        "tenth",
-        "tenth-twice-as-long",
-        "tenth-plain",
-        "faces-curve",
-        "clean",
-        "why",
-    ),
-    "results_licensed": ("rafdb", "affectnet"),
-}
-"""Where each question stands; of those named nowhere, what was tried is on ``results_end``, and the others on ``results_faces``."""
 
 ENOUGH = 0.005
 """A share of the validation faces: what twice the epochs may change where a training is long enough."""
@@ -80,10 +55,14 @@ def enough(changes):
     return "short" if changes.max() >= ENOUGH else "past" if changes.min() <= -ENOUGH else "enough"
 
 
-def page_of(question):
-    """The page that shows a question."""
-    tried = "results_end" if question.startswith("tries-") else "results_faces"
-    return next((page for page, names in PAGES.items() if question in names), tried)
+@functools.cache
+def homes():
+    """``{question: the page that shows it}``, from what the notebooks ask of ``Page``."""
+    found = {}
+    for path in (repository_root() / "notebooks").glob("results_*.py"):
+        for call in re.findall(r"^page\.(?:answer|longer|tried)\((.*)\)$", path.read_text(), re.MULTILINE):
+            found |= dict.fromkeys(re.findall('"(.+?)"', call), path.stem)
+    return found
 
 
 def fold(title, *parts):
@@ -156,7 +135,7 @@ class Page:
         for label, comparison in stated.items():
             if label not in pairs:
                 pair = f"{label} against {self.runs(question, single)[2][label]}"
-                home = page_of(self.declared[comparison].question)
+                home = homes()[self.declared[comparison].question]
                 parts.append(f"{pair[:1].upper()}{pair[1:]} is the primary comparison [{comparison}]({home}.html).")
         if sentence := lengths_sentence(question):
             parts.append(sentence)
