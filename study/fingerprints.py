@@ -89,8 +89,8 @@ def cells_of_code(notebook):
 def notebook_inputs(notebook, root=ROOT):
     """What a notebook's outputs depend on besides its own cells, from what its code says.
 
-    The modules that it imports, directly or not, and those of the data sets that it names; the grid, where these read it; folders
-    of `results/` that it, or one of the study's own modules, names.
+    The modules that it imports, directly or not, and those of the data sets that it names; the grid and the pages that link to each
+    other, where these read the grid; folders of `results/` that it, or one of the study's own modules, names.
 
     :return: `{module: Code}`, and the files as a sorted list of paths.
     :raises ValueError: for a cell or a module that is not Python.
@@ -100,7 +100,8 @@ def notebook_inputs(notebook, root=ROOT):
     lines = "\n".join(re.sub(r"(?m)^[%!].*$", "", source) for source, _ in cells_of_code(notebook))
     code = _read(lines, f"a cell of {notebook}")
     modules = imported([*code.imports, *(f"palcore.data.{word}" for word in code.strings if word.isidentifier())], root)
-    files = {*root.glob("study/*.yml"), root / "notebooks" / "train.ipynb"} if "study.cells" in modules else set()
+    pages = [*root.glob("notebooks/results*.ipynb"), root / "notebooks" / "train.ipynb"]
+    files = {*root.glob("study/*.yml"), *pages} if "study.cells" in modules else set()
     strings = code.strings.union(*(module.strings for name, module in modules.items() if name.startswith("study.")))
     folders = [folder for folder in root.glob("results/*") if {"results", folder.name} <= strings]
     files |= {path for folder in folders for path in folder.rglob("*") if path.is_file()}

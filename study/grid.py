@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from palcore.files import Busy, locked
+from palcore.files import Busy, locked, whole_file, write_json
 from study.cells import ROOT, RUNS, command, expand, read_grid
 
 
@@ -36,15 +36,18 @@ def publish(cells, root=ROOT, questions=(), runs=None):
     :param runs: folder of the cells' folders, such as one that came from another machine; None for the study's own.
     :return: how many cells were copied anew.
     """
-    from study.results.committed import publish as copy
+    from palcore.runs.records import read_record
 
     results, runs, copied = Path(root) / "results" / "runs", Path(runs or Path(root) / RUNS), 0
     for cell in cells:
         record, published = runs / cell.name / "record.json", results / f"{cell.name}.json"
         if (questions and not set(questions) & set(cell.questions)) or not record.exists():
             continue
-        if not published.exists() or json.loads(published.read_text()) != json.loads(record.read_text()):
-            copy(record.parent, results, cell.name)
+        content = read_record(record)
+        if not published.exists() or json.loads(published.read_text()) != content:
+            with whole_file(published.with_suffix(".npz")) as draft:
+                shutil.copyfile(record.with_name("predictions.npz"), draft)
+            write_json(published, content)
             copied += 1
     return copied
 

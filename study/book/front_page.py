@@ -3,15 +3,13 @@
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
-
 from palcore.runs.records import read_record
 from study.results import primary
 from study.results.glance import INSTEAD_OF_OWN
 from study.results.measures import PAL, WITHOUT
 from study.results.pages import Page, enough, seeds_words
-from study.results.probabilities import SPAN, nats, with_log_losses
-from study.results.tables import comparisons, number, read_question, results_folder, with_intervals
+from study.results.probabilities import NATS, with_log_losses
+from study.results.tables import compared, comparisons, number, read_question, results_folder, span, with_intervals
 
 MARK = "<!-- the answer, from results/: study/book/front_page.py -->"
 """Stands in `book/intro.md` where the sentences belong."""
@@ -91,8 +89,8 @@ def answer():
             raise ValueError(
                 f"{name} is {outcome} in results/ and not {' or '.join(outcomes)}: SUMMARY in {__file__} says too much"
             )
-    losses, longer = (_log_loss(page, question)[0] for question in LONGER["C1"]), page.differences(LONGER["C1"][1])[0].iloc[0]
-    if not (all(row["high"] < 0 for row in losses) and longer["low"] > 0 and longer["difference"] < 0.01):
+    losses, longer = (_log_loss(page, question) for question in LONGER["C1"]), page.differences(LONGER["C1"][1])[0].iloc[0]
+    if not (all(found["high"].iloc[0] < 0 for found in losses) and longer["low"] > 0 and longer["difference"] < 0.01):
         raise ValueError(f"results/ no longer say of C1's log loss and of 60 epochs what SUMMARY in {__file__} does")
     more = {
         "C1": [_pace, _longer, _probabilities, *(partial(_also, of=name) for name in ALSO)],
@@ -131,22 +129,19 @@ def _result(page, name):
 
 
 def _log_loss(page, question):
-    """How far PAL's log loss lies above that without it, a row of ``comparisons``, and each arm's mean; None without two seeds."""
+    """How far PAL's log loss lies above that without it: the only row of ``comparisons``."""
     runs, _, pairs = page.runs(question)
-    runs = with_log_losses(runs)
-    found = comparisons(runs, pairs, "log_loss")
-    known = len(found) and np.isfinite(found["low"].iloc[0])
-    return (found.iloc[0], runs.groupby("arm")["log_loss"].mean()) if known else None
+    return comparisons(with_log_losses(runs), pairs, "log_loss")
 
 
 def _probabilities(page, name):
-    """What PAL makes of the log loss, at the length of a comparison and at twice that, as far as both are in."""
-    (row, means), longer = (_log_loss(page, question) for question in LONGER[name])
-    twice = f"; with twice as many epochs {nats(**longer[0][SPAN])}, {seeds_words(longer[0]['seeds'])}" if longer else ""
-    plain, guided = (number(means[arm], 3) for arm in (WITHOUT, PAL))
+    """What PAL makes of the log loss, at the length of a comparison and at twice that."""
+    found, longer = (_log_loss(page, question) for question in LONGER[name])
+    guided, plain = (number(level, 3) for level in found["levels"].iloc[0])
+    once, twice = (with_intervals(losses, **NATS).iloc[0] for losses in (found, longer))
     return (
-        f"Its probabilities fit better: a log loss of {plain} without PAL and {guided} with it, {nats(**row[SPAN])}{twice}; "
-        "exploratory."
+        f"Its probabilities fit better: a log loss of {plain} without PAL and {guided} with it, {once}; with twice as many epochs "
+        f"{twice}, {seeds_words(longer['seeds'].iloc[0])}; exploratory."
     )
 
 
@@ -161,13 +156,14 @@ def _also(page, name, of):
 
 def _pace(page, name):
     """What PAL's lead on validation faces is at most and at the end, and how much sooner it is where the baseline ends."""
-    asked, lead = page.declared[name], primary.leads(page.declared[name])
-    sooner, pace = primary.sooner(asked), replace(asked, score=primary.PACE)
+    asked, pace = page.declared[name], replace(page.declared[name], score=primary.PACE)
+    runs = primary.runs_of(pace)
+    lead, sooner = primary.leads(runs, asked), compared(runs, pace.score, pace.arms)
     reached = f"{pace.amount(abs(sooner['difference']))} {'sooner' if sooner['difference'] < 0 else 'later'}"
     most = f"{asked.amount(lead.max())} at most (after epoch {lead.argmax() + 1} of {len(lead)})"
     return (
         f"On validation faces PAL leads by {most} and by {asked.amount(lead[-1])} at the end, and is at the baseline's last level, "
-        f"less half a point, {reached} ({pace.span(sooner['low'], sooner['high'], '{} to {}')})."
+        f"less half a point, {reached} ({span(sooner['low'], sooner['high'], scale=pace.scale)})."
     )
 
 
@@ -178,15 +174,12 @@ def _trained(page, name):
 
 
 def _longer(page, name):
-    """What twice the epochs change, as far as that is in."""
+    """What twice the epochs change."""
     asked, (question, twice) = page.declared[name], LONGER[name]
     table, (runs, _, pairs) = page.lengthened(question, twice), page.runs(twice)
-    tested = comparisons(runs, pairs, "test_accuracy")
-    if len(table) < 2 or tested.empty:
-        return "Whether more epochs would change that is not known yet."
     changes = table["after"] - table["before"]
     plain, guided = (asked.amount(change, True) for change in changes)
-    length = LENGTHS[enough(changes)].format(len(primary.leads(asked)))
+    length = LENGTHS[enough(changes)].format(page.runs(question)[0]["epochs"].max())
     leads = {words: with_intervals(comparisons(runs, pairs, column)).iloc[0] for column, words in AFTERWARDS.items()}
     return (
         f"Twice as many epochs change the accuracy on validation faces by {plain} without PAL and by {guided} with it, {length}. "
@@ -196,12 +189,10 @@ def _longer(page, name):
 
 
 def _network(page, name):
-    """What the network of all faces does with a tenth of them, as far as that is in."""
+    """What the network of all faces does with a tenth of them."""
     runs, _, pairs = page.runs("tenth-plain")
     tested = comparisons(runs, pairs, "test_accuracy")
-    if tested.empty or tested["seeds"].iloc[0] < 2:
-        return "This is a smaller network than that of all faces."
-    plain, guided = (page.declared[name].level(runs.groupby("arm")["test_accuracy"].mean()[arm]) for arm in (WITHOUT, PAL))
+    guided, plain = map(page.declared[name].level, tested["levels"].iloc[0])
     size = f"{with_intervals(tested).iloc[0]} points, {seeds_words(tested['seeds'].iloc[0])}"
     return (
         f"This is a smaller network than that of all faces. That one, on the same tenth: {plain} without PAL and {guided} with it, "
@@ -210,19 +201,19 @@ def _network(page, name):
 
 
 def _landmarks(page, name):
-    """What other landmarks than each face's own come to where PAL gains, against PAL and against none, as far as that is in."""
+    """What other landmarks than each face's own come to where PAL gains, against PAL and against none."""
     runs, arms, pairs = page.runs("why")
     sides = [{arm: base for arm in arms if arm not in (WITHOUT, PAL)} for base in (PAL, WITHOUT)]
     own, none = (with_intervals(comparisons(runs, side, "test_accuracy")) for side in sides)
     texts = [f"{INSTEAD_OF_OWN.get(arm, f'own, and the {arm},')} {own[arm]} and {none[arm]}" for arm in own.index]
-    return f"Other landmarks or losses, in points against PAL and against none, exploratory: {'; '.join(texts)}." if texts else ""
+    return f"Other landmarks or losses, in points against PAL and against none, exploratory: {'; '.join(texts)}."
 
 
 def _others(page, name):
     """What other landmarks than each face's own gain on drawn faces."""
     rows = with_intervals(page.differences(page.declared[name].question)[0])
     texts = [f"{INSTEAD_OF_OWN[arm]} {text}" for arm, text in rows.items() if arm in INSTEAD_OF_OWN]
-    return f"With other landmarks than each face's own, exploratory: {'; '.join(texts)}." if texts else ""
+    return f"With other landmarks than each face's own, exploratory: {'; '.join(texts)}."
 
 
 def patch_means():

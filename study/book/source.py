@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import yaml
+from sphinx_external_toc.parsing import parse_toc_data
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = re.compile(r"<!-- modules: (\S+), first (.*?)(?:, without (.*?))? -->")
@@ -69,12 +70,7 @@ def with_roles(notebook):
 
 def listed_files(contents):
     """Every file that a table of contents names, without suffix, in its order."""
-    files = [contents["root"]] if "root" in contents else []
-    for key in ("parts", "chapters", "sections"):
-        for entry in contents.get(key, []):
-            files += [entry["file"]] if "file" in entry else []
-            files += listed_files(entry)
-    return files
+    return list(parse_toc_data(contents))
 
 
 def source_files(contents, notebook):

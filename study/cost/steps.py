@@ -2,7 +2,6 @@
 
 import importlib.util
 import itertools
-import json
 import os
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from palcore.runs.devices import computing_in
 from palcore.splitting import split_classifier
 from study.cost.flop import ceilings, step_flop
 from study.cost.models import RATE, VGG16, Case, classifier_with_weights, compiled, fixed_batch, model_and_batch, step_of
-from study.cost.timing import ROOT, Remote, answer, clocked, figure, interleaved, peak, ratio, rounded
+from study.cost.timing import ROOT, Remote, clocked, figure, in_own_process, interleaved, peak, ratio, rounded
 
 CASES = [
     (Case("compact", 48, 64), {"compact_48": None}),
@@ -48,17 +47,21 @@ def pal_over_plain(cases=CASES, rounds=7):
     return figures
 
 
+def peak_of_steps(case, pal, layer):
+    """Most memory in MiB of the process that calls this, which makes three steps."""
+    step = step_of(case, pal, layer)
+    for _ in range(3):
+        step()
+    return round(peak())
+
+
 def peak_memory(cases=CASES):
     """Most memory of a process that trains with PAL over one that trains without."""
-
-    def megabytes(*step):
-        return answer("study.cost.steps", json.dumps(step))["megabytes"]
-
     figures = {}
     for case, layers in cases:
-        plain = megabytes(case, False, None)
+        plain = in_own_process(peak_of_steps, case, False, None)
         for name, layer in layers.items():
-            pal = megabytes(case, True, layer)
+            pal = in_own_process(peak_of_steps, case, True, layer)
             what = f"most memory of a process with PAL over one without: {described(case, layer)}"
             figures[f"memory_{name}"] = figure(what, pal / plain, at_most=1.10, megabytes={"with": pal, "without": plain})
     return figures
@@ -179,11 +182,3 @@ def small_network(size=48, count=64, rounds=7, widths=(0.5, 1.0)):
             figures[f"normalisation_{width:g}_{precision}{way.replace(' ', '_')}"] = ratio(what, times, each + way, block + way)
         keras.backend.clear_session()
     return figures
-
-
-if __name__ == "__main__":  # a process of its own for `peak_memory`
-    case, pal, layer = json.loads(sys.argv[1])
-    step = step_of(Case(*case), pal, layer)
-    for _ in range(3):
-        step()
-    print(json.dumps({"megabytes": round(peak())}))

@@ -1,10 +1,12 @@
 """Steps timed in turn, here and in other processes. Standard library and NumPy only: the PyTorch loop imports it too."""
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -66,27 +68,16 @@ def figure(what, values, at_most=None, at_least=None, **facts):
     return line | facts
 
 
-def ratio(what, times, over, under, scale=1.0, **target):
-    """``figure`` of one step's time over another's, round by round.
-
-    :param times: from ``interleaved``.
-    :param scale: what the ratio is multiplied by: where the steps treat different numbers of faces.
-    """
+def ratio(what, times, over, under, **target):
+    """``figure`` of one step's time over another's, round by round; ``times`` are from ``interleaved``."""
     seconds = {name: spread(times[name])["median"] for name in (over, under)}
-    return figure(what, scale * times[over] / times[under], **target, seconds=seconds)
+    return figure(what, times[over] / times[under], **target, seconds=seconds)
 
 
-def environment():
-    """Environment of a process of ours: this study first on the path, nothing said by the libraries."""
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
-
-
-def answer(module, *arguments):
-    """What ``python -m module`` prints last, as JSON: a measure in a process of its own, where memory starts small."""
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def in_own_process(function, *arguments):
+    """What a function returns in a process of its own, where memory starts small."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def peak():
@@ -105,8 +96,10 @@ class Remote:
     """
 
     def __init__(self, command, number=1):
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        told = {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}  # nothing said by the libraries
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(list(map(str, command)), cwd=ROOT, env=environment(), **pipes)
+        self.process = subprocess.Popen(list(map(str, command)), cwd=ROOT, env=told, **pipes)
         self.number = number
 
     def _ask(self, number):

@@ -7,8 +7,8 @@ from IPython.display import Markdown, display
 from study.results import effects, primary
 from study.results.arms import SHORT, lengths_sentence, question_cells, read
 from study.results.measures import PAL, WITHOUT
-from study.results.pages import Page, difference_line, fold, page_of
-from study.results.tables import between, comparisons, number, results_folder, to_markdown, with_intervals
+from study.results.pages import BETWEEN, Page, difference_line, fold, homes
+from study.results.tables import comparisons, number, results_folder, span, to_markdown, with_intervals
 
 CIRCUMSTANCES = {
     "width": {"PAL, all channels": "with all of the network's channels"},
@@ -80,7 +80,7 @@ class Glance(Page):
                 )
             place = f"{asked.what},\n{asked.where}" if asked.minus else asked.where
             rows = groups.setdefault((asked.family, asked.dataset), {})
-            rows[f"{name}: {place},\n{first}\nagainst {second}"] = difference_line(row, list(row["values"].values()))
+            rows[f"{name}: {place},\n{first}\nagainst {second}"] = difference_line(row)
         if groups:
             effects.draw_effects(list(groups.values()), self.margin and 100 * self.margin)
 
@@ -103,7 +103,7 @@ class Glance(Page):
         for question, words in LANDMARKS.items():
             runs, arms, _ = self.runs(question)
             pairs = {arm: PAL for arm in arms if arm in INSTEAD_OF_OWN}
-            columns[words] = with_intervals(comparisons(runs, pairs, next(iter(self.scores(question))), self.margin))
+            columns[words] = with_intervals(comparisons(runs, pairs, next(iter(self.scores(question)))))
         tuned, _ = self.differences("template-weight", single=True)  # on the aligned faces; the weight that got other seeds
         for name, text in with_intervals(tuned).items():
             if name.startswith("a template"):
@@ -120,7 +120,7 @@ class Glance(Page):
             differences = self.differences(question)[0]
             rows.append(differences[differences.index.isin(list(words))].rename(words))
         for condition, words in HARDER.items():
-            rows.append(comparisons(runs, pairs, f"{condition}_accuracy", self.margin).rename({PAL: words}))
+            rows.append(comparisons(runs, pairs, f"{condition}_accuracy").rename({PAL: words}))
         outcomes, texts = {"above zero": {}, "below zero": {}, "around zero": {}}, with_intervals(pd.concat(rows))
         for words, row in pd.concat(rows).loc[texts.index].iterrows():
             outcome = "above zero" if row["low"] > 0 else "below zero" if row["high"] < 0 else "around zero"
@@ -136,7 +136,7 @@ class Glance(Page):
         for arm, row in rows.iterrows():
             if np.isfinite(row["low"]):
                 apart = f"{number(100 * abs(row['difference']))} points {'higher' if row['difference'] > 0 else 'lower'}"
-                texts.append(f"{apart} with {INSTEAD[arm]} ({between(row)})")
+                texts.append(f"{apart} with {INSTEAD[arm]} ({span(row['low'], row['high'], BETWEEN)})")
         if texts:
             sentence = f"the accuracy, beside that with {PAL}, is {'; '.join(texts)}. Exploratory, so without a verdict."
             display(Markdown(f"On aligned real faces, {sentence}"))
@@ -148,6 +148,6 @@ def questions_table(results=None):
     for question, described in read()[0]["questions"].items():
         cells = question_cells(question)
         done = sum((results_folder(results) / "runs" / f"{cell.name}.json").is_file() for cell in cells)
-        link = f"[{question}]({page_of(question)}.html)"
+        link = f"[{question}]({homes()[question]}.html)" if question in homes() else question
         rows[link] = {"what it asks": described["asks"], "runs that are in": f"{done} of {len(cells)}"}
     fold(f"All {len(rows)}", to_markdown(pd.DataFrame(rows).T, "question"))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from study.results.tables import between, interval, number, results_folder, summary, with_intervals
+from study.results.tables import interval, number, results_folder, span, summary, with_intervals
 
 WITHOUT, PAL = "without PAL", "PAL"
 SAMPLE = 140
@@ -101,7 +101,7 @@ def differences_table(differences, pairs, heading, leads):
             "against": pairs[label],
             "seeds": str(int(row["seeds"])),
             f"difference in {heading.removesuffix(' (%)')} (points)": number(100 * row["difference"], 1, True),
-            "95 % interval": between(row, "{} to {}"),
+            "95 % interval": span(row["low"], row["high"]),
             "found with 80 % power (points)": number(100 * row["detectable"]),
             **{column: number(100 * lead.get(label, np.nan), 1, True) for column, lead in leads.items()},
         }

@@ -1,6 +1,8 @@
 """What a result page shows of a question, as far as its runs are in: the answer, the figure, and the tables, folded."""
 
+import functools
 import html
+import re
 
 import numpy as np
 import pandas as pd
@@ -8,59 +10,32 @@ from IPython.display import Markdown, display
 
 from palcore import EMOTIONS
 from palcore.runs import OF_ATTRIBUTION
+from palcore.runs.records import repository_root
 from study.book.figures import use_style
 from study.book.notebook import refuse_unknown_parameters
 from study.results import effects, measures, primary
 from study.results.arms import arms_of, lengths_sentence, pairs_of, question_cells, read
 from study.results.measures import CONDITIONS, DRAWN, FACES, GLANCE, PAL, SCORES, WITHOUT
-from study.results.statistics import contrast, pooled
 from study.results.tables import (
-    between,
     by_arm,
-    by_seed,
+    compared,
     comparisons,
-    curve_of,
     listing,
     number,
     progress,
     read_runs,
     results_folder,
-    seed_differences,
+    span,
     summary,
     to_markdown,
 )
 
-PAGES = {
-    "results_shortcut": (
-        "shortcut",
-        "shortcut-strategies",
-        "shortcut-full",
-        "shortcut-strength",
-        "shortcut-weight",
-        "shortcut-landmarks",
-    ),
-    "results_controls": ("aligned-landmarks", "placed", "landmarks", "rivals", "template-weight"),
-    "results_end": (
-        "end",
-        "twice-as-long",
-        "twice-as-long-dropout",
-        "whose",
-        "place",
-        "pace",
-        "tenth",
-        "tenth-twice-as-long",
-        "tenth-plain",
-        "faces-curve",
-        "clean",
-        "why",
-    ),
-    "results_licensed": ("rafdb", "affectnet"),
-}
-"""Where each question stands; of those named nowhere, what was tried is on ``results_end``, and the others on ``results_faces``."""
-
 ENOUGH = 0.005
 """A share of the validation faces: what twice the epochs may change where a training is long enough."""
 
+
+BETWEEN = "between {} and {}"
+"""How a sentence writes an interval."""
 
 LENGTHS = {
     "short": "these trainings are not long enough",
@@ -80,10 +55,14 @@ def enough(changes):
     return "short" if changes.max() >= ENOUGH else "past" if changes.min() <= -ENOUGH else "enough"
 
 
-def page_of(question):
-    """The page that shows a question."""
-    tried = "results_end" if question.startswith("tries-") else "results_faces"
-    return next((page for page, names in PAGES.items() if question in names), tried)
+@functools.cache
+def homes():
+    """``{question: the page that shows it}``, from what the notebooks ask of ``Page``."""
+    found = {}
+    for path in (repository_root() / "notebooks").glob("results_*.py"):
+        for call in re.findall(r"^page\.(?:answer|longer|tried)\((.*)\)$", path.read_text(), re.MULTILINE):
+            found |= dict.fromkeys(re.findall('"(.+?)"', call), path.stem)
+    return found
 
 
 def fold(title, *parts):
@@ -140,7 +119,7 @@ class Page:
         runs, _, pairs = self.runs(question, single)
         stated = self._stated(question, single)
         pairs = {arm: base for arm, base in pairs.items() if arm not in stated or self.declared[stated[arm]].question == question}
-        return comparisons(runs, pairs, next(iter(self.scores(question))), self.margin), pairs
+        return comparisons(runs, pairs, next(iter(self.scores(question)))), pairs
 
     def answer(self, question, single=False):
         """Show a question's answer and how far it is: a verdict for primary comparisons, intervals for the others."""
@@ -156,7 +135,7 @@ class Page:
         for label, comparison in stated.items():
             if label not in pairs:
                 pair = f"{label} against {self.runs(question, single)[2][label]}"
-                home = page_of(self.declared[comparison].question)
+                home = homes()[self.declared[comparison].question]
                 parts.append(f"{pair[:1].upper()}{pair[1:]} is the primary comparison [{comparison}]({home}.html).")
         if sentence := lengths_sentence(question):
             parts.append(sentence)
@@ -175,7 +154,7 @@ class Page:
         runs, arms, _ = self.runs(question)
         score, heading = next(iter(self.scores(question).items()))
         pairs = {arm: base for arm in arms if arm != base}
-        if len(differences := comparisons(runs, pairs, score, self.margin)):
+        if len(differences := comparisons(runs, pairs, score)):
             fold(
                 f"Exploratory differences from {base}",
                 to_markdown(measures.differences_table(differences, pairs, heading, {}), "arm"),
@@ -191,12 +170,10 @@ class Page:
         """Draw the scores of a question's arms and their differences; the notebook shows the figure."""
         runs, arms, _ = self.runs(question, single)
         score, heading = next(iter(self.scores(question).items()))
-        differences, pairs = self.differences(question, single)
+        differences, _ = self.differences(question, single)
         if runs.empty or score not in runs or self._elsewhere(question, runs, differences):
             return
-        lines = {
-            label: difference_line(row, seed_differences(runs, score, label, pairs[label])) for label, row in differences.iterrows()
-        }
+        lines = {label: difference_line(row) for label, row in differences.iterrows()}
         baselines = set(runs.loc[runs["strategy"] == "none", "arm"])
         effects.draw_arms(summary(runs, arms, score), heading, lines, baselines, self.margin and 100 * self.margin)
 
@@ -237,11 +214,8 @@ class Page:
 
     def _curves(self, question):
         """``{arm: {seed: accuracy on validation faces after each epoch}}`` of those runs that are in."""
-        curves = {
-            arm: {seed: curve for seed, run in runs.items() if (curve := curve_of(run, self.results))}
-            for arm, runs in self.runs(question)[1].items()
-        }
-        return {arm: seeds for arm, seeds in curves.items() if seeds}
+        runs = self.runs(question)[0]
+        return {arm: primary.curves_of(runs, arm) for arm in runs["arm"].unique()}
 
     def curves(self, question):
         """Draw the validation accuracy after each epoch of a question's arms."""
@@ -313,19 +287,19 @@ class Page:
 
     def adds_more(self, question, words, other, other_words):
         """Show in a sentence how much more PAL adds in a question than in another one, each of two arms."""
-        score, arms, spread = next(iter(self.scores(question))), [], []
+        both, arms = [], []
         for name in (question, other):
             runs, _, pairs = self.runs(name)
             if len(pairs) != 1:
                 return
-            arms += [scores for _, scores in by_seed(runs, score, *next(iter(pairs.items()))).items()]
-            spread += [arm[score] for _, arm in runs.groupby("arm") if score in arm]
-        shared = sorted(set.intersection(*(set(arm.index) for arm in arms))) if len(arms) == 4 else []
-        if len(shared) > 1:
-            row = contrast([arm.loc[shared] for arm in arms], pooled(spread))
+            both.append(runs.assign(arm=f"{name}: " + runs["arm"]))
+            arms += [f"{name}: {arm}" for arm in next(iter(pairs.items()))]
+        row = compared(pd.concat(both), next(iter(self.scores(question))), arms)
+        if row and row["seeds"] > 1:
             more = "more" if row["difference"] > 0 else "less"
             size = f"{number(100 * abs(row['difference']))} points {more} {words} than {other_words}"
-            display(Markdown(f"PAL adds {size} ({between(row)}; {len(shared)} seeds). Exploratory, so without a verdict."))
+            interval = span(row["low"], row["high"], BETWEEN)
+            display(Markdown(f"PAL adds {size} ({interval}; {row['seeds']} seeds). Exploratory, so without a verdict."))
 
     def tried(self, *questions):
         """Show everything that was tried on the validation faces in some questions, best first, and the options that vary."""
@@ -389,6 +363,6 @@ class Page:
         display(Markdown(text))
 
 
-def difference_line(row, seeds):
-    """A row of a figure of differences, from ``study.results.statistics.contrast``, in points: mean, interval, and each seed's."""
-    return tuple(100 * row[part] for part in ("difference", "low", "high")) + (100 * np.asarray(seeds, float),)
+def difference_line(row):
+    """A row of a figure of differences, from ``study.results.tables.compared``, in points: mean, interval, and each seed's."""
+    return *(100 * row[part] for part in ("difference", "low", "high")), 100 * np.array(list(row["values"].values()))

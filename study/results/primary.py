@@ -6,16 +6,17 @@ over the arms of the question and Holm's correction. Would other test faces show
 interval with seeds *and* faces at random leaves out zero as well.
 """
 
-from dataclasses import dataclass, fields, replace
+import functools
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from study.results.arms import SHORT, arms_of, read
+from study.results.arms import arms_of, read
 from study.results.scores import read_facts, right_faces
-from study.results.statistics import LEVEL, contrast, holm, two_way
-from study.results.tables import by_seed, curve_of, number, read_question, results_folder, spreads, with_intervals
+from study.results.statistics import LEVEL, holm
+from study.results.tables import compared, number, over_faces, read_question, results_folder, span, with_intervals
 
 PACE, LESS = "epochs_to_baseline", 0.005
 """The score of a comparison of pace: epochs until the validation accuracy with which the baseline of the same seed ends, less
@@ -88,25 +89,29 @@ class Comparison:
     @property
     def cells(self):
         """``[{seed: name of the run}]`` of ``arms`` and ``minus``; empty where an arm's settings are still to be chosen."""
-        return [arms_of(self.question).get(name, {}) for name in (*self.arms, *self.minus)]
+        return [arms_of(self.question).get(name, {}) for name in self.all_arms]
+
+    @property
+    def all_arms(self):
+        return (*self.arms, *self.minus)
+
+    @property
+    def scale(self):
+        return 1 if self.score == PACE else 100
 
     def amount(self, value, sign=False):
         """``1.4 points``, or ``3.0 epochs``."""
-        text = number(value if self.score == PACE else 100 * value, 1, sign)
+        text = number(self.scale * value, 1, sign)
         return f"{text} {'epoch' if self.score == PACE else 'point'}{'' if text.lstrip('+-') == '1.0' else 's'}"
 
     def level(self, value):
         """``64.5 %``, or ``26.0 epochs``; of an interaction, what the arm adds."""
         return self.amount(value, bool(self.minus)) if self.minus or self.score == PACE else f"{number(100 * value)} %"
 
-    def span(self, low, high, words="{} to {}"):
-        """``+0.9 to +1.8``, in the unit of ``amount``; a dash where there is no interval."""
-        return words.format(*(self.amount(value, True).split()[0] for value in (low, high))) if np.isfinite(low) else "-"
-
     def spans(self, row, words="{} to {}"):
-        """The intervals of a row of ``measure``, over seeds and over faces too, as far as there are both: ``span`` each."""
-        found = [self.span(row[f"low{part}"], row[f"high{part}"], words) for part in ("", "_faces")]
-        return [span for span in found if span != "-"]
+        """The intervals of a row of ``measure`` in the unit of ``amount``: over seeds, and over faces too, as far as known."""
+        found = [span(row[f"low{part}"], row[f"high{part}"], words, self.scale) for part in ("", "_faces")]
+        return [text for text in found if text != "-"]
 
 
 def declared():
@@ -114,18 +119,17 @@ def declared():
 
     :raises ValueError: for an entry that lacks a key, has an unknown one, or names an arm that its question lacks.
     """
-    comparisons, known = {}, {field.name for field in fields(Comparison)} - {"name"}
+    comparisons = {}
     for name, entry in (read()[0].get("comparisons") or {}).items():
         where = f"comparison {name} of study/grid.yml"
-        if unknown := sorted(set(entry) - known):
-            raise ValueError(f"{where}: unknown {unknown[0]!r}")
-        if missing := sorted(known - {"what", "minus", "glance"} - set(entry)):
-            raise ValueError(f"{where}: missing {missing[0]!r}")
-        comparisons[name] = Comparison(name, **entry)
-        there = [arm.get("name") for arm in read()[0]["questions"].get(entry["question"], {}).get("arms", [])]
-        for arm in (*entry["arms"], *entry.get("minus", ())):
+        try:
+            asked = comparisons[name] = Comparison(name, **entry)
+        except TypeError as error:
+            raise ValueError(f"{where}: {error}") from None
+        there = [arm.get("name") for arm in read()[0]["questions"].get(asked.question, {}).get("arms", [])]
+        for arm in asked.all_arms:
             if arm not in there:
-                raise ValueError(f"{where}: question {entry['question']} has no arm {arm!r}")
+                raise ValueError(f"{where}: question {asked.question} has no arm {arm!r}")
     return comparisons
 
 
@@ -134,30 +138,27 @@ def margin():
     return read()[0].get("margin")
 
 
-def _runs(asked, results):
-    """The runs of a comparison's question by arm, with a column ``PACE`` where that is its score."""
+def runs_of(asked, results=None):
+    """The runs of a comparison's question by arm, with a column ``PACE``."""
     runs = read_question(asked.question, results)
-    if asked.score == PACE:
-        curves = {name: curve_of(name, results) for name in runs.index}
-        ends = {seed: curves[name][-1] - LESS for seed, name in asked.cells[1].items() if name in curves}
-        seeds = runs["seed"].items()
-        runs[PACE] = [epochs_until(curves[name], ends[seed]) if seed in ends else np.nan for name, seed in seeds]
-    return runs
+    ends = {seed: curve[-1] - LESS for seed, curve in curves_of(runs, asked.arms[1]).items()}
+    pairs = zip(runs["seed"], runs["curve"], strict=True)
+    return runs.assign(**{PACE: [epochs_until(curve, ends[seed]) if seed in ends else np.nan for seed, curve in pairs]})
 
 
-def leads(asked, results=None):
+def curves_of(runs, arm):
+    """``{seed: accuracy on validation faces after each epoch}`` of an arm."""
+    return runs[runs["arm"] == arm].set_index("seed")["curve"].to_dict()
+
+
+def leads(runs, asked):
     """By how much the first arm of a comparison leads on validation faces after each epoch, ``(epochs,)``, mean over the seeds that
-    both arms have; empty where they share none."""
-    first, second = ({seed: curve_of(name, results) for seed, name in arm.items()} for arm in asked.cells[:2])
-    pairs = [(first[seed], second[seed]) for seed in first if first[seed] and second.get(seed)]
-    return np.mean([np.subtract(*pair) for pair in pairs], axis=0) if pairs else np.array([])
+    both arms have.
 
-
-def sooner(asked):
-    """How many epochs more the first arm of a comparison needs than the second to where the second ends (``PACE``), a
-    ``study.results.statistics.contrast``."""
-    asked = replace(asked, score=PACE)
-    return contrast(*_arms(asked, _runs(asked, None), PACE))
+    :param runs: from ``runs_of``.
+    """
+    first, second = (curves_of(runs, arm) for arm in asked.arms)
+    return np.mean([np.subtract(first[seed], second[seed]) for seed in first if seed in second], axis=0)
 
 
 def epochs_until(curve, target):
@@ -166,56 +167,39 @@ def epochs_until(curve, target):
     return float(reached[0] + 1 if len(reached) else len(curve) + 1)
 
 
-def _arms(asked, runs, score):
-    """``([scores of each arm by seed, those seeds that all arms have], Spread of all arms that trained for as long)``."""
-    scores = by_seed(runs, score, *asked.arms, *asked.minus)
-    return [scores[arm] for arm in scores], spreads(runs, score)[asked.arms[0].endswith(SHORT)]
-
-
-def _over_faces(asked, seeds, table, results):
-    """``study.results.statistics.two_way`` of a comparison of accuracies; NaN where predictions are missing, and on drawn faces:
-    each seed draws its own, so that the interval over seeds is over faces as well."""
-    folder, facts, arms = results_folder(results) / "runs", read_facts(results_folder(results)), []
-    condition = asked.score.removesuffix("_accuracy")
-    for arm in asked.cells if asked.score != PACE and asked.dataset != "synthetic" else ():
-        pairs = [right_faces(folder, arm[seed], table.loc[arm[seed]], condition, facts) for seed in seeds]
-        if len(pairs) < 2 or None in pairs:
-            break
-        arms.append(np.array([right for right, _ in pairs]))
-    return two_way(arms) if len(arms) == len(asked.cells) else (np.nan, np.nan)
-
-
 def measure(results=None):
     """The primary comparisons as far as their runs are in.
 
     :param results: folder that holds ``runs/``; None for the study's own.
-    :return: table by name: the columns of ``study.results.statistics.contrast``, ``low_faces`` and ``high_faces`` (of ``two_way``),
-        ``p_holm`` and ``same_holm`` corrected over all that the grid names of the family, ``planned`` (seeds), ``runs``, ``done``
-        (runs that are in), ``values`` (differences by seed), ``levels`` (mean score of each arm over those seeds), ``outcome``.
+    :return: table by name: the columns of ``study.results.tables.compared``, ``low_faces`` and ``high_faces`` (of ``two_way``),
+        ``p_holm`` and ``same_holm`` corrected over all that the grid names of the family, ``planned`` (seeds), ``outcome``.
     """
     comparisons, rows = declared(), {}
+    folder, facts = results_folder(results) / "runs", read_facts(results_folder(results))
     for name, asked in comparisons.items():
-        table = _runs(asked, results)
-        arms, spread = _arms(asked, table, asked.score)
-        seeds, names = list(arms[0].index), {name for arm in asked.cells for name in arm.values()}
+        table = runs_of(asked, results)
         planned = set.intersection(*map(set, asked.cells)) or read()[0]["questions"][asked.question]["seeds"]
-        row = {"family": asked.family, "planned": len(planned), "runs": len(names), "seeds": 0}
-        row |= {"done": len(names & set(table.index)), "values": {}, "levels": []}
-        if seeds:
-            signed = [sign * arm for sign, arm in zip((1, -1, -1, 1), arms, strict=False)]
-            row |= {"values": sum(signed).to_dict(), "levels": [float(arm.mean()) for arm in arms]}
-            # The strictest step of the correction: a difference that passes it is found whatever the others show.
-            level = LEVEL / sum(other.family == asked.family for other in comparisons.values())
-            row |= contrast(arms, spread, None if asked.score == PACE else margin(), level)
-            row["low_faces"], row["high_faces"] = _over_faces(asked, seeds, table, results)
-        rows[name] = row
-    columns = ["family", "planned", "runs", "done", "values", "levels", "seeds", "difference", "low", "high"]
+        # The strictest step of the correction: a difference that passes it is found whatever the others show.
+        level = LEVEL / sum(other.family == asked.family for other in comparisons.values())
+        row = compared(table, asked.score, asked.all_arms, None if asked.score == PACE else margin(), level)
+        row = {"seeds": 0, "values": {}, "levels": [], "low_faces": np.nan, "high_faces": np.nan} | row
+        # On drawn faces each seed draws its own, so that the interval over seeds is over faces as well.
+        if asked.score != PACE and asked.dataset != "synthetic":
+            right = functools.partial(_right, folder, asked.score.removesuffix("_accuracy"), facts)
+            row["low_faces"], row["high_faces"] = over_faces(table, asked.all_arms, row["values"], right)
+        rows[name] = row | {"family": asked.family, "planned": len(planned)}
+    columns = ["family", "planned", "values", "levels", "seeds", "difference", "low", "high"]
     columns += ["low_faces", "high_faces", "detectable", "p", "p_same"]
     measured = pd.DataFrame(list(rows.values()), index=list(rows), columns=columns)
     for column, corrected in (("p", "p_holm"), ("p_same", "same_holm")):
         measured[corrected] = measured.groupby("family")[column].transform(lambda values: holm(values.astype(float)))
     measured["outcome"] = [_outcome(row) for _, row in measured.iterrows()]
     return measured
+
+
+def _right(folder, condition, facts, name, config):
+    found = right_faces(folder, name, config, condition, facts)
+    return found and found[0]
 
 
 def _outcome(row):
@@ -234,14 +218,11 @@ def beside(measured, results=None):
     rows, comparisons = {}, declared()
     for name in measured.index[measured["seeds"] > 1]:
         asked = comparisons[name]
-        table, found = _runs(asked, results), {}
+        table = read_question(asked.question, results)
         wanted = BESIDE if asked.score in (*BESIDE, PACE) else {asked.score: "test faces, patch at random"} | BESIDE
         if asked.score == "ferplus_accuracy":
             wanted = wanted | {"test_accuracy": "by FER2013's labels"}
-        for score, words in wanted.items():
-            arms, spread = _arms(asked, table, score)
-            if len(arms[0]) > 1:
-                found[words] = contrast(arms, spread)
+        found = {words: row for score, words in wanted.items() if (row := compared(table, score, asked.all_arms))}
         rows[name] = with_intervals(pd.DataFrame(found).T).to_dict()
     return pd.DataFrame(rows).T.fillna("-")
 
@@ -299,8 +280,8 @@ def table(measured):
             "outcome": NAMES[row["outcome"]],
             "seeds": f"{row['seeds']} of {row['planned']}",
             "difference": asked.amount(row["difference"], True) if row["seeds"] else "-",
-            "95 % interval, other seeds": asked.span(row["low"], row["high"]),
-            "other seeds and faces": asked.span(row["low_faces"], row["high_faces"]),
+            "95 % interval, other seeds": span(row["low"], row["high"], scale=asked.scale),
+            "other seeds and faces": span(row["low_faces"], row["high_faces"], scale=asked.scale),
             "p of no difference": _p(row["p_holm"]),
             "p of none beyond the margin": _p(row["same_holm"]),
             "found with 80 % power": asked.amount(row["detectable"]) if np.isfinite(row["detectable"]) else "-",

@@ -1,17 +1,14 @@
 """How well a network's probabilities fit: the log loss, which tells networks apart that answer alike. Exploratory."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from study.results.committed import read_predictions
 from study.results.measures import PAL, WITHOUT
-from study.results.statistics import two_way
-from study.results.tables import by_seed, comparisons, number, results_folder, to_markdown
+from study.results.scores import read_predictions
+from study.results.tables import comparisons, number, over_faces, results_folder, span, to_markdown, with_intervals
 
 LEAST = 1e-7
 """A probability below this counts as this: 16 bits, which the first family's runs keep, hold no smaller ones."""
@@ -20,10 +17,11 @@ TEMPERATURES = (0.25, 4.0)
 """Between these lies the temperature that suits the validation faces best."""
 
 
-def _losses(arrays, temperature=1.0):
+def _losses(kept, temperature=1.0):
     """Minus the logarithm of the probability of each face's own expression, ``(faces,)``, once the logits are divided."""
-    logarithms = log_softmax(np.log(np.maximum(arrays["probabilities"].astype(np.float64), LEAST)) / temperature, axis=-1)
-    return -logarithms[np.arange(len(logarithms)), arrays["labels"]]
+    labels, probabilities = kept
+    logarithms = log_softmax(np.log(np.maximum(probabilities, LEAST)) / temperature, axis=-1)
+    return -logarithms[np.arange(len(labels)), labels]
 
 
 def log_losses(folder, name, config):
@@ -35,12 +33,10 @@ def log_losses(folder, name, config):
     arXiv 1706.04599), which leaves nothing of how sure a network is of itself on the whole; not there where their predictions were
     not kept.
     """
-    if not (Path(folder) / f"{name}.npz").is_file():
-        return {}
     tested = read_predictions(folder, name, "ferplus" if config.get("labels", "own") == "ferplus" else "test")
     watched = read_predictions(folder, name, "validation")
-    losses = {"log_loss": _losses(tested)} if "probabilities" in tested else {}
-    if losses and "probabilities" in watched:
+    losses = {"log_loss": _losses(tested)} if tested else {}
+    if losses and watched:
         mean = minimize_scalar(lambda temperature: _losses(watched, temperature).mean(), bounds=TEMPERATURES, method="bounded")
         losses["scaled_log_loss"] = _losses(tested, mean.x)
     return losses
@@ -52,9 +48,6 @@ def with_log_losses(runs, results=None):
     means = [{column: values.mean() for column, values in found.items()} for found in losses]
     return runs.assign(**pd.DataFrame(means, index=runs.index))
 
-
-SPAN = ["low", "high", "difference"]
-"""Columns of ``comparisons`` that ``nats`` writes."""
 
 PAIRS = {
     "all faces (C1)": ("end", PAL, WITHOUT),
@@ -76,38 +69,29 @@ PAIRS = {
 """Whose log losses the page of a good baseline sets beside each other: question, arm, and the one that it is compared with."""
 
 
-def nats(low, high, difference=None):
-    """``-0.017 (-0.025 to -0.009)``: a difference of log losses and its interval, or this alone."""
-    span = f"{number(low, 3, True)} to {number(high, 3, True)}"
-    return span if difference is None else f"{number(difference, 3, True)} ({span})"
+NATS = {"scale": 1, "digits": 3}
+"""How differences of log losses are written, by ``span`` and ``with_intervals``."""
 
 
-def _over_faces(runs, arm, base, results):
-    """The interval of a difference in log loss with seeds and test faces at random: ``study.results.statistics.two_way``."""
-    folder, shared = results_folder(results) / "runs", by_seed(runs, "log_loss", arm, base).index
-    names = [runs[(runs["arm"] == label) & runs["seed"].isin(shared)].sort_values("seed").index for label in (arm, base)]
-    return two_way([np.array([log_losses(folder, name, runs.loc[name])["log_loss"] for name in arms]) for arms in names])
-
-
-def losses_table(page, pairs=PAIRS):
+def losses_table(page):
     """Show the log loss of PAL's networks and of those without in a table; what has no two seeds is left out.
 
     :param page: ``study.results.pages.Page``.
-    :param pairs: ``{words: (question, arm, the one that it is compared with)}``.
     """
-    rows = {}
-    for words, (question, arm, base) in pairs.items():
+    rows, folder = {}, results_folder(page.results) / "runs"
+    for words, (question, arm, base) in PAIRS.items():
         runs = with_log_losses(page.runs(question)[0], page.results)
         losses, scaled = (comparisons(runs, {arm: base}, column) for column in ("log_loss", "scaled_log_loss"))
-        if len(losses) and np.isfinite(losses["low"].iloc[0]):
-            means = runs.groupby("arm")["log_loss"].mean()
+        if len(texts := with_intervals(losses, **NATS)):
+            seeds, means = losses.loc[arm, "values"], runs.groupby("arm")["log_loss"].mean()
+            other_faces = over_faces(runs, (arm, base), seeds, lambda name, config: log_losses(folder, name, config)["log_loss"])
             rows[words] = {
                 "without PAL": number(means[base], 3),
                 "with it": number(means[arm], 3),
-                "difference (other seeds)": nats(**losses[SPAN].iloc[0]),
-                "with other faces too": nats(*_over_faces(runs, arm, base, page.results)),
-                "after temperature scaling": nats(**scaled[SPAN].iloc[0]) if len(scaled) else "-",
-                "seeds": f"{losses['seeds'].iloc[0]:.0f}",
+                "difference (other seeds)": texts[arm],
+                "with other faces too": span(*other_faces, **NATS),
+                "after temperature scaling": with_intervals(scaled, **NATS).get(arm, "-"),
+                "seeds": str(len(seeds)),
             }
     if rows:
         display(Markdown(to_markdown(pd.DataFrame(rows).T, "log loss on test faces (nats a face)")))

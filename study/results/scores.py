@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from palcore import EMOTIONS
-from study.results.committed import read_predictions
+from palcore.runs.records import predictions_of
 
 LABELS = {"test": "own", "uncopied": "own", "detected": "own", "guessed": "own", "ferplus": "ferplus"}
 """The kind of labels that each test condition of FER2013 has, those of ``SUBSETS`` included."""
@@ -38,6 +38,15 @@ def shares_ratio(training, trained_on, scored_by):
     return wanted / learnt
 
 
+def read_predictions(folder, name, condition):
+    """``(labels (faces,), probabilities (faces, 7))`` of a published run; None where they were not kept."""
+    path = Path(folder) / f"{name}.npz"
+    arrays = predictions_of(path) if path.is_file() else {}
+    if f"{condition}_probabilities" not in arrays:
+        return None
+    return arrays[f"{condition}_labels"], arrays[f"{condition}_probabilities"].astype(np.float64)
+
+
 def right_faces(folder, name, config, condition, facts):
     """Which test faces a network names as their labels do, ``(faces,)`` bool, and those labels.
 
@@ -48,12 +57,9 @@ def right_faces(folder, name, config, condition, facts):
     :return: None where it can't be said: no predictions, or no shares to put in.
     :raises ValueError: where the lists are of other faces.
     """
-    if not (Path(folder) / f"{name}.npz").is_file():
+    if (kept := read_predictions(folder, name, "test" if condition in SUBSETS else condition)) is None:
         return None
-    arrays = read_predictions(folder, name, "test" if condition in SUBSETS else condition)
-    if "probabilities" not in arrays:
-        return None
-    labels, probabilities = arrays["labels"], arrays["probabilities"].astype(np.float64)
+    labels, probabilities = kept
     trained_on, scored_by = config.get("labels", "own"), LABELS.get(condition)
     if config["dataset"] == "fer2013" and scored_by and trained_on != scored_by:
         if "training" not in facts:

@@ -19,6 +19,9 @@ LEVEL = 0.05
 POWER = 0.8
 """How often a difference of the size that is called detectable would be found."""
 
+SIGNS = (1, -1, -1, 1)
+"""Of the arms of a contrast: arm, baseline, and those whose difference is taken off."""
+
 DRAWS = 8000
 """How often ``two_way`` draws seeds and faces."""
 
@@ -55,7 +58,7 @@ def contrast(arms, spread, margin=None, level=LEVEL):
         the true difference that is found in four cases of five, nearly. NaN where an arm has a single seed.
     """
     seeds = min(map(len, arms))
-    difference = sum(sign * float(np.mean(values)) for sign, values in zip((1, -1, -1, 1), arms, strict=False))
+    difference = sum(sign * float(np.mean(values)) for sign, values in zip(SIGNS, arms, strict=False))
     names = ("low", "high", "p", "p_same", "detectable")
     result = {"seeds": seeds, "difference": difference, **dict.fromkeys(names, float("nan"))}
     if seeds < 2:
@@ -89,7 +92,7 @@ def two_way(arms):
     :return: ``(low, high)``; the same for the same arms.
     """
     rng, total = np.random.default_rng(1), 0.0
-    for sign, right in zip((1, -1, -1, 1), arms, strict=False):
+    for sign, right in zip(SIGNS, arms, strict=False):
         seeds = len(right)
         chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=DRAWS) / seeds
         total = total + sign * np.sum((_weights(right.shape[1]) @ right.T.astype(np.float32)) * chosen, axis=1)

@@ -11,9 +11,8 @@ import pandas as pd
 
 from palcore.runs.records import read_record, repository_root
 from study.results.arms import SHORT, arms_of, read
-from study.results.committed import read_results
 from study.results.scores import fair_scores, read_facts
-from study.results.statistics import contrast, pooled
+from study.results.statistics import LEVEL, SIGNS, contrast, pooled, two_way
 
 
 def results_folder(results=None):
@@ -22,28 +21,34 @@ def results_folder(results=None):
 
 
 def read_runs(names, results=None):
-    """The records of some runs as a table by name, see ``study.results.committed.read_results``; those not there yet are left out.
+    """The records of some runs as a table, one a row, by name; those not there yet are left out.
 
-    Options that are newer than a record have their defaults. FER2013's runs are scored as ``study.results.scores`` says.
+    Columns: each option, by its default where that is newer than the record; ``<test>_<score>`` for each test condition (``test``,
+    ``shortcut_free``) and score (``accuracy``, ``mean_class_accuracy``, ``macro_f1``, ``correlation``, ``pointing``, ``energy`` and
+    so on; scores in groups are named ``<test>_<group>_<score>``, such as ``test_reliance_patch_accuracy``), those of FER2013's runs
+    as ``study.results.scores`` says; ``curve``, the accuracy on validation faces after each epoch; ``validation_accuracy``, its
+    last value, and ``training_accuracy`` in the last epoch, while weights still change, dropout is on and faces are augmented;
+    ``minutes``, ``device``, ``commit``.
 
     :param results: folder that holds ``runs/``; None for the study's own.
     """
-    folder, known = results_folder(results) / "runs", read()[2]
-    paths = [path for name in sorted(set(names)) if (path := folder / f"{name}.json").is_file()]
-    if not paths:
-        return pd.DataFrame(columns=[*known, "validation_accuracy", "minutes", "device", "commit"], index=pd.Index([], name="name"))
-    table, facts = read_results(folder, paths, known).set_index("name"), read_facts(results_folder(results))
-    for name, config in table[table["dataset"] == "fer2013"].iterrows():
-        for column, value in fair_scores(folder, name, config, facts).items():
-            table.loc[name, column] = value
-    unknown = [column for column in table if str(column).endswith("_accuracy") and table[column].isna().all()]
-    return table.drop(columns=unknown)
-
-
-def curve_of(name, results=None):
-    """A run's accuracy on validation faces after each epoch; empty where its record is not there yet."""
-    path = results_folder(results) / "runs" / f"{name}.json"
-    return read_record(path)["history"]["val_expression_accuracy"] if path.is_file() else []
+    folder, known, rows = results_folder(results) / "runs", read()[2], {}
+    facts = read_facts(results_folder(results))
+    for name in sorted(set(names)):
+        if not (folder / f"{name}.json").is_file():
+            continue
+        record = read_record(folder / f"{name}.json")
+        scores = pd.json_normalize(record["metrics"], sep="_").select_dtypes("number").iloc[0]
+        row = {**known, **record["config"], **{score.replace("_attribution_", "_"): value for score, value in scores.items()}}
+        row["curve"] = record["history"].get("val_expression_accuracy", [])
+        for column, kept in (("validation_accuracy", "val_expression_accuracy"), ("training_accuracy", "expression_accuracy")):
+            row |= {column: record["history"][kept][-1]} if kept in record["history"] else {}
+        row |= {"minutes": record["seconds"] / 60, "device": record["device"], "commit": record["commit"]}
+        rows[name] = row | (fair_scores(folder, name, row, facts) if row["dataset"] == "fer2013" else {})
+    if not rows:
+        return pd.DataFrame(columns=[*known, "curve", "validation_accuracy", "minutes", "device", "commit"])
+    table = pd.DataFrame(list(rows.values()), index=list(rows))
+    return table.drop(columns=[column for column in table if column.endswith("_accuracy") and table[column].isna().all()])
 
 
 def read_question(question, results=None):
@@ -61,12 +66,10 @@ def by_arm(arms, results=None):
     return pd.concat(parts) if parts else table.iloc[:0].assign(arm=[])
 
 
-def spreads(runs, score):
-    """``{True: Spread of the arms that were trained short, False: of the others}``: see ``study.results.statistics.pooled``."""
-    groups = {True: [], False: []}
-    for label, arm in runs.groupby("arm") if score in runs else ():
-        groups[label.endswith(SHORT)].append(arm[score].dropna())
-    return {short: pooled(arms) for short, arms in groups.items()}
+def spread_like(runs, score, arm):
+    """One ``Spread`` of all arms that were trained short, or of all others, as ``arm`` was: ``study.results.statistics.pooled``."""
+    groups = runs.groupby("arm") if score in runs else ()
+    return pooled([group[score].dropna() for label, group in groups if label.endswith(SHORT) == arm.endswith(SHORT)])
 
 
 def summary(runs, labels, score):
@@ -74,38 +77,47 @@ def summary(runs, labels, score):
 
     NaN where there is no run, or a single one to make an interval of.
     """
-    spread, rows = spreads(runs, score), {}
+    rows = {}
     for label in labels:
         values = runs.loc[runs["arm"] == label, score].dropna() if score in runs else []
-        rows[label] = contrast([values], spread[label.endswith(SHORT)]) if len(values) else {}
+        rows[label] = contrast([values], spread_like(runs, score, label)) if len(values) else {}
     return pd.DataFrame(rows, index=["difference", "low", "high"]).T.rename(columns={"difference": "mean"}).astype(float)
 
 
-def by_seed(runs, score, *labels):
-    """The scores of some arms, a column each, for the seeds that all of them have, in their order."""
-    known = score in runs and set(labels) <= set(runs["arm"])
-    columns = [runs[runs["arm"] == label].set_index("seed")[score].astype(float) for label in labels] if known else []
-    scores = pd.concat(columns, axis=1, keys=labels, join="inner") if columns else pd.DataFrame(columns=labels, dtype=float)
-    return scores.dropna().sort_index()
+def compared(runs, score, arms, margin=None, level=LEVEL):
+    """``study.results.statistics.contrast`` of two arms, or four, over the seeds that all of them have; {} where they share none.
+
+    :return: with ``values``, the difference of each seed, and ``levels``, the mean of each arm.
+    """
+    known = score in runs and set(arms) <= set(runs["arm"])
+    columns = [runs[runs["arm"] == label].set_index("seed")[score].astype(float) for label in arms] if known else []
+    scores = pd.concat(columns, axis=1, keys=arms, join="inner").dropna().sort_index() if columns else ()
+    if not len(scores):
+        return {}
+    found = contrast([scores[arm] for arm in arms], spread_like(runs, score, arms[0]), margin, level)
+    return found | {"values": (scores * list(SIGNS[: len(arms)])).sum(axis=1).to_dict(), "levels": scores.mean().tolist()}
 
 
-def seed_differences(runs, score, arm, baseline):
-    """The score of one arm minus that of another, by seed, for the seeds that both have; empty where none is shared."""
-    scores = by_seed(runs, score, arm, baseline)
-    return scores[arm] - scores[baseline] if len(scores) else pd.Series(dtype=float)
-
-
-def comparisons(runs, pairs, score, margin=None):
-    """Arms against their baselines, over the seeds that both have: see ``study.results.statistics.contrast`` for the columns.
+def comparisons(runs, pairs, score):
+    """Arms against their baselines, a table by arm: see ``compared`` for the columns.
 
     :param pairs: ``{label: label of its baseline}``; those that share no seed are left out.
     """
-    spread, rows = spreads(runs, score), {}
-    for label, base in pairs.items():
-        scores = by_seed(runs, score, label, base)
-        if len(scores):
-            rows[label] = contrast([scores[label], scores[base]], spread[label.endswith(SHORT)], margin)
+    rows = {label: row for label, base in pairs.items() if (row := compared(runs, score, (label, base)))}
     return pd.DataFrame(rows).T
+
+
+def over_faces(runs, arms, seeds, read):
+    """The interval of a difference with seeds and test faces at random: ``study.results.statistics.two_way``.
+
+    :param read: function of a run's name and options that returns a number for each test face, or None where it can't be said:
+        then, and where there are no two seeds, the interval is NaN.
+    """
+    chosen = [runs[(runs["arm"] == arm) & runs["seed"].isin(list(seeds))].sort_values("seed").iterrows() for arm in arms]
+    found = [[read(name, config) for name, config in arm] for arm in chosen]
+    if len(seeds) < 2 or any(values is None for arm in found for values in arm):
+        return np.nan, np.nan
+    return two_way([np.array(arm) for arm in found])
 
 
 def number(value, digits=1, sign=False):
@@ -122,15 +134,18 @@ def interval(mean, low, high):
     return mean if low == "-" else f"{mean} [{low}, {high}]"
 
 
-def between(row, words="between {} and {}"):
-    """``between -0.7 and +4.6``: the interval of a row of ``comparisons`` in points; a dash for a single seed."""
-    return words.format(*(number(100 * row[part], 1, True) for part in ("low", "high"))) if np.isfinite(row["low"]) else "-"
+def span(low, high, words="{} to {}", scale=100, digits=1):
+    """``-0.7 to +4.6``: an interval, of shares in points unless another scale is given; a dash for that of a single seed."""
+    return words.format(*(number(scale * value, digits, True) for value in (low, high))) if np.isfinite(low) else "-"
 
 
-def with_intervals(differences):
-    """``+2.1 (-0.7 to +4.6)`` for each row of ``comparisons`` that has an interval, in points: a Series by label."""
-    rows = {label: row for label, row in differences.iterrows() if np.isfinite(row["low"])}
-    texts = {label: f"{number(100 * row['difference'], 1, True)} ({between(row, '{} to {}')})" for label, row in rows.items()}
+def with_intervals(differences, scale=100, digits=1):
+    """``+2.1 (-0.7 to +4.6)`` for each row of ``comparisons`` that has an interval, a Series by label; see ``span``."""
+    texts = {
+        label: f"{number(scale * row['difference'], digits, True)} ({span(row['low'], row['high'], scale=scale, digits=digits)})"
+        for label, row in differences.iterrows()
+        if np.isfinite(row["low"])
+    }
     return pd.Series(texts, dtype=object)
 
 

@@ -13,7 +13,6 @@ from palcore.runs.faces import pixel_fingerprint, run_faces
 from palcore.runs.records import identity, predictions_of, read_record
 from palcore.training import check_options, options_of, train
 from palcore.weights import load_backbone_weights
-from study.results.committed import read_results
 from tests.copies import TEST, write_affectnet
 
 
@@ -144,11 +143,6 @@ def test_a_loss_that_is_no_number_stops_at_its_step(small, tmp_path, monkeypatch
     with pytest.raises(FileNotFoundError, match="its training has not ended"):
         read_record(folder)
     assert (folder / "resume.npz").exists()  # with a smaller learning_rate it is another run, but the cause may lie elsewhere
-
-
-def test_a_folder_without_published_results_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no run records in"):
-        read_results(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from papermill.cli import _resolve_type
 
 from palcore.models import build_classifier, with_attribution
 from palcore.runs.options import check_options
+from palcore.runs.records import predictions_of
 from study import grid as grid_commands
 from study.cells import RUNS, Cell, command, expand, parameters, read_grid, selected
 from study.fingerprints import code_fingerprint, data_fingerprint, imported
-from study.results.committed import read_predictions, read_results
+from study.results.tables import read_runs
 from tests.conftest import ROOT
 
 GRID = read_grid()
@@ -186,9 +187,10 @@ def test_finished_runs_are_published_once_whatever_they_answer(tmp_path):
     finish(tmp_path, cells[0])
     finish(tmp_path, cells[1])
     assert grid_commands.publish(cells, tmp_path) == 2
-    (results / "b.json.tmp").write_text('{"config"')  # a draft
-    assert read_results(results)["name"].tolist() == ["a", "b"]
-    assert read_predictions(results, "a")["labels"].tolist() == [0, 0, 0]
+    for name in ("b", "c"):
+        (results / f"{name}.json.tmp").write_text('{"config"')  # a draft
+    assert read_runs(["a", "b", "c"], tmp_path / "results").index.tolist() == ["a", "b"]
+    assert predictions_of(results / "a.npz")["test_labels"].tolist() == [0, 0, 0]
     assert grid_commands.publish(cells, tmp_path) == 0
     finish(tmp_path, cells[1], 0.6)
     assert grid_commands.publish(cells, tmp_path, ["second"]) == 1
@@ -196,7 +198,7 @@ def test_finished_runs_are_published_once_whatever_they_answer(tmp_path):
     finish(tmp_path / "elsewhere", cells[2])
     assert grid_commands.publish(cells, tmp_path, runs=tmp_path / "elsewhere" / "runs" / "grid") == 1
     assert [grid_commands.state(cell, tmp_path) for cell in cells] == ["finished", "finished", "published"]
-    assert read_results(results)["test_accuracy"].tolist() == [0.5, 0.6, 0.5]
+    assert read_runs(["a", "b", "c"], tmp_path / "results")["test_accuracy"].tolist() == [0.5, 0.6, 0.5]
 
 
 def test_the_command_line_lists_cells_and_refuses_what_is_none(capsys):

@@ -195,7 +195,7 @@ def test_a_build_that_is_interrupted_goes_on_where_it_was_and_leaves_no_kernel_b
     for name in names:
         write(study, name, f"name = {name!r}", NOTED + (WAITING if name == "second" else ""))
     listed = ", ".join(f"{{file: notebooks/{name}}}" for name in names)
-    (study / "_toc.yml").write_text(f"parts: [{{chapters: [{listed}]}}]")
+    (study / "_toc.yml").write_text(f"format: jb-book\nroot: book/intro\nparts: [{{chapters: [{listed}]}}]")
     shutil.rmtree(study / "study")
     shutil.copytree(ROOT / "study", study / "study")
     command = [sys.executable, "-m", "study.book.build", "--execute-only"]
@@ -236,7 +236,7 @@ def test_a_build_that_is_interrupted_goes_on_where_it_was_and_leaves_no_kernel_b
 
 def test_a_build_stops_at_a_notebook_whose_halves_differ(study, monkeypatch):
     path = write(study, "first", "a = 1")
-    (study / "_toc.yml").write_text("parts: [{chapters: [{file: notebooks/first}]}]")
+    (study / "_toc.yml").write_text("format: jb-book\nroot: book/intro\nparts: [{chapters: [{file: notebooks/first}]}]")
     path.with_suffix(".py").write_text(path.with_suffix(".py").read_text() + "b = 2\n")
     monkeypatch.setattr(build, "ROOT", study)
     assert build.build(with_pages=False) == ["first.ipynb is stale: run `make pairs`"]

@@ -105,7 +105,11 @@ def test_links_become_what_the_book_makes_more_of():
 def test_an_unlisted_file_is_noticed(tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "page.ipynb").write_text("{}\n")
-    contents = {"root": "book/intro", "parts": [{"chapters": [{"file": "notebooks/page", "sections": [{"file": "book/lost"}]}]}]}
+    contents = {
+        "format": "jb-book",
+        "root": "book/intro",
+        "parts": [{"chapters": [{"file": "notebooks/page", "sections": [{"file": "book/lost"}]}]}],
+    }
     files = source.listed_files(contents)
     assert files == ["book/intro", "notebooks/page", "book/lost"]
     assert build.listing_problems(files, tmp_path) == []

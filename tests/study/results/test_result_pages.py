@@ -94,13 +94,11 @@ def test_a_page_with_all_records_shows_figures_and_tables(show, everything, page
 
 
 def test_every_question_is_on_a_page_and_each_of_its_runs_in_an_arm():
-    shown = {}
-    for source in NOTEBOOKS.glob("results*.py"):
-        shown |= dict.fromkeys(re.findall(r'page\.(?:answer\("|longer\(".+?", ")(.+?)"', source.read_text()), source.stem)
-    questions = [name for name in read()[0]["questions"] if name != "tuning" and not name.startswith("tries")]
-    assert set(shown) == set(questions)
-    for question in questions:
-        assert shown[question] == pages.page_of(question)
+    shown = pages.homes()
+    assert set(shown) == set(read()[0]["questions"]) and set(shown.values()) <= set(PAGES)
+    for question in [name for name in shown if name != "tuning" and not name.startswith("tries")]:
+        calls = re.findall(r"^page\.(\w+)\(.*" + f'"{question}"', (NOTEBOOKS / f"{shown[question]}.py").read_text(), re.MULTILINE)
+        assert {"answer", "longer"} & set(calls) and "tables" in calls
         arms = arms_of(question)
         assert {run for runs in arms.values() for run in runs.values()} == {cell.name for cell in question_cells(question)}
         assert {name.endswith(SHORT) == base.endswith(SHORT) for name, base in pairs_of(question).items()} <= {True}

@@ -45,7 +45,7 @@ def test_differences_are_over_the_seeds_that_both_have(runs):
     t, freedom = 0.1 / np.sqrt(0.0014 / 4 * 2 / 3), 4
     assert found.loc["PAL", "p"] == pytest.approx(2 * stats.t.sf(t, freedom))
     lone = runs.drop("none-1").iloc[::-1]
-    assert tables.seed_differences(lone, "test_accuracy", "PAL", "none").to_dict() == pytest.approx({0: 0.1, 2: 0.09})
+    assert tables.compared(lone, "test_accuracy", ["PAL", "none"])["values"] == pytest.approx({0: 0.1, 2: 0.09})
     assert tables.comparisons(runs, {"PAL": "none"}, "no_such_score").empty
 
 
@@ -60,9 +60,10 @@ def test_differences_are_over_the_seeds_that_both_have(runs):
         (tables.interval(0.98, 0.95, 1.01), "98.0 [95.0, 100.0]"),
         (tables.interval(0.5, np.nan, np.nan), "50.0"),
         (tables.interval(np.nan, np.nan, np.nan), "-"),
-        (tables.between({"low": -0.07, "high": 0.46}), "between -7.0 and +46.0"),
-        (tables.between({"low": -0.0001, "high": 0.46}), "between 0.0 and +46.0"),
-        (tables.between({"low": np.nan, "high": np.nan}), "-"),
+        (tables.span(-0.07, 0.46, "between {} and {}"), "between -7.0 and +46.0"),
+        (tables.span(-0.0001, 0.46), "0.0 to +46.0"),
+        (tables.span(-0.0254, 0.012, scale=1, digits=3), "-0.025 to +0.012"),
+        (tables.span(np.nan, np.nan), "-"),
     ],
 )
 def test_numbers_as_texts(value, text):
