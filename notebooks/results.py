@@ -36,14 +36,14 @@ page = Glance(In, results_dir)
 display(Markdown(f"**{SUMMARY}**\n\n{answers(results_dir)}"))
 
 # %% [markdown]
-# Only comparisons that were named before their runs get a verdict: these, and two more of the first family
-# ([how](results_tests.ipynb)). The networks are small; RAF-DB and
+# Only comparisons that were named before their runs get a verdict, each family of them corrected by itself
+# ([how, and the others](results_tests.ipynb)). The networks are small; RAF-DB and
 # AffectNet were [not at hand](results_licensed.ipynb).
 #
 # ## Better, or only faster?
 
 # %% mystnb={"figure": {"caption": "Above, accuracy on validation faces after each epoch: means, and bands from the least seed to the greatest. Below, PAL's lead. Dots: where a training ends, its learning rate at zero."}, "image": {"alt": "Validation accuracy against the epoch without PAL and with it, a column for each baseline, and below it PAL's lead in points.", "classes": "fits"}} tags=["hide-input"]
-page.learning({"faces": "a weak baseline", "end": "a better one", "tenth": "a better one, a tenth of the faces"})
+page.learning({"faces": "a weak baseline", "end": "a good baseline", "tenth": "a good baseline, a tenth of the faces"})
 
 # %% tags=["hide-input"]
 page.pace()

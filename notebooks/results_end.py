@@ -21,8 +21,8 @@
 # chosen by the validation faces, with about as many tries for PAL as for the baseline; the comparisons were written down before
 # their runs, which have seeds that nothing was chosen with.
 #
-# All that is compared was trained on two processor cores; what is still to come says so, and arms whose settings are still to be
-# chosen are not counted among the runs. What others reach with one network on all of FER2013 without other data: 73.28 % [khaireddin2021facial](../book/references.bib).
+# Everything here was trained on two processor cores. Arms whose settings are still to be chosen are not counted among the runs. What
+# others reach with one network on all of FER2013 without other data: 73.28 % [khaireddin2021facial](../book/references.bib).
 
 # %% tags=["parameters", "remove-input"]
 seed = 0  # nothing is drawn at random on this page

@@ -40,7 +40,7 @@ page.effects()
 # Right of the line, what is named first does better; left of it, worse. An interval that crosses the line leaves it open. One that
 # lies wholly in the shaded band says that there is no difference worth a point.
 #
-# The comparisons were named in `study/grid.yml` before their runs, and are corrected together (Holm). Of two the answer was known
+# The comparisons were named in `study/grid.yml` before their runs, in two families, each corrected by itself (Holm). Of two the answer was known
 # then: runs on another copy of FER2013, with the same test faces, had shown the sign of P1, and runs on drawn faces that of P5. All
 # else in these pages is exploratory: intervals, no verdict.
 #

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from study.book.front_page import CITED, answer
+from study.book.front_page import CITED, answer, more
 from study.results.measures import PAL, WITHOUT
 from study.results.primary import answers
 from study.results.tables import read_question
@@ -32,8 +32,8 @@ def expected():
 
 def with_tables(text):
     """The README's text with all that renewed."""
-    said = answer().replace(CITED, "(arXiv:2105.03588)")
-    for name, table in (("answer", said), ("answers", answers()), ("expected", expected())):
+    said = "\n".join([answer().replace(CITED, "(arXiv:2105.03588)"), answers(), "", more()])
+    for name, table in (("answer", said), ("expected", expected())):
         begin, end = f"<!-- {name}: begin (written by study/book/readme.py from results/) -->", f"<!-- {name}: end -->"
         words = f"{begin}\n{table}\n{end}"
         text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, words=words: words, text, flags=re.DOTALL)

@@ -6,7 +6,6 @@ over the arms of the question and Holm's correction. Would other test faces show
 interval with seeds *and* faces at random leaves out zero as well.
 """
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -175,7 +174,6 @@ def measure(results=None):
         ``p_holm`` and ``same_holm`` corrected over all that the grid names of the family, ``planned`` (seeds), ``outcome``.
     """
     comparisons, rows = declared(), {}
-    folder, facts = results_folder(results) / "runs", read_facts(results_folder(results))
     for name, asked in comparisons.items():
         table = runs_of(asked, results)
         planned = set.intersection(*map(set, asked.cells)) or read()[0]["questions"][asked.question]["seeds"]
@@ -185,8 +183,7 @@ def measure(results=None):
         row = {"seeds": 0, "values": {}, "levels": [], "low_faces": np.nan, "high_faces": np.nan} | row
         # On drawn faces each seed draws its own, so that the interval over seeds is over faces as well.
         if asked.score != PACE and asked.dataset != "synthetic":
-            right = functools.partial(_right, folder, asked.score.removesuffix("_accuracy"), facts)
-            row["low_faces"], row["high_faces"] = over_faces(table, asked.all_arms, row["values"], right)
+            row["low_faces"], row["high_faces"] = over_test_faces(table, asked.all_arms, asked.score, row["values"], results)
         rows[name] = row | {"family": asked.family, "planned": len(planned)}
     columns = ["family", "planned", "values", "levels", "seeds", "difference", "low", "high"]
     columns += ["low_faces", "high_faces", "detectable", "p", "p_same"]
@@ -197,9 +194,15 @@ def measure(results=None):
     return measured
 
 
-def _right(folder, condition, facts, name, config):
-    found = right_faces(folder, name, config, condition, facts)
-    return found and found[0]
+def over_test_faces(runs, arms, score, seeds, results=None):
+    """The interval of a difference in accuracy with seeds and test faces at random; NaN where predictions are missing."""
+    folder, facts = results_folder(results) / "runs", read_facts(results_folder(results))
+
+    def right(name, config):
+        found = right_faces(folder, name, config, score.removesuffix("_accuracy"), facts)
+        return found and found[0]
+
+    return over_faces(runs, arms, seeds, right)
 
 
 def _outcome(row):
@@ -245,7 +248,7 @@ def sentence(asked, row):
         "lower": f"{apart} ({spans})",
         "faces": f"{apart} on these test faces ({spans}), and on others like them not certainly so",
         "same": f"{asked.what} is the same {this} and {that} to within {100 * (margin() or 0):g} point ({spans})",
-        "inconclusive": f"{whether} is inconclusive ({spans})",
+        "inconclusive": f"{apart} ({spans}), which leaves open whether it is higher or lower",
     }
     text = f"{asked.where[:1].upper()}{asked.where[1:]}, {found[row['outcome']]}."
     if row["outcome"] == "inconclusive" and row["detectable"] > 0:
@@ -257,10 +260,12 @@ def sentence(asked, row):
 
 
 def answers(results=None):
-    """The answers at a glance, in Markdown, the same wherever they stand: at most ``ROWS``, those on a good baseline first."""
+    """The answers at a glance, in Markdown, the same wherever they stand: at most ``ROWS``, those on a good baseline first; below
+    them the names of the others."""
     comparisons, measured, rows = declared(), measure(results), []
     shown = [name for name, asked in comparisons.items() if asked.glance and measured.loc[name, "seeds"] > 1]
-    for name in sorted(shown, key=lambda name: comparisons[name].family != "second")[:ROWS]:
+    told = sorted(shown, key=lambda name: comparisons[name].family != "second")[:ROWS]
+    for name in told:
         asked, row = comparisons[name], measured.loc[name]
         levels = row["levels"]
         levels = [levels[0] - levels[1], levels[2] - levels[3]] if asked.minus else levels
@@ -268,7 +273,9 @@ def answers(results=None):
         difference = f"{asked.amount(row['difference'], True)} ({'; '.join(asked.spans(row))})"
         rows.append([f"{name}, {asked.where}", difference, NAMES[row["outcome"]], *texts, f"{row['seeds']} of {row['planned']}"])
     heads = ["where", "difference (other seeds; other faces too)", "verdict", "this", "against that", "seeds"]
-    return tabulate(rows, heads, "github", disable_numparse=True) if rows else "No runs are in yet."
+    others = [name for name in comparisons if name not in told]
+    left = f"\n\nNot in this table: {', '.join(others)}; the page of the tests has all." if others else ""
+    return tabulate(rows, heads, "github", disable_numparse=True) + left if rows else "No runs are in yet."
 
 
 def table(measured):

@@ -136,31 +136,35 @@ def test_buttons_follow_the_one_address(monkeypatch, address, button, colab):
 
 def test_the_front_page_says_what_the_records_say(measured_once, monkeypatch):
     front, report = ((source.ROOT / "book" / name).read_text() for name in ("intro.md", "reproducibility.md"))
-    assert all(mark in front for mark in (front_page.MARK, front_page.TABLE, front_page.PATCH)) and front_page.TABLE in report
-    text = front_page.with_answers(f"{front_page.MARK} b {front_page.TABLE} {front_page.PATCH}")
+    marks = (front_page.MARK, front_page.TABLE, front_page.MORE, front_page.PATCH)
+    assert all(mark in front for mark in marks) and front_page.TABLE in report
+    text = front_page.with_answers("\n\n".join(marks))
     assert " %" not in text
     text = text.replace("\u00a0%", " %")
     page, tenth = Page([]), measured_once.loc["C6"]
     plain, guided = (f"{100 * level:.1f} %" for level in tenth["levels"][::-1])
     difference, low, high = (f"{100 * tenth[name]:+.1f}" for name in ("difference", "low", "high"))
-    result = f"better.** {plain} of the test faces are right without PAL and {guided} with it: {difference} points (other seeds: "
-    [paragraph] = [part for part in text.split("\n\n") if f"{result}{low} to {high}; " in part]
-    means = {arm: np.mean(list(curves.values()), axis=0) for arm, curves in page._curves("tenth").items()}
-    lead = 100 * (means["PAL"] - means["without PAL"])
-    assert f"leads by {lead.max():.1f} points at most (after epoch {lead.argmax() + 1} of 100) and by {lead[-1]:.1f}" in paragraph
+    [row] = [line for line in text.splitlines() if line.startswith("| C6, ")]
+    assert f"{difference} points ({low} to {high}; " in row and f"with PAL: {guided}" in row and f"without it: {plain}" in row
+    curves, needed = page._curves("tenth"), []
+    for seed, curve in curves["without PAL"].items():
+        [mine, its] = (int(np.argmax(np.array(one) >= curve[-1] - 0.005)) for one in (curves["PAL"][seed], curve))
+        needed.append(its - mine)
+    [paragraph] = [line for line in text.splitlines() if "With a tenth and the good baseline" in line]
+    assert f"{np.mean(needed):.1f} of 100 epochs sooner (" in paragraph
     twice = page.lengthened("tenth", "tenth-twice-as-long")
     plain, guided = (f"{change:+.1f} points" for change in 100 * (twice["after"] - twice["before"]))
     assert f"on validation faces by {plain} without PAL and by {guided} with it" in paragraph
-    assert "points on the faces that it trains on; 2 seeds, exploratory." in paragraph
+    assert "points on the faces that it trains on; 2 seeds." in paragraph
     other = page.differences("why")[0].loc["another face's landmarks"]
-    assert f"another face's {100 * other['difference']:+.1f} ({100 * other['low']:+.1f} to " in paragraph
-    assert text.startswith(front_page.SUMMARY) and "| C6, with a tenth" in text and text.count("- **") == 4
+    assert f"another face's {100 * other['difference']:+.1f} ({100 * other['low']:+.1f} to " in text
+    assert text.startswith(front_page.SUMMARY) and text.count("\n- **") == 5
     with pytest.raises(ValueError, match="the answer has no place"):
         front_page.with_answers("no mark")
     changed = measured_once.copy()
     monkeypatch.setattr(front_page.primary, "measure", lambda results=None: changed)
     for outcome, said in (
-        ("missing", "P1 is not in study/grid.yml, or has no runs"),
+        ("missing", "P1 is missing in results/ and not higher"),
         ("same", "P1 is same in results/ and not higher"),
     ):
         changed.loc["P1", "outcome"] = outcome

@@ -35,7 +35,7 @@ NOISE = np.array([0.0, 0.004, -0.003, 0.002, -0.002])
         (0.05 + NOISE, "higher", "is 5.0 points higher with this than with that (between +4.7 and +5.3; with other"),
         (-0.05 + NOISE, "lower", "the accuracy is 5.0 points lower with this than with that (between -5."),
         (NOISE, "same", "is the same with this and with that to within 1 point (between -0.3 and +0.3; with other"),
-        (0.02 + 30 * NOISE, "inconclusive", "higher with this than with that is inconclusive (between -6.3 and +11.5; with"),
+        (0.02 + 30 * NOISE, "inconclusive", "2.6 points higher with this than with that (between -6.3 and +11.5; with"),
         ([0.1], "early", "is 10.0 points higher with this than with that in one seed, which cannot tell"),
         ([], "missing", "whether the accuracy is higher with this than with that is not known yet"),
     ],
@@ -118,9 +118,9 @@ def test_the_answers_stand_in_one_table(tmp_path, use_grid):
     cells = use_grid(content)
     assert primary.answers(tmp_path) == "No runs are in yet."
     write_arms(tmp_path, cells, {NONE: 0.5 + NOISE, MEAN: 0.55 - NOISE, TEMPLATE: [0.52, 0.518]}, "test")
-    head, _, first, *others = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in primary.answers(tmp_path).splitlines()
-    ]
+    lines = primary.answers(tmp_path).splitlines()
+    head, _, first, *others = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    assert lines[-1] == "Not in this table: P4, P5; the page of the tests has all."
     assert first[0] == "P1, on the faces of P1" and first[2:] == ["yes, higher", "with this: 55.0 %", "with that: 50.0 %", "5 of 5"]
     assert first[1].startswith("+5.0 points (+4.") and len(head) == len(first)
     assert [(row[0], row[5]) for row in others][0] == ("P2, on the faces of P2", "2 of 5")
@@ -129,7 +129,8 @@ def test_the_answers_stand_in_one_table(tmp_path, use_grid):
     rows = [row[:4] for row in primary.answers(tmp_path).splitlines()[2:]]
     assert rows[:2] == ["| P2", "| P1"], "the second family stands first"
     content["comparisons"]["P2"] |= {"glance": False}
-    assert all(not row.startswith("| P2") for row in primary.answers(tmp_path).splitlines())
+    lines = primary.answers(tmp_path).splitlines()
+    assert all(not row.startswith("| P2") for row in lines) and lines[-1].startswith("Not in this table: P2, ")
 
 
 def test_a_grid_that_names_no_comparison(use_grid, tmp_path):
