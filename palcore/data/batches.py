@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from palcore import EMOTIONS
-from palcore.data.changes.augmentation import DRAWS, augmented
+from palcore.data.changes import DRAWS, augmented
 from palcore.data.memory import keep_freed_memory
 from palcore.data.table import Faces
 
@@ -43,7 +43,7 @@ class BatchOptions:
 
     batch_size: int = 64  # the last batch may be smaller
     augment: bool = False  # whether to change each face at random, see palcore.data.changes.augmented
-    strength: float = 1.0  # of the augmentation, see palcore.data.changes.augmentation.draw_matrix
+    strength: float = 1.0  # of the augmentation, see palcore.data.changes.draw_matrix
     shuffle: bool = False  # another order in each epoch; else the faces' own
     balanced: bool = False  # draw each class equally often, with repetition; an epoch keeps its length
     seed: int = 0  # of order and augmentation

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from palcore.data.batches import FaceBatches
-from palcore.data.changes.augmentation import draw_matrix
+from palcore.data.changes import draw_matrix
 from palcore.data.geometry import transform_landmarks
 from palcore.data.table import Faces
 

@@ -13,8 +13,7 @@ import pytest
 
 from palcore.data import batches, load, memory
 from palcore.data.batches import FaceBatches, epoch_order, given_to_fit
-from palcore.data.changes import augmented
-from palcore.data.changes.augmentation import DRAWS
+from palcore.data.changes import DRAWS, augmented
 from palcore.data.table import Faces, LazyImages
 from tests.conftest import on_jax
 
