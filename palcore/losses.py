@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from palcore import Tensor
+from palcore import Tensor, choose
 from palcore.heatmaps import SIGMA, _check_sigma, _check_weights, gaussian_heatmap
 from palcore.landmarks import MIDDLE, SPAN, face_extents, landmark_fault, median_face
 
@@ -20,9 +20,7 @@ FLAT, TINY = 1e-5, 1e-25
 """A map is flat when its standard deviation is below this share of its largest value (rounding of a constant map in float32 gives
 about 1e-7), and dead when that is below ``TINY``."""
 
-SAMPLES = 48
-"""Points along the image side, at least, on which "near a landmark" is decided."""
-
+SAMPLES = 48  # points along the image side, at least, on which "near a landmark" is decided
 FEW = 8  # faces with landmarks, at least, in a batch of which the middle and the span are judged: fewer may all be odd
 UPRIGHT = 0.8  # share of such a batch in which x and y were exchanged, or y counts upwards, where a network would be told nonsense
 LARGEST = 1e12  # an attribution beyond this is taken for this, so that its square stays a number in float32
@@ -316,7 +314,6 @@ def attribution_loss(
 ) -> tuple[keras.losses.Loss, str | None]:
     """The Keras loss of one of the names of ``LOSSES``, and the map that it is a loss of, ``"features"`` or None; options as those
     of PAL. A ``ValueError`` for an unknown name."""
-    if name not in LOSSES:
-        raise ValueError(f"unknown loss {name!r} of the attribution: choose from {', '.join(LOSSES)}")
+    choose(name, LOSSES, f"unknown loss {name!r} of the attribution")
     kind, features = LOSSES[name]
     return kind(sigma, landmark_weights=landmark_weights), features

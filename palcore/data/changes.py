@@ -12,7 +12,7 @@ from functools import partial
 import cv2
 import numpy as np
 
-from palcore import EMOTIONS
+from palcore import EMOTIONS, choose
 from palcore.data import geometry
 from palcore.data.images import resize
 from palcore.data.readers import SPLITS
@@ -51,11 +51,7 @@ class _Moved(LazyImages):
 
 
 def augmented(faces: Faces, draws: np.ndarray, strength: float = 1.0) -> Faces:
-    """Faces flipped, rotated, scaled and shifted, each by its own random numbers, landmarks moved along.
-
-    :param draws: ``(N, DRAWS)`` uniform in [0, 1).
-    :param strength: see ``draw_matrix``.
-    """
+    """Faces flipped, rotated, scaled and shifted, each by its own of ``draws``, see ``draw_matrix``; landmarks too."""
     matrices, size = draw_matrix(draws, strength), faces.images.size
     # At the size that is trained on, not as they are stored, and the geometry of all at once: it costs less.
     images = _Moved(range(len(faces)), faces.images.__getitem__, size, geometry.pixel_map(matrices, size, size))
@@ -153,10 +149,7 @@ def noisy_labels(faces: Faces, rate: float, seed: int) -> Faces:
 
 
 def shuffled_landmarks(faces: Faces, seed: int) -> Faces:
-    """Faces each of which has the landmarks of another face of the same split: of a face, but not of this one.
-
-    :raises ValueError: for a single face.
-    """
+    """Faces each of which has the landmarks of another face of the same split; a ``ValueError`` for a single face."""
     count = len(faces)
     if count < 2:
         raise ValueError(f"{faces.name} {faces.split}: landmarks of another face for {count} face: there must be two at least")
@@ -200,6 +193,7 @@ def landmarks_from(faces: Faces, source: str, seed: int = 0) -> Faces:
     :param seed: of ``shuffled``.
     :raises ValueError: for an unknown source.
     """
+    choose(source, SOURCES, f"unknown source {source!r} of landmarks")
     if source == "own":
         return faces
     if source == "shuffled":
@@ -210,8 +204,6 @@ def landmarks_from(faces: Faces, source: str, seed: int = 0) -> Faces:
         "upside_down": lambda own: own * [1, -1] + [0, 1],
         "centre": lambda own: _centre(),
     }
-    if source not in makers:
-        raise ValueError(f"unknown source {source!r} of landmarks: choose from {', '.join(SOURCES)}")
     landmarks = np.broadcast_to(makers[source](faces.landmarks), faces.landmarks.shape)
     return replace(faces, landmarks=np.array(landmarks, np.float32))
 
@@ -244,8 +236,7 @@ def patch_box(landmarks: np.ndarray, place: str, avoid: np.ndarray | None = None
     :param avoid: a box ``(4,)`` that the patch off the face does not touch if it can, such as that of a shortcut; None for none.
     :raises ValueError: for another place.
     """
-    if place not in PLACES:
-        raise ValueError(f"place {place!r} of a patch: choose from {', '.join(PLACES)}")
+    choose(place, PLACES, f"place {place!r} of a patch")
     if not np.all(np.isfinite(landmarks)):
         return None
     size = np.minimum((landmarks.max(axis=0) - landmarks.min(axis=0)) * PATCH, 0.9)
@@ -274,11 +265,8 @@ def with_patch(image: np.ndarray, box: np.ndarray | None) -> np.ndarray:
 
 
 def boxes_of(faces: Faces, place: str | tuple, avoid: np.ndarray | None = None) -> list:
-    """A box ``(4,)`` for each face, or None where it has no landmarks.
-
-    :param place: one of ``PLACES``, see ``patch_box``; or a box ``(4,)`` in fractions, the same for all faces.
-    :param avoid: see ``patch_box``.
-    """
+    """A box ``(4,)`` for each face, or None where it has no landmarks: that of ``patch_box``, or ``place`` itself where it is a box
+    in fractions, the same for all faces."""
     if isinstance(place, str):
         return [patch_box(landmarks, place, avoid) for landmarks in faces.landmarks]
     return [np.asarray(place)] * len(faces)
