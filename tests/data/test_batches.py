@@ -140,8 +140,7 @@ def test_balanced_batches_show_each_class_as_often_as_any_other():
 COMPARED = """
 import numpy as np
 from palcore.data import load
-from palcore.data.batches import FaceBatches
-from palcore.data.device import DeviceBatches
+from palcore.data.batches import DeviceBatches, FaceBatches
 
 faces = load("synthetic", None, "test", image_size=48).subset(slice(0, 96))
 settings = {"batch_size": 32, "augment": True, "shuffle": True, "seed": 5, "strength": 1.5}
