@@ -14,9 +14,8 @@ from palcore.data.images import resize
 from palcore.data.readers import SPLITS, Problem, Reader
 from palcore.data.table import class_counts
 
-SIDE, THUMB = 48, 16
-"""Side in pixels of the grey picture that is kept of each face, and of the one in which near copies are compared."""
-
+SIDE = 48  # in pixels, of the grey picture that is kept of each face
+THUMB = 16  # and of the one in which near copies are compared
 NEAR, ALIKE = 8, 0.98
 """Pictures are nearly the same where their perceptual hashes of 64 bits differ in so many at most, and the small grey ones
 correlate so well at least: the hash is quick, but two faces cut out alike may share it."""
@@ -38,8 +37,7 @@ class Look(NamedTuple):
     grey: np.ndarray
 
 
-NOTHING = Look(b"", np.zeros(2, np.uint64), np.zeros((SIDE, SIDE), np.uint8))
-"""Of a picture that could not be read."""
+NOTHING = Look(b"", np.zeros(2, np.uint64), np.zeros((SIDE, SIDE), np.uint8))  # of a picture that could not be read
 
 
 def look_at(image: np.ndarray) -> Look:
@@ -106,10 +104,7 @@ def near_copies(hashes: np.ndarray, grey: np.ndarray, rows: np.ndarray, earlier:
 
 
 def _copy_problems(reader: Reader, arrays: dict, copies: dict[int, int], shipped: bool) -> list[Problem]:
-    """One for each face whose picture stands in an earlier split: notes for validation faces, or where the owner ``shipped`` them.
-
-    A test face that was trained on counts as recognised; a validation face chooses no more than when to stop.
-    """
+    """One for each face whose picture stands in an earlier split: notes for validation faces, or where the owner ``shipped`` it."""
     problems, files, splits, labels = [], arrays["files"], arrays["splits"], arrays["labels"]
     for row, first in copies.items():
         sentence = f"{files[row]} of {splits[row]} is the same picture as {files[first]} of {splits[first]}"

@@ -29,10 +29,7 @@ before it are right), and the least effect size in ``edge_advantage``: on FER201
 
 
 def upright(landmarks: np.ndarray) -> np.ndarray:
-    """Whether the chin lies below the brows, and more below than beside them, ``(N,)`` bool; False for NaN.
-
-    :param landmarks: ``(N, 68, 2)``, x to the right and y down.
-    """
+    """Whether the chin lies below the brows, and more below than beside them, ``(N,)`` bool; False for NaN."""
     x, y = np.moveaxis(landmarks[:, 8] - landmarks[:, 17:27].mean(axis=1), -1, 0)
     return y > np.abs(x)
 
@@ -166,12 +163,8 @@ def _resized_problem(reader: Reader, arrays: dict, landmarks: np.ndarray, rows: 
     return [Problem("landmarks elsewhere", f"{seen} as pixels of the owner's: {remedy}")]
 
 
-def _fractions(points: np.ndarray, boxes: np.ndarray, of_pictures: bool) -> np.ndarray:
-    """Landmarks ``(N, 68, 2)`` in pixels as fractions of the faces' boxes.
-
-    :param boxes: ``(N, 4)`` x, y, width and height, 0 where there is no picture.
-    :param of_pictures: whether pixels count from the picture's corner, and not from the box's.
-    """
+def _fractions(points, boxes, of_pictures):
+    """Landmarks in pixels, which count from the box's corner or that ``of_pictures``, as fractions of the faces' boxes."""
     boxes = boxes[:, None].astype(points.dtype)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         corners = boxes[..., :2] if of_pictures else 0

@@ -2,12 +2,9 @@
 
 import ctypes
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-"""``M_TRIM_THRESHOLD`` and ``M_MMAP_THRESHOLD`` of glibc's ``malloc.h``."""
-
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 NEVER = 2**31 - 1
-LARGEST = 32 << 20
-"""The greatest threshold that glibc takes for blocks that it maps one by one and always hands back."""
+LARGEST = 32 << 20  # the greatest threshold that glibc takes for blocks that it maps one by one and always hands back
 
 
 def keep_freed_memory() -> str:
