@@ -78,13 +78,10 @@ def attribution_correlation(attribution: Tensor, heatmap: Tensor, scaled: bool =
 def landmark_neighbourhood(
     landmarks: Tensor, size: tuple[int, int], radius: float = 2 * SIGMA, weights: Sequence[float] | None = None
 ) -> Tensor:
-    """Share of each cell's area that lies within ``radius`` of a landmark: ``palcore.evaluation.near_landmarks`` in the graph.
+    """Share of each of ``(h, w)`` cells' area that lies within ``radius``, in image sides, of a landmark: ``(N, h, w)``
+    float32 in [0, 1], ``palcore.evaluation.near_landmarks`` in the graph.
 
-    :param landmarks: ``(N, 68, 2)`` as fractions of the image's sides; a landmark that is not finite is left out.
-    :param size: ``(h, w)`` cells.
-    :param radius: as a fraction of the image side.
-    :param weights: ``(68,)``; a landmark of weight 0 is left out. None for all.
-    :return: ``(N, h, w)`` float32 tensor in [0, 1].
+    :param landmarks: ``(N, 68, 2)`` fractions; those that are not finite are left out, and those whose ``weights`` ``(68,)`` are 0.
     """
     height, width = size
     landmarks = ops.cast(ops.convert_to_tensor(landmarks), "float32")

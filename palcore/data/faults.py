@@ -62,10 +62,9 @@ def find_copies(splits: np.ndarray, labels: np.ndarray, digests: list[bytes]) ->
     """Pictures that occur in more than one split, or more than once in one.
 
     :param splits: ``(N,)`` of ``SPLITS``; ``labels``: ``(N,)``; ``digests``: of ``N`` pictures, empty for one that was not read.
-    :return: ``({row: first row}, counts)``: each face whose picture stands in an earlier split too, and the first such face.
-        ``counts`` says how many distinct pictures cross the splits (``crossing``), how many of those carry different labels
-        (``crossing_with_other_label``), how many faces repeat an earlier one of their own split (``repeated_within``), and how
-        many faces of a later split stand in an earlier one (``train/test``).
+    :return: ``({row: first row}, counts)``: each face whose picture stands in an earlier split too, and the first such face; how
+        many distinct pictures are ``crossing`` the splits, ``crossing_with_other_label``, how many faces ``repeated_within`` their
+        own split, and how many of a later split stand in an earlier one (``train/test``).
     """
     order = np.array([SPLITS.index(split) for split in splits], int)
     pictures = pd.DataFrame({"order": order, "label": labels, "digest": digests, "row": np.arange(len(splits))})

@@ -46,14 +46,11 @@ def mirrored(landmarks: np.ndarray) -> np.ndarray:
 
 
 def edge_advantage(grey: np.ndarray, landmarks: np.ndarray, others: np.ndarray | None = None) -> float:
-    """How much stronger the edges under a face's landmarks are than under others: an effect size.
-
-    Brows, eyes, nose and mouth have strong edges. Each picture's edge strength is averaged under its own landmarks and under the
-    others; the mean of the differences is divided by their standard deviation.
+    """How much stronger the edges under a face's landmarks are than under others, as an effect size: the mean over pictures of the
+    difference, over its standard deviation. About 1 for right landmarks, about 0 where they belong to other pictures.
 
     :param grey: ``(N, SIDE, SIDE)`` uint8.
     :param others: ``(N, 68, 2)`` in fractions, as ``landmarks``; None for those of the face half the sample away.
-    :return: about 1 for right landmarks, about 0 where they belong to other pictures.
     """
     others = np.roll(landmarks, -(len(landmarks) // 2), axis=0) if others is None else others
     differences = []

@@ -63,7 +63,8 @@ def cell_points(text: str, where: str) -> np.ndarray:
 
 
 def landmarks_in_files(files: np.ndarray, folder: Path, order: str) -> Landmarks:
-    """Of some faces, from ``train_00001_aligned.txt`` and so on: 68 lines of two numbers in pixels, in one of ``ORDERS``."""
+    """Of some faces, from ``train_00001_aligned.txt`` and so on: 68 lines of two numbers in pixels, the first pixel's
+    centre at (0, 0), in one of ``ORDERS``."""
     points, problems = np.full((len(files), 68, 2), np.nan), []
     for row, name in enumerate(files.tolist()):
         path = folder / f"{Path(name).stem}_aligned.txt"

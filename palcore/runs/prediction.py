@@ -182,9 +182,8 @@ def table(path: Path | None) -> Iterator[Callable]:
 def export(run: Path, form: str, out: Path | None = None) -> Path:
     """Write a run's classifier in another form, on TensorFlow: from float32 pixels 0 to 255 to seven logits, as before.
 
-    :param form: ``onnx`` or ``tflite``.
     :param out: the file; None for ``classifier.onnx`` or ``classifier.tflite`` in the run's folder.
-    :raises ValueError: for another form, or where what it needs is not installed.
+    :raises ValueError: for another form than ``onnx`` and ``tflite``, or where what it needs is not installed.
     """
     needed = {"onnx": "tf2onnx", "tflite": "tensorflow"}
     choose(form, needed, f"--format {form}")
