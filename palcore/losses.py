@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from palcore import Tensor, choose
+from palcore import Tensor
 from palcore.heatmaps import SIGMA, _check_sigma, _check_weights, gaussian_heatmap
 from palcore.landmarks import MIDDLE, SPAN, face_extents, landmark_fault, median_face
 
@@ -304,13 +304,3 @@ LOSSES = {
     "cosine": (CosineLoss, "features"),
 }
 """PAL and its rivals by name: the loss, and the map that it is a loss of (None: the attribution that the run asks for)."""
-
-
-def attribution_loss(
-    name: str = "pal", sigma: float = SIGMA, landmark_weights: Sequence[float] | None = None
-) -> tuple[keras.losses.Loss, str | None]:
-    """The Keras loss of one of the names of ``LOSSES``, and the map that it is a loss of, ``"features"`` or None; options as those
-    of PAL. A ``ValueError`` for an unknown name."""
-    choose(name, LOSSES, f"unknown loss {name!r} of the attribution")
-    kind, features = LOSSES[name]
-    return kind(sigma, landmark_weights=landmark_weights), features

@@ -12,7 +12,7 @@ import numpy as np
 from palcore.data.batches import DeviceBatches, FaceBatches, given_to_fit
 from palcore.files import whole_file, write_arrays, write_json
 from palcore.heatmaps import region_weights
-from palcore.losses import SmoothedCrossEntropy, attribution_loss
+from palcore.losses import LOSSES, SmoothedCrossEntropy
 from palcore.models import build_classifier, with_attribution
 from palcore.progress import attended
 from palcore.runs.devices import computing_in, data_parallel, keep_compiled
@@ -40,7 +40,7 @@ def build(options: Options, image_size: int, steps: int, epoch_steps: int | None
     names = ("backbone", "weights", "units", "dropout", "width_multiplier", "normalisation")
     classifier = model = build_classifier(image_size=image_size, **{name: getattr(options, name) for name in names})
     if options.strategy != "none":
-        _, features = attribution_loss(options.loss)
+        _, features = LOSSES[options.loss]
         model = with_attribution(classifier, options.layer, features or options.attribution, options.strategy, options.score)
     compile_model(model, options, _optimizer(options, steps, epoch_steps or steps), options.pal_weight)
     return classifier, model
@@ -105,7 +105,7 @@ def compile_model(model: keras.Model, options: Options, optimizer: keras.Optimiz
         model.compile(loss=cross_entropy, weighted_metrics=[], metrics=[accuracy], **compiling)
         return
     weights = None if options.jaw == 1 else region_weights(jaw=options.jaw)
-    loss, _ = attribution_loss(options.loss, options.sigma, weights)
+    loss = LOSSES[options.loss][0](options.sigma, landmark_weights=weights)
     loss.told = False  # a data set's landmarks were judged when it was read
     weight = float(pal_weight > 0) if options.warp == "device" else pal_weight  # there each face brings its own
     model.compile(
