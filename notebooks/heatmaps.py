@@ -43,8 +43,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from palcore.data import geometry, load
-from palcore.data.changes import augmented, crop_faces
-from palcore.data.changes.augmentation import DRAWS
+from palcore.data.changes import DRAWS, augmented, crop_faces
 from palcore.heatmaps import SIGMA, gaussian_heatmap, region_weights
 from palcore.landmarks import REGIONS
 from study.book import figures as plots

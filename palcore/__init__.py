@@ -3,6 +3,7 @@
 Importing this package imports neither TensorFlow nor JAX; its modules use whichever backend Keras is set to.
 """
 
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -16,3 +17,9 @@ EMOTIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neu
 
 Tensor = Any
 """In signatures: a tensor of Keras's backend, or the array of NumPy's that it can be made of."""
+
+
+def choose(value: Any, choices: Iterable[str], what: str) -> None:
+    """A ``ValueError`` for a value that is none of some choices, which it lists after ``what``, such as ``unknown loss 'x'``."""
+    if value not in choices:
+        raise ValueError(f"{what}: choose from {', '.join(choices)}")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from palcore import Tensor
+from palcore import Tensor, choose
 
 METHODS = ("grad", "grad_input")
 MAPS = (*METHODS, "features")
@@ -17,22 +17,16 @@ STRATEGIES = ("all", "mean", "half")
 SCORES = ("abs_logits", "logits")
 
 
-def _choose(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(choices)}")
-
-
 def attribution_score(logits: Tensor, score: str = "abs_logits") -> Tensor:
-    """The number that is differentiated, summed over the faces of a batch (:eq:`score`).
-
-    The words of the source say absolute values, its formula leaves them out. Softmax outputs sum to one: without a gradient.
+    """The number that is differentiated, summed over the faces of a batch (:eq:`score`); the source says absolute values in words
+    alone, not in its formula.
 
     :param logits: ``(N, classes)``.
     :param score: ``"abs_logits"`` for ``sum |z|``, ``"logits"`` for ``sum z``.
     :return: a float32 scalar.
     :raises ValueError: for an unknown score.
     """
-    _choose("score", score, SCORES)
+    choose(score, SCORES, f"unknown score {score!r}")
     logits = ops.cast(logits, "float32")
     return ops.sum(ops.abs(logits) if score == "abs_logits" else logits)
 
@@ -82,9 +76,7 @@ def compiled(function: Callable, backends: tuple[str, ...] = ("tensorflow", "jax
 
 
 def logits_and_gradient(head: keras.Layer, features: Tensor, score: str = "abs_logits", training: bool = False) -> tuple:
-    """Run ``head`` once; return its logits and the gradient of their score with respect to the features.
-
-    The gradient is itself differentiable.
+    """Run ``head`` once; its logits and the gradient, itself differentiable, of their score with respect to the features.
 
     :param head: a built Keras layer or model, ``(N, h, w, C)`` float32 to ``(N, classes)`` logits, called with ``training``.
     :param score: see ``attribution_score``.
@@ -118,8 +110,8 @@ def attribution_map(features: Tensor, gradient: Tensor, method: str = "grad_inpu
         ``"grad_input"`` behind a ReLU.
     :raises ValueError: for an unknown method or strategy, or ``"half"`` of a single channel.
     """
-    _choose("method", method, MAPS)
-    _choose("strategy", strategy, STRATEGIES)
+    choose(method, MAPS, f"unknown method {method!r}")
+    choose(strategy, STRATEGIES, f"unknown strategy {strategy!r}")
     features = ops.cast(features, "float32")
     attribution = features if method == "features" else ops.abs(ops.cast(gradient, "float32"))
     if method == "grad_input":
@@ -147,9 +139,9 @@ class AttributionHead(keras.layers.Layer):
     """
 
     def __init__(self, head: keras.Model, method: str = "grad_input", strategy: str = "mean", score: str = "abs_logits", **kwargs):
-        _choose("method", method, MAPS)
-        _choose("strategy", strategy, STRATEGIES)
-        _choose("score", score, SCORES)
+        choose(method, MAPS, f"unknown method {method!r}")
+        choose(strategy, STRATEGIES, f"unknown strategy {strategy!r}")
+        choose(score, SCORES, f"unknown score {score!r}")
         super().__init__(dtype="float32", **kwargs)
         self.head, self.method, self.strategy, self.score = head, method, strategy, score
 
@@ -173,11 +165,8 @@ class AttributionHead(keras.layers.Layer):
     def compute_output_spec(self, features, training=False):
         # Written out: tracing a gradient of symbolic inputs is not possible on every backend.
         logits = self.head.compute_output_spec(features, training=training)
-        shape = features.shape if self.strategy == "all" else features.shape[:-1]
-        return {
-            "expression": keras.KerasTensor(logits.shape, dtype="float32"),
-            "attribution": keras.KerasTensor(shape, dtype="float32"),
-        }
+        shapes = {"expression": logits.shape, "attribution": features.shape if self.strategy == "all" else features.shape[:-1]}
+        return {name: keras.KerasTensor(shape, dtype="float32") for name, shape in shapes.items()}
 
     def get_config(self):
         options = {"method": self.method, "strategy": self.strategy, "score": self.score}

@@ -6,15 +6,14 @@ import cv2
 import keras
 import numpy as np
 from scipy.special import softmax
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from palcore import EMOTIONS
 from palcore.attribution import compiled
 from palcore.heatmaps import SIGMA, gaussian_heatmap
 from palcore.losses import attribution_correlation
 
-FINE = 112
-"""Pixels along the side of the picture on which "near a landmark" is drawn before it is averaged over cells."""
+FINE = 112  # pixels along the side of the picture on which "near a landmark" is drawn before it is averaged over cells
 
 
 def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict:
@@ -32,12 +31,11 @@ def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict
     called = np.argmax(probabilities, axis=-1)
     classes = np.arange(len(EMOTIONS))
     _, recalls, f1_scores, _ = precision_recall_fscore_support(labels, called, labels=classes, zero_division=np.nan)
-    present = np.unique(labels)
     return {
         "faces": len(labels),
         "accuracy": float(accuracy_score(labels, called)),
-        "mean_class_accuracy": float(balanced_accuracy_score(labels, called)) if len(present) > 1 else float(recalls[present[0]]),
-        "macro_f1": float(np.nanmean(f1_scores[present])),
+        "mean_class_accuracy": float(np.nanmean(recalls)),
+        "macro_f1": float(np.nanmean(f1_scores[np.unique(labels)])),
         "recall": {name: None if np.isnan(value) else float(value) for name, value in zip(EMOTIONS, recalls, strict=True)},
         "f1": {name: None if np.isnan(value) else float(value) for name, value in zip(EMOTIONS, f1_scores, strict=True)},
         "confusion": confusion_matrix(labels, called, labels=classes).tolist(),

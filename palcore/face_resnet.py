@@ -25,11 +25,9 @@ LAYER = re.compile(rb"con_4|affine_|fc_2")
 
 
 def face_resnet(scaled: keras.KerasTensor, levels: int = FEATURES) -> keras.KerasTensor:
-    """The network's features of a picture.
+    """The network's features ``(N, rows, columns, channels)`` behind some of ``LEVELS``, as Keras tensors.
 
     :param scaled: Keras tensor ``(N, h, w, 3)``, scaled as ``palcore.weights.SCALINGS["dlib"]`` does.
-    :param levels: how many of ``LEVELS``.
-    :return: Keras tensor ``(N, rows, columns, channels)``.
     """
     features = layers.Conv2D(32, 7, strides=2, activation="relu", name="stem_conv")(scaled)
     features = layers.MaxPooling2D(3, strides=2, name="stem_pool")(features)

@@ -7,7 +7,6 @@ environment, which takes the grid's lock, lacks it.
 from __future__ import annotations
 
 import errno
-import gzip
 import io
 import json
 import os
@@ -27,16 +26,14 @@ try:
 except ImportError:  # Windows, where no lock is taken
     fcntl = None
 
+# What a file system without locks answers: Lustre without ``-o flock``, some NFS and FUSE mounts.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What a file system without locks answers: Lustre without ``-o flock``, some NFS and FUSE mounts."""
-
 PICTURES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp")
 """Endings of the files that count as pictures in a folder, in capitals too."""
 
 SMALL = 2**26  # bytes of the largest file that is read in one piece, unless its reader says otherwise
-
+# NumPy has Python parse a header, which in 3.11 may fail where two threads do so at once (python/cpython#106905).
 PARSING = threading.Lock()
-"""NumPy has Python parse a header, which in 3.11 may fail where two threads do so at once (python/cpython#106905)."""
 
 
 class Busy(ValueError):
@@ -103,17 +100,6 @@ def read_array(path: str | Path, what: str, most: int = SMALL) -> np.ndarray:
         return values
     except Exception as problem:  # damaged bytes make NumPy raise whatever its parts raise
         raise ValueError(f"{what} {path} cannot be read ({one_line(problem)}): it must be a whole .npy file") from None
-
-
-@contextmanager
-def opened_table(path: str | Path, what: str) -> Iterator[io.BufferedReader]:
-    """A ``.csv`` or ``.csv.gz`` file, unpacked while it is read."""
-    with opened(path, what) as file:
-        if str(path).lower().endswith(".gz"):
-            with gzip.open(file) as unpacked:
-                yield unpacked
-        else:
-            yield file
 
 
 def _no_number(name):
@@ -185,7 +171,7 @@ def whole_file(path: Path, suffix: str = ".tmp") -> Iterator[Path]:
             draft.unlink()
         # HDF5, in a full folder, may say RuntimeError where it closes a file.
         if isinstance(error, OSError | RuntimeError):
-            reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+            reason = getattr(error, "strerror", None) or one_line(error)[:200]
             raise OSError(f"{path} can't be written ({reason}): make room or choose another place, then call it again") from None
         raise
 

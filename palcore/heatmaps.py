@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from keras import ops
 
-from palcore import Tensor
+from palcore import Tensor, choose
 from palcore.landmarks import REGIONS
 
 SIGMA = 3 / 112
@@ -24,19 +24,11 @@ def region_weights(**weights: float) -> np.ndarray:
     """
     per_landmark = np.ones(68, np.float32)
     for region, weight in weights.items():
-        if region not in REGIONS:
-            raise ValueError(f"unknown region {region!r} in region_weights: choose from {', '.join(REGIONS)}")
+        choose(region, REGIONS, f"unknown region {region!r} in region_weights")
         if not (np.isfinite(weight) and weight >= 0):
             raise ValueError(f"weight {weight!r} of region {region!r} in region_weights: it must be a number >= 0")
         per_landmark[REGIONS[region]] = weight
     return per_landmark
-
-
-def _sides(size):
-    height, width = (size, size) if isinstance(size, int | np.integer) else size
-    if height < 1 or width < 1:
-        raise ValueError(f"size {size!r} of a heatmap: it must be a positive whole number, or (height, width)")
-    return int(height), int(width)
 
 
 def _check_sigma(sigma):
@@ -76,7 +68,9 @@ def gaussian_heatmap(
         that are negative, all 0, or of another number of landmarks.
     """
     _check_sigma(sigma)
-    height, width = _sides(size)
+    height, width = map(int, (size, size) if isinstance(size, int | np.integer) else size)
+    if height < 1 or width < 1:
+        raise ValueError(f"size {size!r} of a heatmap: it must be a positive whole number, or (height, width)")
     landmarks = ops.cast(ops.convert_to_tensor(landmarks), "float32")
     if len(landmarks.shape) != 3 or landmarks.shape[-1] not in (2, None):
         raise ValueError(f"landmarks of shape {tuple(landmarks.shape)} for a heatmap: they must be (faces, 68, 2)")

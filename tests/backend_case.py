@@ -13,7 +13,7 @@ import pytest
 
 from palcore.attribution import METHODS, SCORES, STRATEGIES, value_and_gradient
 from palcore.heatmaps import gaussian_heatmap
-from palcore.losses import LOSSES, PrivilegedAttributionLoss, attribution_loss
+from palcore.losses import LOSSES, PrivilegedAttributionLoss
 from palcore.models import with_attribution
 from palcore.related_maps import grad_cam, integrated_gradients
 from study.book.derivatives import compiled, weight_difference, weight_gradients
@@ -119,9 +119,9 @@ def results_of_this_backend():
     results["grad_cam"] = keras.ops.convert_to_numpy(grad_cam(network(SMOOTH), images, classes, "last"))
     results["integrated"] = integrated_gradients(network(SMOOTH), images, classes, steps=3)
     for key, (method, strategy, score, name) in CASES.items():
-        loss, features = attribution_loss(name, sigma=0.1 if name == "pal" else 0.03)
+        kind, features = LOSSES[name]
         model = with_attribution(network(SMOOTH), "last", features or method, strategy, score)
-        measure(results, key, model, images, landmarks, loss)
+        measure(results, key, model, images, landmarks, kind(0.1 if name == "pal" else 0.03))
     return results
 
 

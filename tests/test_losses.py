@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from palcore.data import load
 from palcore.heatmaps import gaussian_heatmap
-from palcore.losses import LOSSES, PrivilegedAttributionLoss, SmoothedCrossEntropy, attribution_correlation, attribution_loss
+from palcore.losses import LOSSES, PrivilegedAttributionLoss, SmoothedCrossEntropy, attribution_correlation
 from palcore.models import with_attribution
 from tests.backend_case import faces, network
 
@@ -85,7 +85,7 @@ COMPILED = "landmarks in the loss of the attribution: they can be no fractions"
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_landmarks_in_pixels_are_refused(rng, name):
-    loss, _ = attribution_loss(name)
+    loss = LOSSES[name][0]()
     maps, landmarks = rng.uniform(0, 1, (2, 7, 7)), rng.uniform(0, 48, (2, 68, 2))
     with pytest.raises(ValueError, match=PIXELS):
         loss(landmarks, maps)
@@ -118,7 +118,7 @@ def test_fractions_of_another_kind_are_refused_unless_the_faces_are_few(rng, kin
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_landmarks_in_one_place_are_those_of_a_face_that_was_not_found(rng, name):
-    loss, _ = attribution_loss(name)
+    loss = LOSSES[name][0]()
     maps, landmarks = rng.uniform(0, 1, (9, 7, 7)).astype(np.float32), rng.uniform(0, 1, (9, 68, 2)).astype(np.float32)
     missing, nowhere = landmarks.copy(), landmarks.copy()
     missing[2:5], nowhere[2], nowhere[3], nowhere[4] = np.nan, 0.0, -1.0, 0.25

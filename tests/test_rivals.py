@@ -11,6 +11,7 @@ from palcore.data import load
 from palcore.evaluation import near_landmarks
 from palcore.heatmaps import gaussian_heatmap, region_weights
 from palcore.models import with_attribution
+from palcore.runs.options import check_options
 from tests.backend_case import faces, network
 
 RIVALS = [losses.EnergyLoss, losses.RightReasonsLoss, losses.CosineLoss]
@@ -145,9 +146,9 @@ def test_config_round_trip(kind):
 
 
 def test_losses_by_name(rng):
-    assert isinstance(losses.attribution_loss("pal")[0], losses.PrivilegedAttributionLoss)
-    assert losses.attribution_loss("cosine")[1] == "features"
+    assert losses.LOSSES["pal"] == (losses.PrivilegedAttributionLoss, None)
+    kind, features = losses.LOSSES["cosine"]
     landmarks = rng.uniform(0, 1, (1, 68, 2))
-    assert convert(losses.attribution_loss("cosine")[0](landmarks, gaussian_heatmap(landmarks, 7))) == pytest.approx(0, abs=1e-5)
-    with pytest.raises(ValueError, match="unknown loss 'iou' of the attribution: choose from pal, energy, rrr, cosine"):
-        losses.attribution_loss("iou")
+    assert convert(kind()(landmarks, gaussian_heatmap(landmarks, 7))) == pytest.approx(0, abs=1e-5) and features == "features"
+    with pytest.raises(ValueError, match="option loss is 'iou': choose from pal, energy, rrr, cosine"):
+        check_options(loss="iou")

@@ -6,6 +6,7 @@ from numbers import Integral
 from pathlib import Path
 from types import ModuleType
 
+from palcore import choose
 from palcore.data.readers import SPLITS, Reader
 from palcore.data.table import Faces
 
@@ -36,8 +37,7 @@ def load(name: str, data_dir: str | Path | None = None, split: str = "train", **
     :raises ValueError: for an unknown name, split or option, a missing ``data_dir``, or contents that make no sense.
     :raises FileNotFoundError: where ``data_dir`` or a file in it is missing.
     """
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r} of {name}: choose from {', '.join(SPLITS)}")
+    choose(split, SPLITS, f"unknown split {split!r} of {name}")
     size = options.get("image_size")
     if size is not None and (isinstance(size, bool) or not isinstance(size, Integral) or size < 1):
         raise ValueError(f"image_size {size!r} of dataset {name}: it must be a positive whole number of pixels, or None")
@@ -45,7 +45,8 @@ def load(name: str, data_dir: str | Path | None = None, split: str = "train", **
         if data_dir is not None:
             raise ValueError(f"data_dir {data_dir} for the synthetic faces: they are drawn, leave it out")
         draw = data_module(name).load
-        refuse_unknown(name, options, list(signature(draw).parameters)[1:])
+        for option in options:
+            choose(option, list(signature(draw).parameters)[1:], f"unknown option {option!r} of dataset {name}")
         return draw(split, **options)
     reader, folder = find_data_set(name, data_dir)
     from palcore.data.opening import faces_of
@@ -53,21 +54,9 @@ def load(name: str, data_dir: str | Path | None = None, split: str = "train", **
     return faces_of(reader, folder, split, options)
 
 
-def refuse_unknown(name: str, options: dict, known: list[str]) -> None:
-    """
-    :raises ValueError: for an option of a data set that is not among those that it has.
-    """
-    for option in options:
-        if option not in known:
-            raise ValueError(f"unknown option {option!r} of dataset {name}: choose from {', '.join(known)}")
-
-
 def data_module(name: str) -> ModuleType:
-    """
-    :raises ValueError: for an unknown name.
-    """
-    if name not in DATASETS:
-        raise ValueError(f"unknown dataset {name!r}: choose from {', '.join(DATASETS)}")
+    """The module of a data set; a ``ValueError`` for an unknown name."""
+    choose(name, DATASETS, f"unknown dataset {name!r}")
     return import_module(DATASETS[name])
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from palcore import EMOTIONS
-from palcore.data.landmark_table import array_points, cell_points, text_pieces
+from palcore.data.landmark_table import TEXT, array_points, cell_points, table_pieces
 from palcore.data.readers import Face, Problem, Reader, file_finder, first_file, image_names, seen_names
 from palcore.files import read_array
 
@@ -85,13 +85,15 @@ class AffectNet(Reader):
 
     def in_table(self, images: Path, part: str, table: Path) -> Iterator[Face | Problem]:
         """With or without a header; pictures that lie outside their folder are never opened."""
-        find, first = file_finder(images), [name.strip() for name in next(text_pieces(table, nrows=1, header=None)).iloc[0]]
+        find, top = file_finder(images), next(table_pieces(table, "table", nrows=1, header=None, **TEXT))
+        first = [name.strip() for name in top.iloc[0]]
         headed = COLUMNS[0] in first
         missing = [name for name in USED if name not in first] if headed else []
         if missing or not (headed or len(first) == len(COLUMNS)):
             lacking = f"lacks the column {missing[0]!r}" if missing else f"has {len(first)} columns"
             raise ValueError(f"{table} {lacking}: it has {', '.join(USED)}, ...")
-        for piece in text_pieces(table, header=0 if headed else None, names=first if headed else COLUMNS):
+        names = {"header": 0, "names": first} if headed else {"header": None, "names": COLUMNS}
+        for piece in table_pieces(table, "table", **names, **TEXT):
             for row, name, *box, points, label in piece[USED].itertuples(name=None):
                 name, where = name.replace("\\", "/").strip(), f"row {row} of {table}"
                 if any(letter < " " for letter in name):

@@ -11,8 +11,7 @@ from palcore.data import find_data_set
 from palcore.data.opening import check_options, open_data_set
 from palcore.data.readers import SPLITS, Problem
 
-SHOWN = 10
-"""Sentences of one kind that are printed of each split; the others are counted."""
+SHOWN = 10  # sentences of one kind that are printed of each split; the others are counted
 
 
 @dataclass(frozen=True)

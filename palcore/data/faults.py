@@ -14,9 +14,8 @@ from palcore.data.images import resize
 from palcore.data.readers import SPLITS, Problem, Reader
 from palcore.data.table import class_counts
 
-SIDE, THUMB = 48, 16
-"""Side in pixels of the grey picture that is kept of each face, and of the one in which near copies are compared."""
-
+SIDE = 48  # in pixels, of the grey picture that is kept of each face
+THUMB = 16  # and of the one in which near copies are compared
 NEAR, ALIKE = 8, 0.98
 """Pictures are nearly the same where their perceptual hashes of 64 bits differ in so many at most, and the small grey ones
 correlate so well at least: the hash is quick, but two faces cut out alike may share it."""
@@ -38,8 +37,7 @@ class Look(NamedTuple):
     grey: np.ndarray
 
 
-NOTHING = Look(b"", np.zeros(2, np.uint64), np.zeros((SIDE, SIDE), np.uint8))
-"""Of a picture that could not be read."""
+NOTHING = Look(b"", np.zeros(2, np.uint64), np.zeros((SIDE, SIDE), np.uint8))  # of a picture that could not be read
 
 
 def look_at(image: np.ndarray) -> Look:
@@ -64,10 +62,9 @@ def find_copies(splits: np.ndarray, labels: np.ndarray, digests: list[bytes]) ->
     """Pictures that occur in more than one split, or more than once in one.
 
     :param splits: ``(N,)`` of ``SPLITS``; ``labels``: ``(N,)``; ``digests``: of ``N`` pictures, empty for one that was not read.
-    :return: ``({row: first row}, counts)``: each face whose picture stands in an earlier split too, and the first such face.
-        ``counts`` says how many distinct pictures cross the splits (``crossing``), how many of those carry different labels
-        (``crossing_with_other_label``), how many faces repeat an earlier one of their own split (``repeated_within``), and how
-        many faces of a later split stand in an earlier one (``train/test``).
+    :return: ``({row: first row}, counts)``: each face whose picture stands in an earlier split too, and the first such face; how
+        many distinct pictures are ``crossing`` the splits, ``crossing_with_other_label``, how many faces ``repeated_within`` their
+        own split, and how many of a later split stand in an earlier one (``train/test``).
     """
     order = np.array([SPLITS.index(split) for split in splits], int)
     pictures = pd.DataFrame({"order": order, "label": labels, "digest": digests, "row": np.arange(len(splits))})
@@ -106,10 +103,7 @@ def near_copies(hashes: np.ndarray, grey: np.ndarray, rows: np.ndarray, earlier:
 
 
 def _copy_problems(reader: Reader, arrays: dict, copies: dict[int, int], shipped: bool) -> list[Problem]:
-    """One for each face whose picture stands in an earlier split: notes for validation faces, or where the owner ``shipped`` them.
-
-    A test face that was trained on counts as recognised; a validation face chooses no more than when to stop.
-    """
+    """One for each face whose picture stands in an earlier split: notes for validation faces, or where the owner ``shipped`` it."""
     problems, files, splits, labels = [], arrays["files"], arrays["splits"], arrays["labels"]
     for row, first in copies.items():
         sentence = f"{files[row]} of {splits[row]} is the same picture as {files[first]} of {splits[first]}"

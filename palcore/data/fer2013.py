@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from palcore import EMOTIONS
-from palcore.data.landmark_table import strictly, text_pieces, whole_table
+from palcore.data.landmark_table import TEXT, table_pieces
 from palcore.data.readers import Face, Problem, Reader, first_file
 
 FOLDERS = dict(zip(("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"), sorted(EMOTIONS), strict=True))
@@ -38,10 +38,7 @@ VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fea
 
 
 def cell_pixels(text: str, where: str) -> np.ndarray:
-    """``(48, 48)`` uint8 from a cell of the column ``pixels``.
-
-    :raises ValueError: where it holds anything else.
-    """
+    """``(48, 48)`` uint8 from a cell of the column ``pixels``; a ``ValueError`` where it holds anything else."""
     try:
         values = bytes(map(int, text.split())) if text.isascii() and "_" not in text else b""
     except ValueError:
@@ -63,11 +60,9 @@ def majority(votes: np.ndarray) -> np.ndarray:
 def ferplus_labels(path: Path) -> tuple[list[str], list[str]]:
     """FER+'s ``majority`` of each row of the csv file, and the usage that it has there.
 
-    :raises FileNotFoundError: where there is no such file.
-    :raises ValueError: for another table, or a cell that is not a number of votes.
+    :raises ValueError: for another table, or a cell that is not a number of votes; a ``FileNotFoundError`` where there is none.
     """
-    with whole_table(path, "table of votes", "FER+'s csv file") as file:
-        table = strictly(pd.read_csv, file, dtype=str, keep_default_na=False, index_col=False)
+    table = pd.concat(table_pieces(path, "table of votes", **TEXT))
     missing = [name for name in ("Usage", *VOTES) if name not in table]
     if missing:
         raise ValueError(f"{path} lacks the column {missing[0]!r}: it has Usage, Image name, {', '.join(VOTES)}")
@@ -120,7 +115,7 @@ class Fer2013(Reader):
             pass
         except ValueError as problem:
             yield Problem("second labels", str(problem), "note")
-        for piece in text_pieces(csv, chunksize=2000):
+        for piece in table_pieces(csv, "table", 2000, **TEXT):
             missing = {"emotion", "pixels", "Usage"} - set(piece.columns)
             if missing:
                 raise ValueError(f"{csv} lacks the column {min(missing)!r}: it has emotion, pixels and Usage")

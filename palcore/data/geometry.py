@@ -49,14 +49,9 @@ def crop_matrix(left: float, top: float, width: float, height: float) -> np.ndar
 
 
 def landmark_extents(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest x and y of each face's landmarks, each ``(N, 2)``; NaN for a face without landmarks.
-
-    :param landmarks: ``(N, 68, 2)`` fractions; those that are not finite are left out.
-    """
-    finite = np.all(np.isfinite(landmarks), axis=-1, keepdims=True)
-    low, high = np.where(finite, landmarks, np.inf).min(axis=1), np.where(finite, landmarks, -np.inf).max(axis=1)
-    there = np.isfinite(low)
-    return np.where(there, low, np.nan), np.where(there, high, np.nan)
+    """Least and greatest x and y of each face's finite landmarks, of ``(N, 68, 2)``, each ``(N, 2)``; NaN for a face without."""
+    known = np.where(np.all(np.isfinite(landmarks), axis=-1, keepdims=True), landmarks, np.nan)
+    return np.fmin.reduce(known, axis=1), np.fmax.reduce(known, axis=1)
 
 
 def transform_landmarks(landmarks: np.ndarray, matrix: np.ndarray) -> np.ndarray:

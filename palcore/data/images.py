@@ -11,13 +11,9 @@ from PIL import Image, UnidentifiedImageError
 
 from palcore.files import read_bytes
 
-MOST_PIXELS, LONGEST = 50_000_000, 16_384
-"""Larger images are refused by their header: decoding 144 million pixels takes a gigabyte, and a file of 17 KB can ask for that."""
-
-MOST_BYTES = 2**28
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
-"""What a file is read as, whatever its name: Pillow would start another program for an EPS file."""
-
+# Larger images are refused by their header: decoding 144 million pixels takes a gigabyte, and a file of 17 KB can ask for that.
+MOST_PIXELS, LONGEST, MOST_BYTES = 50_000_000, 16_384, 2**28
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # whatever a file's name: Pillow would start another program for an EPS file
 ORIENTATION = 0x0112
 # Of large files and damaged EXIF data: what matters of that is refused. Not in a context, which threads would leave open.
 warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -18,9 +18,7 @@ import numpy as np
 
 INDEX_DIR = Path("runs") / "index"
 """Where indexes are kept if no other folder is given, from the working directory."""
-
-FORM = 5
-"""Which form indexes have; another number makes them again."""
+FORM = 5  # which form indexes have; another number makes them again
 
 
 def _stamps(folder: str | Path) -> Iterator[str]:

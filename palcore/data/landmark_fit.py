@@ -29,10 +29,7 @@ before it are right), and the least effect size in ``edge_advantage``: on FER201
 
 
 def upright(landmarks: np.ndarray) -> np.ndarray:
-    """Whether the chin lies below the brows, and more below than beside them, ``(N,)`` bool; False for NaN.
-
-    :param landmarks: ``(N, 68, 2)``, x to the right and y down.
-    """
+    """Whether the chin lies below the brows, and more below than beside them, ``(N,)`` bool; False for NaN."""
     x, y = np.moveaxis(landmarks[:, 8] - landmarks[:, 17:27].mean(axis=1), -1, 0)
     return y > np.abs(x)
 
@@ -49,14 +46,11 @@ def mirrored(landmarks: np.ndarray) -> np.ndarray:
 
 
 def edge_advantage(grey: np.ndarray, landmarks: np.ndarray, others: np.ndarray | None = None) -> float:
-    """How much stronger the edges under a face's landmarks are than under others: an effect size.
-
-    Brows, eyes, nose and mouth have strong edges. Each picture's edge strength is averaged under its own landmarks and under the
-    others; the mean of the differences is divided by their standard deviation.
+    """How much stronger the edges under a face's landmarks are than under others, as an effect size: the mean over pictures of the
+    difference, over its standard deviation. About 1 for right landmarks, about 0 where they belong to other pictures.
 
     :param grey: ``(N, SIDE, SIDE)`` uint8.
     :param others: ``(N, 68, 2)`` in fractions, as ``landmarks``; None for those of the face half the sample away.
-    :return: about 1 for right landmarks, about 0 where they belong to other pictures.
     """
     others = np.roll(landmarks, -(len(landmarks) // 2), axis=0) if others is None else others
     differences = []
@@ -166,12 +160,8 @@ def _resized_problem(reader: Reader, arrays: dict, landmarks: np.ndarray, rows: 
     return [Problem("landmarks elsewhere", f"{seen} as pixels of the owner's: {remedy}")]
 
 
-def _fractions(points: np.ndarray, boxes: np.ndarray, of_pictures: bool) -> np.ndarray:
-    """Landmarks ``(N, 68, 2)`` in pixels as fractions of the faces' boxes.
-
-    :param boxes: ``(N, 4)`` x, y, width and height, 0 where there is no picture.
-    :param of_pictures: whether pixels count from the picture's corner, and not from the box's.
-    """
+def _fractions(points, boxes, of_pictures):
+    """Landmarks in pixels, which count from the box's corner or that ``of_pictures``, as fractions of the faces' boxes."""
     boxes = boxes[:, None].astype(points.dtype)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         corners = boxes[..., :2] if of_pictures else 0

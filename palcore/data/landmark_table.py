@@ -5,7 +5,6 @@ import re
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from palcore.data.readers import Problem, problem_of
-from palcore.files import one_line, opened_table, read_array, read_text
+from palcore.files import one_line, opened, read_array, read_text
 
 ORDERS = ("row_column", "x_y")
 """What the two numbers of a line of a text file are: the row and then the column, or the other way round."""
@@ -41,10 +40,7 @@ class Landmarks(NamedTuple):
 
 
 def as_points(values: np.ndarray | list, where: str) -> np.ndarray:
-    """136 numbers or texts, x0 y0 x1 y1 ..., as ``(68, 2)`` float64.
-
-    :raises ValueError: for anything else.
-    """
+    """136 numbers or texts, x0 y0 x1 y1 ..., as ``(68, 2)`` float64; a ``ValueError`` for anything else."""
     try:
         values = np.asarray(values, np.float64).ravel()
     except ValueError:
@@ -67,11 +63,8 @@ def cell_points(text: str, where: str) -> np.ndarray:
 
 
 def landmarks_in_files(files: np.ndarray, folder: Path, order: str) -> Landmarks:
-    """From ``train_00001_aligned.txt`` and so on: 68 lines of two numbers in pixels, the first pixel's centre at (0, 0).
-
-    :param files: ``(N,)`` the faces' names.
-    :param order: one of ``ORDERS``.
-    """
+    """Of some faces, from ``train_00001_aligned.txt`` and so on: 68 lines of two numbers in pixels, the first pixel's
+    centre at (0, 0), in one of ``ORDERS``."""
     points, problems = np.full((len(files), 68, 2), np.nan), []
     for row, name in enumerate(files.tolist()):
         path = folder / f"{Path(name).stem}_aligned.txt"
@@ -84,43 +77,35 @@ def landmarks_in_files(files: np.ndarray, folder: Path, order: str) -> Landmarks
     return Landmarks(points, True, problems, f"landmarks in {folder} read as {order}", f"give landmark_order {other}")
 
 
-def strictly(read: Callable, *arguments: object, **options: object) -> pd.DataFrame:
-    """What a function of pandas reads; rows that are too long are an error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        return read(*arguments, **options)
+TEXT = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "encoding": "utf-8-sig"}
+"""How pandas reads every cell of a csv file as text, nothing guessed."""
 
 
-@contextmanager
-def whole_table(path: str | Path, what: str, form: str) -> Iterator[object]:
-    """A csv file, open for ``pandas.read_csv(..., index_col=False)``; whatever keeps it from reading all is one ``ValueError``.
+def table_pieces(path: str | Path, what: str, chunksize: int = 5000, **options) -> Iterator[pd.DataFrame]:
+    """The rows of a ``.csv`` or ``.csv.gz`` file, so many at a time; ``options`` of ``pandas.read_csv``.
 
-    Rows longer than the header are among that: pandas would leave the last cells out with a warning, and without
-    ``index_col=False`` shift all names by one without a word.
+    :raises ValueError: for whatever keeps it from being read to its end. Rows longer than the header are among that: pandas would
+        leave the last cells out with a warning, and without ``index_col=False`` shift all names by one without a word.
     """
-    with opened_table(path, what) as file:
-        try:
-            yield file
-        except (ValueError, pd.errors.ParserWarning, EOFError, zlib.error, gzip.BadGzipFile) as problem:
-            raise ValueError(f"{what} {path} cannot be read ({one_line(problem)}): it must be {form}") from None
-
-
-def text_pieces(path: Path, chunksize: int = 5000, **options) -> Iterator[pd.DataFrame]:
-    """A csv file's rows as text, nothing guessed, so many at a time."""
-    as_text = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False, "encoding": "utf-8-sig"}
-    with whole_table(path, "table", "a whole csv file") as file:
-        pieces = pd.read_csv(file, chunksize=chunksize, **as_text, **options)
-        while (piece := strictly(next, pieces, None)) is not None:
+    pieces, options = None, {"compression": "gzip" if str(path).lower().endswith(".gz") else None, **options}
+    with opened(path, what) as file:
+        while True:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error", pd.errors.ParserWarning)
+                    pieces = pieces or pd.read_csv(file, index_col=False, chunksize=chunksize, **options)
+                    piece = next(pieces, None)
+            except (ValueError, pd.errors.ParserWarning, EOFError, zlib.error, gzip.BadGzipFile) as problem:
+                sentence = f"{what} {path} cannot be read ({one_line(problem)}): it must be a whole .csv or .csv.gz file"
+                raise ValueError(sentence) from None
+            if piece is None:
+                return
             yield piece
 
 
 def table_cells(path: Path, key: Callable[[str], str]) -> tuple[pd.DataFrame, list[Problem]]:
-    """All of a landmark table, names of faces in its first column, and the rows of it that name none or one again.
-
-    :param key: what makes a name of the table the face's name.
-    """
-    with whole_table(path, "landmark table", "a whole .csv or .csv.gz file") as file:
-        cells = strictly(pd.read_csv, file, dtype={"file": str}, index_col=False)
+    """All of a landmark table, with the faces' names that ``key`` makes of its own; and its rows that name none or one again."""
+    cells = next(table_pieces(path, "landmark table", 10**9, dtype={"file": str}))
     header = list(cells.columns)
     if header not in (COLUMNS, PIXEL_COLUMNS):
         seen = f"{len(header)} columns beginning {', '.join(header[:4])}"

@@ -2,23 +2,17 @@
 
 import ctypes
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-"""``M_TRIM_THRESHOLD`` and ``M_MMAP_THRESHOLD`` of glibc's ``malloc.h``."""
-
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 NEVER = 2**31 - 1
-LARGEST = 32 << 20
-"""The greatest threshold that glibc takes for blocks that it maps one by one and always hands back."""
+LARGEST = 32 << 20  # the greatest threshold that glibc takes for blocks that it maps one by one and always hands back
 
 
 def keep_freed_memory() -> str:
-    """Let glibc keep what is freed; say in words what was done.
+    """Let glibc keep what is freed; say what was done: ``glibc: freed memory kept``, or ``nothing: not glibc``. No result changes.
 
-    TensorFlow's generator dataset, which Keras makes of a ``PyDataset``, sets the trim threshold to 128 kB when it is created:
-    each larger tensor is handed back when it is freed, and the next is fetched again, page by page.
-
-    It is called in each batch, since that dataset is created after Keras has looked at the first. No result changes.
-
-    :return: ``"glibc: freed memory kept"``, or ``"nothing: not glibc"``: another C library, or another allocator in its place.
+    TensorFlow's generator dataset sets the trim threshold to 128 kB when it is created: each larger tensor is handed back when it
+    is freed, and the next is fetched again, page by page. It is created after the first batch was looked at, so this is called in
+    each batch.
     """
     try:
         library = ctypes.CDLL(None)

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from palcore import EMOTIONS
-from palcore.data import refuse_unknown
+from palcore import EMOTIONS, choose
 from palcore.data.index import index_key, indexed, open_index, signature
 from palcore.data.landmark_fit import import_landmarks
 from palcore.data.landmark_table import MAKE, ORDERS
@@ -17,8 +16,7 @@ from palcore.data.pictures import StoredPictures, import_pictures
 from palcore.data.readers import Problem, Reader
 from palcore.data.table import Faces, LazyImages
 
-CHOICES = {"landmark_order": ORDERS, "labels": ("own", "ferplus")}
-"""What some options of readers may be."""
+CHOICES = {"landmark_order": ORDERS, "labels": ("own", "ferplus")}  # what some options of readers may be
 
 
 class Opened(NamedTuple):
@@ -57,31 +55,27 @@ def open_data_set(
     folder = indexed(partial(import_pictures, reader, data_dir, copied), key, version, index_dir)
     arrays, facts = open_index(folder)
     problems = [Problem(**problem) for problem in facts["problems"]]
-    none = np.full((len(arrays["files"]), 68, 2), np.nan, np.float32)
-    source = _landmark_source(reader, data_dir, landmarks) if landmarks is not False and len(none) else False
+    points = np.full((len(arrays["files"]), 68, 2), np.nan, np.float32)
+    source = _landmark_source(reader, data_dir, landmarks) if landmarks is not False and len(points) else False
     if isinstance(source, Problem):
-        return Opened(folder, arrays, facts, none, [*problems, source])
-    if source is not None:  # what is wrong with the owner's does not matter
+        problems.append(source)
+    elif source is not None:  # what is wrong with the owner's does not matter
         problems = [problem for problem in problems if not problem.kind.startswith("landmarks")]
-    if source is False:
-        return Opened(folder, arrays, facts, none, problems)
-    order = options.get("landmark_order", ORDERS[0])
-    build = partial(import_landmarks, reader, arrays, source, order)
-    version = signature([source] if source else [], version)
-    kept, told = open_index(indexed(build, f"{key}-{index_key('landmarks', source or data_dir)}-{order}", version, index_dir))
-    return Opened(folder, arrays, facts, kept["landmarks"], [*problems, *(Problem(**problem) for problem in told["problems"])])
+    if source is None or isinstance(source, Path):
+        order = options.get("landmark_order", ORDERS[0])
+        build = partial(import_landmarks, reader, arrays, source, order)
+        version = signature([source] if source else [], version)
+        kept, told = open_index(indexed(build, f"{key}-{index_key('landmarks', source or data_dir)}-{order}", version, index_dir))
+        points, problems = kept["landmarks"], problems + [Problem(**problem) for problem in told["problems"]]
+    return Opened(folder, arrays, facts, points, problems)
 
 
 def check_options(reader: Reader, options: dict) -> dict:
-    """The values of ``reader.OPTIONS`` among some options.
-
-    :raises ValueError: for an unknown option or value.
-    """
-    refuse_unknown(reader.NAME, options, ["image_size", "landmarks", "index_dir", *reader.OPTIONS])
+    """The values of ``reader.OPTIONS`` among some options; a ``ValueError`` for an unknown option or value."""
     for option, value in options.items():
-        choices = CHOICES.get(option, [value])
-        if value not in choices:
-            raise ValueError(f"{option} {value!r} of dataset {reader.NAME}: choose from {', '.join(choices)}")
+        known = ["image_size", "landmarks", "index_dir", *reader.OPTIONS]
+        choose(option, known, f"unknown option {option!r} of dataset {reader.NAME}")
+        choose(value, CHOICES.get(option, [value]), f"{option} {value!r} of dataset {reader.NAME}")
     return {option: options.get(option, default) for option, default in reader.OPTIONS.items()}
 
 

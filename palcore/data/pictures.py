@@ -47,19 +47,13 @@ class _Seen:
 
 
 class StoredPictures:
-    """Reads a face's pixels ``(H, W, 3)`` uint8 RGB by its row: from the index, or from the file that the pass has looked at.
-
-    Pixels from the index are read-only. It can be pickled, for other processes: the arrays are mapped again there.
-    """
+    """A face's pixels ``(H, W, 3)`` uint8 RGB by its row: from the index, read-only, or from the file that was looked at."""
 
     def __init__(self, folder: Path, data_dir: Path):
-        self.folder, self.data_dir = Path(folder).resolve(), Path(data_dir).resolve()
-        arrays, facts = open_index(self.folder)
+        self.data_dir = Path(data_dir).resolve()
+        arrays, facts = open_index(folder)
         self.paths, self.pixels = arrays["paths"], np.asarray(arrays["pixels"]) if "pixels" in arrays else None
         self.boxes = arrays["boxes"] if facts["boxed"] else None
-
-    def __reduce__(self):
-        return StoredPictures, (self.folder, self.data_dir)
 
     def __call__(self, row: int) -> np.ndarray:
         if self.pixels is not None:

@@ -18,8 +18,7 @@ import numpy as np
 from palcore.files import PICTURES
 
 SPLITS = ("train", "validation", "test")
-SEARCHED = 1000
-"""Folders that are looked into for a layout that is not where it should be."""
+SEARCHED = 1000  # folders that are looked into for a layout that is not where it should be
 
 
 @dataclass(frozen=True)
@@ -141,10 +140,7 @@ class Reader(ABC):
 
 
 def seen_names(folder: Path) -> list[str]:
-    """Entries of a folder, sorted, without those that systems leave there: hidden ones, macOS's, Windows' ``Thumbs.db``.
-
-    :raises ValueError: without permission.
-    """
+    """Entries of a folder, sorted, without those that systems leave there: hidden ones, macOS's, Windows' ``Thumbs.db``."""
     try:
         names = sorted(os.listdir(folder))
     except PermissionError:
@@ -153,10 +149,7 @@ def seen_names(folder: Path) -> list[str]:
 
 
 def image_names(folder: Path) -> list[str]:
-    """Names of the image files in a folder, sorted.
-
-    :raises ValueError: for a name that is not UTF-8.
-    """
+    """Names of the image files in a folder, sorted; a ``ValueError`` for one that is not UTF-8."""
     names = [name for name in seen_names(folder) if name.lower().endswith(PICTURES)]
     for name in names:
         if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):

@@ -27,12 +27,11 @@ def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.nd
 def with_validation(files: np.ndarray, parts: np.ndarray, labels: np.ndarray, share: float) -> np.ndarray:
     """The split of each face: the owner's part, or where the owner has no validation split, a part of train.
 
-    The validation faces are a function of names and labels alone, whatever the order of the names: the same in every run. Small
-    sets hold out more than ``share``, so that there is a face of each class. A face whose label makes no sense is train.
+    The validation faces are a function of names and labels alone, whatever the order of the names. Small sets hold out more than
+    ``share``, so that there is a face of each class. A face whose label makes no sense is train.
 
     :param files: ``(N,)`` names; ``parts``: ``(N,)`` str; ``labels``: ``(N,)``, negative where they make no sense.
-    :param share: of train that is held out; 0 where the owner has a validation split.
-    :raises ValueError: as for ``stratified_split``.
+    :param share: of train that is held out; 0 where the owner has a validation split. Errors as those of ``stratified_split``.
     """
     splits, rows = parts.copy(), np.flatnonzero((parts == "train") & (labels >= 0))
     if share and rows.size:

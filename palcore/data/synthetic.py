@@ -46,11 +46,9 @@ PATCH_SIDE = 0.14
 PATCH_BOX = (0.0, 1 - PATCH_SIDE, PATCH_SIDE, 1.0)
 """Left, top, right and bottom of the patch in the lower left corner, as fractions of the image's sides."""
 
-SMALLEST, OVERSAMPLING = 16, 4
-"""Side in pixels below which features are smaller than a pixel; how many times larger faces are drawn, to be shrunk by area."""
-
-KEPT_BYTES = 256 * 2**20
-"""Bytes in which the drawn faces of a split are kept; those beyond are drawn anew each time."""
+SMALLEST = 16  # side in pixels below which features are smaller than a pixel
+OVERSAMPLING = 4  # how many times larger faces are drawn, to be shrunk by area
+KEPT_BYTES = 256 * 2**20  # in which the drawn faces of a split are kept; those beyond are drawn anew each time
 
 
 def _brows(movement: dict) -> np.ndarray:

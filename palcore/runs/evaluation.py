@@ -46,11 +46,7 @@ def evaluate_conditions(options: Options, classifier: keras.Model, watched: kera
 
 
 def read_classifier(run: str | Path, record: dict) -> keras.Model:
-    """The classifier of a run, once it is seen to be the record's.
-
-    :raises FileNotFoundError: where it is missing.
-    :raises ValueError: where it is damaged, or not the one that the record is of.
-    """
+    """The classifier of a run; a ``FileNotFoundError`` where it is missing, a ``ValueError`` where it is damaged or another's."""
     path = Path(run) / "classifier.keras"
     if not path.is_file():
         raise FileNotFoundError(f"no classifier.keras in {run}: give the folder of a training run, with all its files")

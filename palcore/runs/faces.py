@@ -8,18 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from palcore.data import data_module, load
+from palcore.data import changes, data_module, load
 from palcore.data.batches import reading_threads
-from palcore.data.changes import (
-    CONDITIONS,
-    crop_faces,
-    face_windows,
-    jittered_landmarks,
-    landmarks_from,
-    noisy_labels,
-    placed,
-    take_share,
-)
 from palcore.data.table import Faces, LazyImages
 from palcore.runs.options import Options
 
@@ -39,7 +29,7 @@ class RunFaces(NamedTuple):
         return {"train": self.train, "validation": self.validation, **self.tests}
 
 
-def load_faces(options: Options, split: str, index_dir: str | Path | None = None, **changes) -> Faces:
+def load_faces(options: Options, split: str, index_dir: str | Path | None = None, **others) -> Faces:
     """The faces of one split as the options describe them (see ``palcore.data.load``).
 
     The seed of a run does not reach the real data sets: whatever is held out for validation is the same in all runs.
@@ -49,26 +39,26 @@ def load_faces(options: Options, split: str, index_dir: str | Path | None = None
     own = {name: getattr(options, name) for name in data_module(options.dataset).READER.OPTIONS if hasattr(options, name)}
     if options.data_dir is not None:
         own |= {"index_dir": index_dir, "landmarks": options.landmarks}
-    faces = load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **own, **changes})
-    return placed(faces, faces.images.size) if options.placed else faces
+    faces = load(options.dataset, options.data_dir, split, **{"image_size": options.image_size, **own, **others})
+    return changes.placed(faces, faces.images.size) if options.placed else faces
 
 
 def training_faces(options: Options, index_dir: str | Path | None = None) -> Faces:
     """Training faces after ``train_share`` and ``label_noise``; images whole and landmarks their own, whatever the options."""
-    faces = take_share(load_faces(options, "train", index_dir), options.train_share, options.seed)
-    return noisy_labels(faces, options.label_noise, options.seed) if options.label_noise else faces
+    faces = changes.take_share(load_faces(options, "train", index_dir), options.train_share, options.seed)
+    return changes.noisy_labels(faces, options.label_noise, options.seed) if options.label_noise else faces
 
 
 def run_faces(options: Options, index_dir: str | Path | None = None) -> RunFaces:
     """All faces of a run, as ``RunFaces``; no image is read yet, but what is missing fails here, before the first epoch."""
     train, validation, window = training_faces(options, index_dir), load_faces(options, "validation", index_dir), None
     if options.crop is not None:
-        windows = face_windows(train.landmarks, options.crop)
+        windows = changes.face_windows(train.landmarks, options.crop)
         window = windows.mean(axis=0).round(6)  # as the record has it
-        train, validation = crop_faces(train, windows), crop_faces(validation, window)
-    train = landmarks_from(train, options.landmark_source, options.seed)
+        train, validation = changes.crop_faces(train, windows), changes.crop_faces(validation, window)
+    train = changes.landmarks_from(train, options.landmark_source, options.seed)
     if options.landmark_jitter > 0:
-        train = jittered_landmarks(train, options.landmark_jitter, options.seed)
+        train = changes.jittered_landmarks(train, options.landmark_jitter, options.seed)
     return RunFaces(train, validation, tested_faces(options, window, index_dir), window)
 
 
@@ -81,18 +71,18 @@ def tested_faces(options: Options, window: np.ndarray | None = None, index_dir: 
     :param window: ``(3,)``, to which all faces are cropped, see ``palcore.data.changes.crop_faces``; None for whole images.
     """
     conditions = {}
-    for condition, changes in data_module(options.dataset).READER.test_conditions(options.shortcut).items():
+    for condition, others in data_module(options.dataset).READER.test_conditions(options.shortcut).items():
         try:
-            conditions[condition] = load_faces(options, "test", index_dir, **changes)
+            conditions[condition] = load_faces(options, "test", index_dir, **others)
         except FileNotFoundError as missing:
             if condition == "test":
                 raise
             warnings.warn(f"not tested as {condition}: {missing}", stacklevel=2)
     plain = "shortcut_free" if "shortcut_free" in conditions else "test"
     if options.robustness:
-        conditions |= {condition: make(conditions[plain]) for condition, make in CONDITIONS.items()}
+        conditions |= {condition: make(conditions[plain]) for condition, make in changes.CONDITIONS.items()}
     if window is not None:
-        conditions = {condition: crop_faces(faces, window) for condition, faces in conditions.items()}
+        conditions = {condition: changes.crop_faces(faces, window) for condition, faces in conditions.items()}
     return conditions
 
 

@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass, field, fields, replace
 from numbers import Integral, Real
 
+from palcore import choose
 from palcore.attribution import METHODS, SCORES, STRATEGIES
 from palcore.data import DATASETS
 from palcore.data.changes import SOURCES
@@ -146,8 +147,7 @@ def check_options(**values) -> Options:
         it and what would be right.
     """
     for name, value in values.items():
-        if name not in OPTIONS:
-            raise ValueError(f"unknown option {name!r}: choose from {', '.join(OPTIONS)}")
+        choose(name, OPTIONS, f"unknown option {name!r}")
         try:
             values[name] = OPTIONS[name].metadata["check"](value)
         except ValueError as problem:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from scipy.special import softmax
 
-from palcore import EMOTIONS
+from palcore import EMOTIONS, choose
 from palcore.data.geometry import crop_matrix, transform_image
 from palcore.data.images import read_image, resize
 from palcore.files import whole_file
@@ -71,11 +71,7 @@ def run_of(path: Path) -> Path:
 
 
 def network_of(run: Path) -> Network:
-    """The network of a run's folder.
-
-    :raises FileNotFoundError: where the run or its classifier is missing.
-    :raises ValueError: where they are damaged, or not of one run.
-    """
+    """The network of a run's folder; errors as ``read_record`` and ``palcore.runs.evaluation.read_classifier``."""
     from palcore.runs.evaluation import read_classifier
 
     record = read_record(run)
@@ -91,57 +87,41 @@ def attributed(name: str, classifier: Any, config: dict | None = None, window: l
     return Network(name, with_attribution(classifier, config["layer"], config["attribution"], "mean", config["score"]), window)
 
 
-def _framed(network, face):
-    """The part of a face that a network reads."""
-    if network.window is None:
-        return face
-    left, top, side = network.window
-    return transform_image(face, crop_matrix(left, top, side, side))
-
-
 def look(network: Network, faces: list) -> list[Answer]:
-    """A network's answer to each of some faces, at most ``TOGETHER``.
-
-    :param faces: ``(H, W, 3)`` uint8 RGB each, of any size, cropped to the face.
-    """
+    """A network's answer to each of some faces, ``(H, W, 3)`` uint8 RGB of any size, cropped to the face; at most ``TOGETHER``."""
     from palcore.evaluation import outputs_of
 
-    framed = [_framed(network, face) for face in faces]
-    images = np.stack([resize(face, network.model.input_shape[1]) for face in framed])
+    if network.window is not None:
+        left, top, side = network.window
+        faces = [transform_image(face, crop_matrix(left, top, side, side)) for face in faces]
+    images = np.stack([resize(face, network.model.input_shape[1]) for face in faces])
     outputs = outputs_of(network.model, images, TOGETHER)
     shares = softmax(outputs["expression"].astype(np.float64), axis=-1)
     return [
         Answer(dict(zip(EMOTIONS, map(float, share), strict=True)), overlay(resize(face, SHOWN), attribution))
-        for share, face, attribution in zip(shares, framed, outputs["attribution"], strict=True)
+        for share, face, attribution in zip(shares, faces, outputs["attribution"], strict=True)
     ]
 
 
 def predict(pictures: list, networks: list, troubles: list | None = None) -> Iterator[Seen]:
-    """Some pictures, each cropped to a face, as the networks see them, in order; they are read as they are needed, and let go.
+    """Some pictures, each cropped to a face, as the networks see them, in order; ``TOGETHER`` are read at once, and let go.
 
     :param pictures: paths of their files.
     :param troubles: where the errors of pictures are put that can't be read; None: the first is raised.
     """
-    waiting = []
-    for path in pictures:
-        try:
-            waiting.append((path, read_image(path)))
-        except (ValueError, FileNotFoundError) as trouble:
-            if troubles is None:
-                raise
-            troubles.append(trouble)
-        while len(waiting) >= TOGETHER:
-            yield from _seen(waiting[:TOGETHER], networks)
-            waiting = waiting[TOGETHER:]
-    if waiting:
-        yield from _seen(waiting, networks)
-
-
-def _seen(waiting, networks):
-    answers = [look(network, [face for _, face in waiting]) for network in networks]
-    for place, (path, face) in enumerate(waiting):
-        by_name = {network.name: given[place] for network, given in zip(networks, answers, strict=True)}
-        yield Seen(path, resize(face, SHOWN), by_name)
+    for start in range(0, len(pictures), TOGETHER):
+        paths, faces = [], []
+        for path in pictures[start : start + TOGETHER]:
+            try:
+                faces.append(read_image(path))
+                paths.append(path)
+            except (ValueError, FileNotFoundError) as trouble:
+                if troubles is None:
+                    raise
+                troubles.append(trouble)
+        answers = {network.name: look(network, faces) for network in networks if faces}
+        for place, (path, face) in enumerate(zip(paths, faces, strict=True)):
+            yield Seen(path, resize(face, SHOWN), {name: given[place] for name, given in answers.items()})
 
 
 def saved_runs(*folders: str) -> list[Path]:
@@ -162,10 +142,7 @@ def saved_runs(*folders: str) -> list[Path]:
 
 
 def image_file(out: Path) -> Path:
-    """The path of a picture to be saved.
-
-    :raises ValueError: where it does not end as a picture does, or is a folder.
-    """
+    """The path of a picture to be saved; a ``ValueError`` where it does not end as a picture does, or is a folder."""
     out = Path(out).expanduser()
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ValueError(f"out {out} has no image suffix: give a .png or .jpg file")
@@ -205,15 +182,13 @@ def table(path: Path | None) -> Iterator[Callable]:
 def export(run: Path, form: str, out: Path | None = None) -> Path:
     """Write a run's classifier in another form, on TensorFlow: from float32 pixels 0 to 255 to seven logits, as before.
 
-    :param form: ``onnx`` or ``tflite``.
     :param out: the file; None for ``classifier.onnx`` or ``classifier.tflite`` in the run's folder.
-    :raises ValueError: for another form, or where what it needs is not installed.
+    :raises ValueError: for another form than ``onnx`` and ``tflite``, or where what it needs is not installed.
     """
-    needed = {"onnx": "tf2onnx", "tflite": "tensorflow"}.get(form)
-    if needed is None:
-        raise ValueError(f"--format {form}: choose from onnx, tflite")
-    if importlib.util.find_spec(needed) is None:
-        raise ValueError(f"{needed} is not installed: in the study's folder run python -m pip install -e '.[onnx]'")
+    needed = {"onnx": "tf2onnx", "tflite": "tensorflow"}
+    choose(form, needed, f"--format {form}")
+    if importlib.util.find_spec(needed[form]) is None:
+        raise ValueError(f"{needed[form]} is not installed: in the study's folder run python -m pip install -e '.[onnx]'")
     from palcore.runs.evaluation import read_classifier
 
     classifier = read_classifier(run, read_record(run))

@@ -130,8 +130,7 @@ def machine_facts() -> dict:
 def read_record(path: str | Path) -> dict:
     """A run's record as a dictionary, from ``record.json`` or the run folder that holds it.
 
-    :raises FileNotFoundError: where there is none.
-    :raises ValueError: where the file is not a record, or is one of another version of the study.
+    :raises ValueError: where the file is not a record; a ``FileNotFoundError`` where there is none.
     """
     path = Path(os.path.expanduser(path))
     path = path / "record.json" if path.is_dir() else path

@@ -82,13 +82,10 @@ class Progress(keras.callbacks.Callback):
 
     All is in one file, written beside and renamed: weights, the optimizer's variables, the state of dropout's random numbers,
     history, seconds. (Keras's ``BackupAndRestore`` writes two files in place, so that a kill between them counts an epoch twice.)
-    A run that goes on so ends bit for bit as one that never stopped, on a processor with the same number of threads.
+    A run that goes on so ends bit for bit as one that never stopped, on a processor with the same number of threads. ``epoch``
+    counts those done, ``history`` is ``{name: [value of each epoch]}``, ``seconds`` were spent by all processes.
 
-    :param batches: what it is trained on; it is told the epoch.
-    :param facts: JSON dictionary of all that makes the run what it is.
-    :ivar epoch: epochs done.
-    :ivar history: ``{name: [value of each epoch]}``.
-    :ivar seconds: spent on them, by all processes.
+    :param batches: what it is trained on; ``facts``: JSON dictionary of all that makes the run what it is.
     :raises ValueError: for the state of another run, or a damaged one.
     """
 

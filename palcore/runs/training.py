@@ -9,11 +9,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from palcore.data.batches import FaceBatches, given_to_fit
-from palcore.data.device import DeviceBatches
+from palcore.data.batches import DeviceBatches, FaceBatches, given_to_fit
 from palcore.files import whole_file, write_arrays, write_json
 from palcore.heatmaps import region_weights
-from palcore.losses import SmoothedCrossEntropy, attribution_loss
+from palcore.losses import LOSSES, SmoothedCrossEntropy
 from palcore.models import build_classifier, with_attribution
 from palcore.progress import attended
 from palcore.runs.devices import computing_in, data_parallel, keep_compiled
@@ -33,25 +32,15 @@ def balanced_weights(labels: np.ndarray) -> dict[int, float]:
 
 
 def build(options: Options, image_size: int, steps: int, epoch_steps: int | None = None) -> tuple[keras.Model, keras.Model]:
-    """The classifier, and the compiled model that trains it.
-
-    That is the classifier itself for the strategy ``none``, and else the one with the attribution as its second output and PAL, or
-    the rival that the options name, as that output's loss.
+    """The classifier, and the compiled model that trains it: itself for the strategy ``none``, else the one with the attribution
+    as its second output and PAL, or the rival that the options name, as that output's loss.
 
     :param steps: of the whole training; ``epoch_steps``: of one epoch, which the warm-up counts in.
     """
-    classifier = build_classifier(
-        options.backbone,
-        image_size,
-        options.weights,
-        units=options.units,
-        dropout=options.dropout,
-        width_multiplier=options.width_multiplier,
-        normalisation=options.normalisation,
-    )
-    model = classifier
+    names = ("backbone", "weights", "units", "dropout", "width_multiplier", "normalisation")
+    classifier = model = build_classifier(image_size=image_size, **{name: getattr(options, name) for name in names})
     if options.strategy != "none":
-        _, features = attribution_loss(options.loss)
+        _, features = LOSSES[options.loss]
         model = with_attribution(classifier, options.layer, features or options.attribution, options.strategy, options.score)
     compile_model(model, options, _optimizer(options, steps, epoch_steps or steps), options.pal_weight)
     return classifier, model
@@ -116,7 +105,7 @@ def compile_model(model: keras.Model, options: Options, optimizer: keras.Optimiz
         model.compile(loss=cross_entropy, weighted_metrics=[], metrics=[accuracy], **compiling)
         return
     weights = None if options.jaw == 1 else region_weights(jaw=options.jaw)
-    loss, _ = attribution_loss(options.loss, options.sigma, weights)
+    loss = LOSSES[options.loss][0](options.sigma, landmark_weights=weights)
     loss.told = False  # a data set's landmarks were judged when it was read
     weight = float(pal_weight > 0) if options.warp == "device" else pal_weight  # there each face brings its own
     model.compile(
@@ -155,16 +144,14 @@ def _conditions(options):
 
 
 def train(options: Options, verbose: int | None = None) -> Path:
-    """Train, evaluate on the test split once, and write the run folder.
+    """Train, evaluate on the test split once, and write the run folder, whose path is returned.
 
-    The folder holds ``record.json`` (configuration, versions, device, data fingerprints, history, metrics), ``predictions.npz``
-    (labels, probabilities and attribution correlations of each test condition and of the validation split) and the plain
+    It holds ``record.json`` (configuration, versions, device, data fingerprints, history, metrics), ``predictions.npz`` (labels,
+    probabilities and attribution correlations of each test condition and of the validation split) and the plain
     ``classifier.keras``. The validation split is only watched; the weights are those of the last epoch. However the process ends
     before, the same call goes on (``palcore.runs.resume``).
 
-    :param options: from ``check_options``.
     :param verbose: Keras's: 0 silent, 1 a bar, 2 lines for each epoch; None for the bar where somebody watches, and lines in a log.
-    :return: path of the run folder.
     :raises FileExistsError: where the folder already holds a record.
     :raises ValueError: where it can't be written to, another process trains in it, or it holds another half-finished run.
     :raises FloatingPointError: where a loss is no number, after writing ``stopped.json``.
@@ -265,10 +252,7 @@ def _stages(options):
 
 
 def _give_up(options, folder, progress, error):
-    """Say where a loss was no number, in ``stopped.json`` too, by which the grid tells such a run from one that was killed.
-
-    :raises FloatingPointError: always.
-    """
+    """Say where a loss was no number, in ``stopped.json`` too, by which the grid tells such a run from one that was killed."""
     where = {"epoch": error.epoch + 1, "step": None if error.batch is None else error.batch + 1, "losses": error.losses}
     write_json(folder / STOPPED, {**where, **progress.facts})
     # Whichever is farther above its default is the likelier cause.

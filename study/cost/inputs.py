@@ -13,7 +13,7 @@ import numpy as np
 
 from palcore.data import batches
 from palcore.data.batches import FaceBatches
-from palcore.data.changes.augmentation import draw_matrix
+from palcore.data.changes import draw_matrix
 from palcore.data.geometry import pixel_map, warp
 from palcore.data.images import read_image
 from palcore.data.table import LazyImages

@@ -13,8 +13,7 @@ import pytest
 
 from palcore.data import batches, load, memory
 from palcore.data.batches import FaceBatches, epoch_order, given_to_fit
-from palcore.data.changes import augmented
-from palcore.data.changes.augmentation import DRAWS
+from palcore.data.changes import DRAWS, augmented
 from palcore.data.table import Faces, LazyImages
 from tests.conftest import on_jax
 
@@ -141,8 +140,7 @@ def test_balanced_batches_show_each_class_as_often_as_any_other():
 COMPARED = """
 import numpy as np
 from palcore.data import load
-from palcore.data.batches import FaceBatches
-from palcore.data.device import DeviceBatches
+from palcore.data.batches import DeviceBatches, FaceBatches
 
 faces = load("synthetic", None, "test", image_size=48).subset(slice(0, 96))
 settings = {"batch_size": 32, "augment": True, "shuffle": True, "seed": 5, "strength": 1.5}

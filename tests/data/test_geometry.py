@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palcore.data.changes.augmentation import DRAWS, draw_matrix
+from palcore.data.changes import DRAWS, draw_matrix
 from palcore.data.geometry import FLIP_INDEX, affine_matrix, flip_matrix, transform_image, transform_landmarks
 from palcore.data.synthetic import load
 from palcore.landmarks import REGIONS

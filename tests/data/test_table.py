@@ -4,9 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palcore import data
-from palcore.data.batches import FaceBatches
+from palcore.data.batches import DeviceBatches, FaceBatches
 from palcore.data.changes import landmarks_from, patch_box
-from palcore.data.device import DeviceBatches
 from palcore.data.images import resize
 from palcore.data.splits import stratified_split
 from palcore.data.table import Faces, LazyImages
