@@ -24,8 +24,8 @@ PATCH = "<!-- the patch, from results/: study/book/front_page.py -->"
 
 SUMMARY = (
     "With a tenth of the training faces PAL makes a small network better. From a weak baseline it is ahead after 16 epochs; "
-    "whether by pace or for good is open. With all faces and a good baseline a gain in accuracy is not shown, after 30 epochs or, for "
-    "other test faces too, after 60; its probabilities fit better after both (exploratory)."
+    "whether by pace or for good is open. With all faces and a good baseline a gain in accuracy is not shown, after 30 epochs or, "
+    "for other test faces too, after 60; its probabilities fit better after both (exploratory)."
 )
 SUMMED = {"C1": ("inconclusive",), "C6": ("higher",), "P1": ("higher",)}
 """The outcomes that ``SUMMARY`` is true of; what it says of log losses and of sixty epochs, ``answer`` looks at."""
