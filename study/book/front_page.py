@@ -87,8 +87,9 @@ def more():
     paragraphs = [
         "**Or only faster?** How soon is PAL where the baseline ends: at its last accuracy on validation faces, less half a point?"
         f"\n  - From the weak baseline: {_sooner(page, 'P1')}. {_trained(page, 'P1')}"
-        f"\n  - With all faces and the good baseline: {_sooner(page, 'C1')} (C5). {_longer(page, 'C1')}"
-        f"\n  - With a tenth and the good baseline: {_sooner(page, 'C6')}. {_longer(page, 'C6')}",
+        f"\n  - With all faces and the good baseline: {_sooner(page, 'C5 sooner')[:-1]}; C5). {_longer(page, 'C1')}"
+        f"\n  - With a tenth and the good baseline: {_sooner(page, 'C6')}. {_longer(page, 'C6')}"
+        f"{_at_first(page, 'C5 at first')}",
         f"**Few faces, or a small network?** {_network(page, 'C6')}",
         f"**Beside accuracy.** {_probabilities(page, 'C1')} {_each_expression(page)}",
         f"**Whose landmarks?** {_own(page)}\n  - {_landmarks(page, 'C6')}\n  - {_others(page, 'P5')}",
@@ -118,6 +119,17 @@ def _sooner(page, name):
         ends = sorted((end.split()[0] for end in ends), key=float)
     less = "sooner" if row["difference"] < 0 else "later"
     return f"{number(abs(row['difference']))} of {runs['epochs'].max():.0f} epochs {less} ({' to '.join(ends)})"
+
+
+def _at_first(page, name):
+    """What PAL in the first quarter of the epochs comes to, as far as that is in."""
+    if not _is_in(page, name):
+        return ""
+    cleaner = primary.beside(page.measured.loc[[name]]).loc[name, primary.BESIDE["ferplus_accuracy"]]
+    return (
+        f"\n  - PAL in the first quarter of the epochs only, against PAL throughout, with all faces and the good baseline: "
+        f"{_size(page, name)}, {primary.NAMES[page.measured.loc[name, 'outcome']]}; by FER+'s labels {cleaner}."
+    )
 
 
 def _trained(page, name):

@@ -133,6 +133,21 @@ def test_what_the_report_grants_a_sceptic_is_what_the_records_say(measured_once)
     assert min(map(abs, measured_once.loc["C6", "values"].values())) < 0.001
 
 
+def test_what_the_report_says_of_a_template_and_of_pal_at_first_is_what_the_records_say(measured_once):
+    (own, outcome), (first, same) = (
+        (with_intervals(measured_once.loc[[name]]).iloc[0].rstrip(")"), measured_once.loc[name, "outcome"])
+        for name in ("C3", "C5 at first")
+    )
+    size, interval = own.split(" (")
+    assert f"own landmarks end {size} points above a template ({interval}; C3), which is inconclusive" in SAID
+    size, interval = first.split(" (")
+    assert f"ends where PAL throughout does: {size} points ({interval}; C5 at first), the same within a point." in SAID
+    assert (outcome, same) == ("inconclusive", "same")
+    aside = beside(measured_once.loc[["C5 at first"]]).loc["C5 at first"]
+    cleaner, trained = aside["by FER+'s labels"].replace(" (", " points from it ("), aside["training faces"].split()[0]
+    assert f"By FER+'s labels it ends {cleaner}, and on the faces that it trains on {trained} (exploratory)" in SAID
+
+
 def test_the_reports_words_about_the_runs_are_what_the_records_say(measured_once):
     cosine, own = "feature cosine, weight 3", "PAL, weight 1"
     page = Page([])
