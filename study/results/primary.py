@@ -223,8 +223,9 @@ def beside(measured, results=None):
         asked = comparisons[name]
         table = read_question(asked.question, results)
         wanted = BESIDE if asked.score in (*BESIDE, PACE) else {asked.score: "test faces, patch at random"} | BESIDE
-        if asked.score == "ferplus_accuracy":
-            wanted = wanted | {"test_accuracy": "by FER2013's labels"}
+        if asked.score == "ferplus_accuracy":  # the mean over classes is by these labels too
+            wanted = {score.replace("test_mean", "ferplus_mean"): words for score, words in wanted.items()}
+            wanted |= {"test_accuracy": "by FER2013's labels"}
         found = {words: row for score, words in wanted.items() if (row := compared(table, score, asked.all_arms))}
         rows[name] = with_intervals(pd.DataFrame(found).T).to_dict()
     return pd.DataFrame(rows).T.fillna("-")
