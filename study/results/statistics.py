@@ -86,8 +86,8 @@ def two_way(arms):
     """The 95 % interval of a difference with seeds *and* test faces at random: both are drawn again, with replacement.
 
     What a face does to one network alone is counted more than once that way, which makes the interval too wide (Owen, The
-    pigeonhole bootstrap, Annals of Applied Statistics, 2007); five seeds that are drawn again have four fifths of their variance, two
-    a half, which makes it too narrow. So it decides only beside the interval over seeds.
+    pigeonhole bootstrap, Annals of Applied Statistics, 2007); five seeds that are drawn again have four fifths of their variance,
+    two a half, which makes it too narrow. So it decides only beside the interval over seeds.
 
     :param arms: two or four arrays ``(seeds, faces)``, true where the network was right; see ``contrast``. All have the same faces.
     :return: ``(low, high)``; the same for the same arms.
