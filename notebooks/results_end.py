@@ -180,7 +180,7 @@ page.tables("whose")
 # %% tags=["remove-input"]
 page.answer("pace")
 
-# %% mystnb={"figure": {"caption": "PAL throughout, and at first only. Read as the first figure of this page."}, "image": {"alt": "Accuracy without PAL, with PAL and with PAL in the first quarter of the epochs, and the differences."}} tags=["remove-input"]
+# %% mystnb={"figure": {"caption": "PAL throughout, and at first only. Read as the first figure of this page."}, "image": {"alt": "Accuracy without PAL, with PAL and with PAL in the first quarter of the epochs, and how far the last lies from PAL throughout."}} tags=["remove-input"]
 page.figure("pace")
 
 # %% tags=["remove-input"]
