@@ -35,6 +35,12 @@ def test_pal_over_plain():
     assert [figures[name]["target"] for name in ("pal_tiny", "pal_deep")] == ["at most 1.05", "at most 1.1"]
 
 
+def test_memory_is_that_of_processes_of_their_own():
+    figures = steps.peak_memory([(TINY, {"tiny": None})])
+    check(figures, "memory_tiny")
+    assert all(100 < held < 10_000 for held in figures["memory_tiny"]["megabytes"].values())
+
+
 def test_what_was_not_measured_for_want_of_pytorch_is_said():
     figures = steps.beside_torch(TINY, rounds=1)
     assert figures.pop("torch")["not_measured"] == steps.NO_TORCH
