@@ -26,8 +26,8 @@ SMALLEST = 32  # pixels along the side that every backbone needs
 
 
 def _compact(image, name, width_multiplier, normalisation, **_):
-    """Blocks of 3x3 convolutions for 48 to 64 pixels. Normalising is bound by memory: behind each block's pooling it has a quarter of
-    the cells that it has after each convolution, which trains the better network.
+    """Blocks of 3x3 convolutions for 48 to 64 pixels. Normalising is bound by memory: behind each block's pooling it has a quarter
+    of the cells that it has after each convolution, which trains the better network.
 
     Nothing behind the attributed map normalises or takes a maximum, so the head that PAL differentiates twice treats each face
     alone and is exact in every precision.
